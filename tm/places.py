@@ -1,0 +1,164 @@
+"""Where things are: the installation, its ``etc``, the user's own folder, the local folder of the daemons.
+
+Standard library only; clients and servers share it. ``etc/TaskDispatcher.info`` holds ``key = value`` lines:
+``cluster`` ``host`` ``port``, and where they differ from the defaults ``user_directory`` and ``local_directory``.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import sys
+
+from tm.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")
+_KEYS = {"cluster", "host", "port", "user_directory", "local_directory"}
+
+
+def valid_name(name: str) -> bool:
+    """Whether *name* may name a user, a host or a cluster: ``[A-Za-z0-9_.-]``, 64 at most, no dot or dash in front."""
+    return _NAME.match(name) is not None
+
+
+class Places:
+    """The paths of one user of one cluster on this machine; nothing is created here."""
+
+    __slots__ = ("cluster", "etc", "host", "local_directory", "port", "python", "root", "user", "user_directory")
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        etc: str,
+        cluster: str,
+        host: str,
+        port: int,
+        user: str,
+        user_directory: str,
+        local_directory: str,
+        python: str,
+    ) -> None:
+        self.root = root
+        self.etc = etc
+        self.cluster = cluster
+        self.host = host
+        self.port = port
+        self.user = user
+        self.user_directory = user_directory
+        self.local_directory = local_directory
+        self.python = python
+
+    @property
+    def key(self) -> str:
+        """The user's private key."""
+        return os.path.join(self.user_directory, self.user + ".key")
+
+    @property
+    def certificate(self) -> str:
+        """The user's certificate."""
+        return os.path.join(self.user_directory, self.user + ".crt")
+
+    @property
+    def trusted(self) -> str:
+        """The certificates the user trusts: the dispatcher's and their own."""
+        return os.path.join(self.user_directory, f"ca_certs.{self.user}.crt")
+
+    @property
+    def address_file(self) -> str:
+        """Where the user's server (TMS) says how it is reached, a JSON object."""
+        return os.path.join(self.user_directory, f"TMS.{self.cluster}.address")
+
+    @property
+    def tms_directory(self) -> str:
+        """The local folder of the user's server: lock, socket ``tms.sock``, pidfile ``tms.pid``, log ``tms.log``."""
+        return os.path.join(self.local_directory, "tms")
+
+    @property
+    def tms_socket(self) -> str:
+        """The Unix socket of the user's server, for clients on its machine."""
+        return os.path.join(self.tms_directory, "tms.sock")
+
+    def spool(self, host: str) -> str:
+        """The local folder of the user's server on *host* (TMMS) and its keepers."""
+        return os.path.join(self.local_directory, "hosts", host)
+
+
+def find(environ: Mapping[str, str] = os.environ) -> Places:
+    """Return the places of the calling user; raise `ConfigError` when ``TaskDispatcher.info`` is absent or wrong.
+
+    ``TM_ETC``, ``TM_USER``, ``TM_USER_DIRECTORY``, ``TM_LOCAL_DIRECTORY`` and ``TM_PYTHON`` override.
+    """
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    etc = environ.get("TM_ETC") or _etc(root)
+    info = read_info(os.path.join(etc, "TaskDispatcher.info"))
+    user = environ.get("TM_USER") or _login()
+    user_directory = environ.get("TM_USER_DIRECTORY") or info.get("user_directory") or "~/.taskManager"
+    local = environ.get("TM_LOCAL_DIRECTORY") or info.get("local_directory")
+    return Places(
+        root=root,
+        etc=etc,
+        cluster=info["cluster"],
+        host=info["host"],
+        port=int(info["port"]),
+        user=user,
+        user_directory=os.path.expanduser(user_directory),
+        local_directory=local or f"/var/tmp/taskmanager-{os.getuid()}/{info['cluster']}",
+        python=find_python(root, environ),
+    )
+
+
+def find_python(root: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the Python that has the servers' libraries: ``TM_PYTHON``, the checkout's ``.venv``, or this one."""
+    beside = os.path.join(root, ".venv", "bin", "python")
+    return environ.get("TM_PYTHON") or (beside if os.path.exists(beside) else sys.executable)
+
+
+def read_info(path: str) -> dict[str, str]:
+    """Return the values of ``TaskDispatcher.info``; raise `ConfigError` with file and line."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.readlines()
+    except OSError as error:
+        raise ConfigError(
+            [f"{path}: {error.strerror}; it says where the TaskDispatcher is: 'tm setup' writes it, TM_ETC names its folder"],
+            "config.missing",
+        ) from None
+    values: dict[str, str] = {}
+    complaints = []
+    for number, line in enumerate(lines, 1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or key not in _KEYS:
+            complaints.append(f"{path}:{number}: expected 'key = value' with a key of {', '.join(sorted(_KEYS))}")
+        values[key] = value
+    for key in ("cluster", "host", "port"):
+        if key not in values:
+            complaints.append(f"{path}: no line '{key} = …'")
+    if not complaints and not (values["port"].isdigit() and 0 < int(values["port"]) < 65536):
+        complaints.append(f"{path}: port must be a number from 1 to 65535, not '{values['port']}'")
+    if not complaints and not valid_name(values["cluster"]):
+        complaints.append(f"{path}: cluster must be a name of letters, digits, '_', '.' and '-'")
+    if complaints:
+        raise ConfigError(complaints)
+    return values
+
+
+def _etc(root: str) -> str:
+    beside = os.path.join(root, "etc")
+    candidates = [beside, os.path.expanduser("~/.taskManager/etc"), "/etc/taskmanager"]
+    return next((etc for etc in candidates if os.path.exists(os.path.join(etc, "TaskDispatcher.info"))), beside)
+
+
+def _login() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -1,0 +1,91 @@
+"""What each server's verbs are called and which arguments they take: the grammar, with a line of help for each.
+
+A right is not grammar: who may say what stands in `tm.model.rights`.
+"""
+
+from __future__ import annotations
+
+from tm.errors import RefusedError
+from tm.wire.message import Request, unquote
+
+
+class Verb:
+    """*required* and *optional* plain arguments; *tail* says how the last one is written.
+
+    ``text`` takes the rest of the line as it is, ``json`` one JSON value, ``many`` any number of plain arguments.
+    """
+
+    __slots__ = ("help", "name", "optional", "required", "tail")
+
+    def __init__(self, name: str, grammar: str, help: str) -> None:
+        self.name = name
+        self.help = help
+        words = grammar.split()
+        self.tail = ""
+        if words and words[-1].startswith("*"):
+            self.tail = words.pop()[1:]
+        self.required = [word for word in words if not word.startswith("[")]
+        self.optional = [word.strip("[]") for word in words if word.startswith("[")]
+
+    @property
+    def usage(self) -> str:
+        """The verb as ``help`` shows it, e.g. ``deactivatehost:HOST[:REASON]``."""
+        shown = self.name + "".join(":" + word.upper() for word in self.required)
+        shown += "".join(f"[:{word.upper()}]" for word in self.optional)
+        return shown + {"": "", "text": ":TEXT", "json": ":JSON", "many": "[:ARGUMENT…]"}[self.tail]
+
+    def arguments(self, request: Request) -> list[str]:
+        """Return the decoded arguments; raise `RefusedError` (``proto.arguments``) when they do not fit."""
+        if self.tail in ("text", "json"):
+            if not request.rest:
+                raise RefusedError("proto.arguments", f"{self.name} needs an argument: {self.usage}")
+            return [request.rest]
+        given = [unquote(part) for part in request.rest.split(":")] if request.rest else []
+        most = len(self.required) + len(self.optional)
+        if len(given) < len(self.required) or (len(given) > most and self.tail != "many"):
+            raise RefusedError("proto.arguments", f"{self.name} is written {self.usage}")
+        return given
+
+
+def _table(*verbs: Verb) -> dict[str, Verb]:
+    return {verb.name: verb for verb in verbs}
+
+
+_EVERY_SERVER = (
+    Verb("help", "[verb]", "what can be said here, or how one verb is written"),
+    Verb("version", "", "program and protocol version"),
+    Verb("whoami", "", "your name, groups and rights"),
+    Verb("status", "", "how the server is"),
+)
+
+DISPATCHER = _table(
+    *_EVERY_SERVER,
+    Verb("runjob", "*text", "run a shell command; must be signed, so say it to your own server (hRunJob does)"),
+    Verb("submit", "*json", "accept signed job orders"),
+    Verb("lsjobs", "*many", "list jobs; user=NAME|all state=S,… limit=N after=ID name=TEXT"),
+    Verb("jobinfo", "id", "all that is known of one job"),
+    Verb("canceljob", "ids [reason]", "end jobs: ID[,ID…]"),
+    Verb("lshosts", "", "list the hosts and how they are"),
+    Verb("hostinfo", "host", "all that is known of one host"),
+    Verb("activatehost", "host", "let jobs start on a host"),
+    Verb("deactivatehost", "host [reason]", "start nothing more on a host"),
+    Verb("subscribe", "*many", "send event lines of these topics: jobs hosts log"),
+    Verb("unsubscribe", "*many", "send no more of them; without a topic, none"),
+    Verb("reload", "", "read etc/ again"),
+    Verb("log", "[lines]", "the last lines of the dispatcher's log"),
+    Verb("shutdown", "", "stop the dispatcher; running jobs go on"),
+    Verb("attach", "*json", "a user's server takes its place"),
+    Verb("hello", "*json", "a user's server on a host says what it holds"),
+    Verb("report", "*json", "a user's server on a host says what happened"),
+    Verb("hostnews", "*json", "a user's server says how the start of a host went"),
+)
+
+USER_SERVER = _table(
+    *_EVERY_SERVER,
+    Verb("runjob", "*text", "run a shell command as a job"),
+    Verb("submit", "*json", "sign jobs and hand them to the dispatcher"),
+    Verb("run", "*json", "run a command now, with its input and output on this connection"),
+    Verb("retire", "", "stop this server; running jobs go on"),
+    Verb("join", "*json", "a server on a host takes its place"),
+    Verb("report", "*json", "a server on a host says what happened"),
+)
