@@ -68,6 +68,10 @@ class StoreError(TaskManagerError):
     """The store could not be opened, read or written; nothing that was refused has been kept."""
 
 
+class LaunchError(TaskManagerError):
+    """A daemon could not be started on a host; *text* holds the reason in one sentence."""
+
+
 class IllegalMoveError(TaskManagerError):
     """A job was told to do what its lifecycle does not permit; nothing has changed."""
 

@@ -1,0 +1,101 @@
+"""What the services ask of their adapters, and the values that pass between them.
+
+A port promises behaviour and knows no library: whoever keeps the promise may stand behind it. One contract
+suite per port is run by every adapter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tm.errors import LaunchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ADDRESS = re.compile(r"[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,254}\Z")
+_USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
+_PATH = re.compile(r"(?:/|~/)[^\x00-\x1f\x7f\"\\$%]*\Z")
+_PATH_OPTIONS = ("identity", "known_hosts", "config")
+_OPTIONS = ("port", "user", *_PATH_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A *host* by name, the *address* it is reached at, and the command *argv* to run there.
+
+    *options* may hold ``port`` (1-65535), ``user``, and the paths ``identity``, ``known_hosts``,
+    ``config`` (absolute or below ``~/``). Raises `LaunchError` (``config.host``) when one of them cannot be meant.
+    """
+
+    host: str
+    address: str
+    argv: Sequence[str]
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _ADDRESS.match(self.address) or not self.hostname or self.hostname.startswith("-"):
+            self._refuse(f"address {self.address!r} is not a host name, an IP address or USER@HOST")
+        if not self.argv or not all(isinstance(word, str) and "\0" not in word for word in self.argv):
+            self._refuse("the command must be a list of words without NUL")
+        for name, value in self.options.items():
+            self._check_option(name, value)
+        if self.user is not None and not _USER.match(self.user):
+            self._refuse(f"user {self.user!r} is not a user name")
+
+    def _check_option(self, name: str, value: object) -> None:
+        if name not in _OPTIONS:
+            self._refuse(f"unknown option {name!r}; known are {', '.join(_OPTIONS)}")
+        if name == "port":
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
+                self._refuse(f"port must be a number from 1 to 65535, not {value!r}")
+        elif not isinstance(value, str):
+            self._refuse(f"option {name} must be a text, not {value!r}")
+        elif name in _PATH_OPTIONS and not _PATH.match(value):
+            self._refuse(
+                f"option {name} must be a path that begins with '/' or '~/', without \" \\ $ %, not {value!r}"
+            )
+
+    def _refuse(self, complaint: str) -> None:
+        raise LaunchError("config.host", f"host {self.host}: {complaint}; correct etc/ComputerCluster.config")
+
+    @property
+    def hostname(self) -> str:
+        """The address without ``USER@``."""
+        return self.address.rpartition("@")[2]
+
+    @property
+    def user(self) -> str | None:
+        """The account there: the option, else what stands before ``@`` in the address, else None."""
+        value = self.options.get("user")
+        if value is not None:
+            return str(value)
+        user, at, _ = self.address.rpartition("@")
+        return user if at else None
+
+    @property
+    def port(self) -> int | None:
+        """The port to reach, or None where nothing was said."""
+        value = self.options.get("port")
+        return value if isinstance(value, int) else None
+
+    def path(self, name: str, home: str) -> str | None:
+        """Return the path of option *name* with ``~/`` replaced by *home*, or None where nothing was said."""
+        value = self.options.get(name)
+        if value is None:
+            return None
+        text = str(value)
+        return home.rstrip("/") + text[1:] if text.startswith("~/") else text
+
+
+class Launcher(Protocol):
+    """Starts a daemon on a host. It carries nothing afterwards: the daemon detaches and dials back."""
+
+    async def launch(self, target: Target) -> None:
+        """Run ``target.argv`` on the host; return when it has ended there with status 0.
+
+        Raises `LaunchError` with the reason in one sentence: ``launch.command`` (here), ``ssh.hostkey``
+        ``ssh.auth`` ``ssh.unreachable`` ``ssh.command`` ``ssh.config`` (there).
+        """
