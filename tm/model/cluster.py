@@ -1,0 +1,173 @@
+"""Hosts and the users' servers on them, as the dispatcher sees them: what is free, what runs where, who is reached.
+
+A *session* is one user's server on one host (TMMS). Jobs it has been told to run occupy cores of the host; jobs sent
+*ahead* occupy none: they stand in line on the host and take over the cores of one that ends there. Only alike jobs that
+proved short are sent ahead, and they can be taken back.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import StrEnum
+
+import msgspec
+
+from tm.model.job import Job
+
+UNLIMITED_MEMORY = 1 << 62
+AHEAD_SECONDS = 0.05
+MOST_AHEAD = 16
+RECALL_AFTER = 0.5
+RETRY_AFTER = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+
+
+class Link(StrEnum):
+    """Whether a user's server on a host is reached."""
+
+    DOWN = "down"
+    STARTING = "starting"
+    FAILED = "failed"
+    UP = "up"
+    STALE = "stale"
+
+
+class HostState:
+    """One computer: what it offers, and what of it is in use by all users' jobs together."""
+
+    def __init__(
+        self, name: str, *, address: str, launcher: str, options: dict[str, object], cores: int | None,
+        memory: int | None, active: bool,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.address = address
+        self.launcher = launcher
+        self.options = options
+        self.offered_cores = cores
+        self.offered_memory = memory
+        self.seen_cores: int | None = None
+        self.seen_memory: int | None = None
+        self.active = active
+        self.reason = "" if active else "not active in etc/ComputerCluster.config"
+        self.used_cores = 0
+        self.used_memory = 0
+
+    @property
+    def cores(self) -> int:
+        """Cores for jobs: as configured, else as the host said; 1 while nobody knows."""
+        return self.offered_cores or self.seen_cores or 1
+
+    @property
+    def memory(self) -> int:
+        """Bytes for jobs: as configured, else as the host said; without bound while nobody knows."""
+        return self.offered_memory or self.seen_memory or UNLIMITED_MEMORY
+
+
+class Room:
+    """What is free on one host during one placement; used up as jobs are placed."""
+
+    __slots__ = ("free_cores", "free_memory", "name")
+
+    def __init__(self, host: HostState) -> None:
+        self.name = host.name
+        self.free_cores = host.cores - host.used_cores
+        self.free_memory = host.memory - host.used_memory
+
+
+class Hello(msgspec.Struct):
+    """What a TMMS says of itself at each (re)connection; *holds* are (job, attempt, state)."""
+
+    host: str
+    spool: str
+    boot: str
+    epoch: int
+    run: str
+    mark: int
+    acked: int
+    holds: list[tuple[int, int, str]]
+    version: str = ""
+    cores: int | None = None
+    memory: int | None = None
+
+
+class Spool(msgspec.Struct):
+    """Counters of one TMMS's spool: commands issued to it, reports taken from it."""
+
+    id: str
+    user: str
+    host: str
+    commands: int = 0
+    reports: int = 0
+
+
+class Session:
+    """One user's server on one host."""
+
+    def __init__(self, user: str, host: HostState) -> None:
+        self.user = user
+        self.host = host
+        self.link = Link.DOWN
+        self.reason = ""
+        self.since = 0.0
+        self.failures = 0
+        self.retry_at = 0.0
+        self.spool: Spool | None = None
+        self.occupying: dict[int, Job] = {}
+        self.ahead: OrderedDict[int, Job] = OrderedDict()
+        self.mean_run: float | None = None
+        self.last_end = 0.0
+
+    @property
+    def grant(self) -> int:
+        """Cores that may be in use on the host by this user's jobs at once."""
+        return sum(job.cores for job in self.occupying.values())
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs this server has been told to run."""
+        return [*self.occupying.values(), *self.ahead.values()]
+
+    def occupy(self, job: Job) -> None:
+        """Let *job* take its cores and memory of the host."""
+        self.occupying[job.id] = job
+        self.host.used_cores += job.cores
+        self.host.used_memory += job.memory
+
+    def release(self, number: int) -> None:
+        """Give back what the job held; the next one sent ahead takes its place."""
+        if self.ahead.pop(number, None) is not None:
+            return
+        job = self.occupying.pop(number, None)
+        if job is None:
+            return
+        self.host.used_cores -= job.cores
+        self.host.used_memory -= job.memory
+        if self.ahead:
+            self.occupy(self.ahead.popitem(last=False)[1])
+
+    def ended(self, job: Job, at: float) -> None:
+        """Learn from a job that has run how long this user's jobs last here."""
+        self.last_end = at
+        if job.started_at is None:
+            return
+        lasted = max(0.0005, at - job.started_at)
+        self.mean_run = lasted if self.mean_run is None or lasted > 1 else 0.8 * self.mean_run + 0.2 * lasted
+
+    def room_ahead(self, job: Job) -> int:
+        """Return how many jobs alike to *job* may be sent ahead now."""
+        if self.link is not Link.UP or not self.occupying or self.mean_run is None or job.interactive:
+            return 0
+        first = next(iter(self.occupying.values()))
+        if (first.cores, first.memory) != (job.cores, job.memory) or first.interactive:
+            return 0
+        worth = int(AHEAD_SECONDS * len(self.occupying) / self.mean_run)
+        return max(0, min(worth, MOST_AHEAD) - len(self.ahead))
+
+    def overdue(self, at: float) -> bool:
+        """Whether what was sent ahead has waited too long behind a job that is not short after all."""
+        return bool(self.ahead) and at - self.last_end > RECALL_AFTER
+
+    def failed(self, reason: str, at: float) -> None:
+        """Remember that this server could not be started, and when to try again."""
+        self.link, self.reason, self.since = Link.FAILED, reason, at
+        self.retry_at = at + RETRY_AFTER[min(self.failures, len(RETRY_AFTER) - 1)]
+        self.failures += 1

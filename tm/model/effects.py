@@ -1,0 +1,73 @@
+"""What the brain wants done, in order of durability: first everything recorded, then everything told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tm.model.cluster import Spool
+from tm.model.job import Job
+
+
+@dataclass(slots=True)
+class Records:
+    """What one commit holds. Jobs are written as they are when the commit begins."""
+
+    new: dict[int, Job] = field(default_factory=dict)
+    changed: dict[int, Job] = field(default_factory=dict)
+    spools: dict[str, Spool] = field(default_factory=dict)
+    submissions: list[tuple[str, str, int, int]] = field(default_factory=list)
+    environments: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.spools or self.submissions or self.environments)
+
+    def absorb(self, later: Records) -> None:
+        """Take in what came after this."""
+        self.new.update(later.new)
+        self.changed.update(later.changed)
+        self.spools.update(later.spools)
+        self.submissions += later.submissions
+        self.environments.update(later.environments)
+
+
+@dataclass(slots=True)
+class Orders:
+    """What to tell one user's server on one host."""
+
+    user: str
+    host: str
+    start: list[Job] = field(default_factory=list)
+    cancel: list[tuple[int, int]] = field(default_factory=list)
+    recall: list[tuple[int, int]] = field(default_factory=list)
+    forget: list[tuple[int, int]] = field(default_factory=list)
+    grant: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Want:
+    """Ask a user's server (TMS) to start its server on a host."""
+
+    user: str
+    host: str
+
+
+@dataclass(slots=True, frozen=True)
+class Notice:
+    """Something watchers may hear of; *fields* are those of the event line, *user* who may hear it (None: all)."""
+
+    topic: str
+    user: str | None
+    fields: dict[str, object]
+
+
+@dataclass(slots=True)
+class Effects:
+    """Records, and what may be told once they are durable."""
+
+    records: Records = field(default_factory=Records)
+    orders: dict[tuple[str, str], Orders] = field(default_factory=dict)
+    wants: list[Want] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.orders or self.wants or self.notices)

@@ -1,0 +1,82 @@
+"""What may happen to a job, and when: one table. A move that is not in it changes nothing.
+
+Facts come from the host that runs the attempt. They only ever go forward, so hearing one twice is harmless: the second
+time it is no move.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tm.errors import IllegalMoveError
+from tm.model.job import Job, Phase
+
+
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something a host says of an attempt; *what* is started, ended, refused, returned or lost."""
+
+    job: int
+    attempt: int
+    what: str
+    at: float = 0.0
+    pid: int | None = None
+    started_at: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    cpu_seconds: float | None = None
+    max_rss: int | None = None
+    reason: str = ""
+
+
+_ON_HOST = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
+_WAITING = (Phase.HELD, Phase.PENDING)
+
+MOVES: Final[dict[tuple[Phase, str], Phase]] = {
+    (Phase.PENDING, "placed"): Phase.STARTING,
+    (Phase.STARTING, "started"): Phase.RUNNING,
+    (Phase.STARTING, "returned"): Phase.PENDING,
+    (Phase.STARTING, "refused"): Phase.FAILED,
+    **{(phase, "ended"): Phase.FAILED for phase in _ON_HOST},
+    **{(phase, "lost"): Phase.LOST for phase in _ON_HOST},
+    **{(phase, "cancelled"): Phase.CANCELLED for phase in _WAITING},
+}
+"""(phase, event) → phase; `ended` and `returned` are refined by `advance` from the exit status and the cancel wish."""
+
+
+def advance(job: Job, fact: Fact) -> None:
+    """Change *job* as *fact* says; raise `IllegalMoveError` and change nothing if it cannot happen now."""
+    phase = MOVES.get((job.phase, fact.what))
+    if phase is None or fact.attempt != job.attempt:
+        raise IllegalMoveError(job.id, job.phase, fact.what)
+    if fact.what == "ended":
+        phase = _ending(job, fact)
+    elif fact.what == "returned" and job.cancelled_by is not None:
+        phase = Phase.CANCELLED
+    job.phase = phase
+    job.reason = fact.reason
+    if fact.what == "started":
+        job.started_at, job.pid = fact.at, fact.pid
+    elif phase is Phase.PENDING:
+        job.host = job.spool = None
+    elif fact.what != "placed":
+        _finish(job, fact)
+
+
+def _ending(job: Job, fact: Fact) -> Phase:
+    if fact.exit_code == 0:
+        return Phase.COMPLETED
+    return Phase.FAILED if job.cancelled_by is None else Phase.CANCELLED
+
+
+def _finish(job: Job, fact: Fact) -> None:
+    job.ended_at = fact.at
+    if fact.started_at is not None:
+        job.started_at = fact.started_at
+    if fact.pid is not None:
+        job.pid = fact.pid
+    job.exit_code, job.signal = fact.exit_code, fact.signal
+    job.cpu_seconds, job.max_rss = fact.cpu_seconds, fact.max_rss
+    if job.phase is Phase.CANCELLED and not job.reason:
+        job.reason = f"cancelled by {job.cancelled_by}"

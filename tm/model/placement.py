@@ -1,0 +1,75 @@
+"""Which waiting job goes to which host now, by priority and age: a pure function of what it is given.
+
+Another policy is another function of the same shape; the brain is told which to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from tm.model.queue import JobClass
+
+
+class Room(Protocol):
+    """What is free on one host."""
+
+    name: str
+    free_cores: int
+    free_memory: int
+
+
+class Placement(NamedTuple):
+    """One decision: this job there."""
+
+    job: int
+    host: str
+
+
+class Waiting(Protocol):
+    """What placement asks of the queue."""
+
+    def heads(self) -> list[tuple[int, int, JobClass]]: ...
+
+    def ids(self, kind: JobClass) -> Iterable[int]: ...
+
+
+Reach = Callable[[str, str], bool]
+"""Whether jobs of a user can be sent to a host (now, or once its server there has been started)."""
+
+Policy = Callable[[Waiting, Iterable[Room], Reach], list[Placement]]
+
+
+def by_priority_and_age(queue: Waiting, rooms: Iterable[Room], reach: Reach) -> list[Placement]:
+    """Return what to start now; *rooms* are used up on the way.
+
+    The best class first, each job on the host with the most free cores; a class that fits nowhere does not hold up the
+    others.
+    """
+    free = [room for room in rooms if room.free_cores > 0]
+    placed: list[Placement] = []
+    for _, _, kind in queue.heads():
+        if not free:
+            break
+        candidates = [room for room in free if allowed(kind, room) and reach(kind.user, room.name)]
+        if not candidates:
+            continue
+        for job in queue.ids(kind):
+            best = max(candidates, key=lambda room: (fits(kind, room), room.free_cores))
+            if not fits(kind, best):
+                break
+            best.free_cores -= kind.cores
+            best.free_memory -= kind.memory
+            placed.append(Placement(job, best.name))
+        free = [room for room in free if room.free_cores > 0]
+    return placed
+
+
+def allowed(kind: JobClass, room: Room) -> bool:
+    """Whether jobs of *kind* may run there at all, were it empty of others."""
+    return not kind.hosts or room.name in kind.hosts
+
+
+def fits(kind: JobClass, room: Room) -> bool:
+    """Whether one more job of *kind* has room there now."""
+    return room.free_cores >= kind.cores and room.free_memory >= kind.memory

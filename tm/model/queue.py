@@ -1,0 +1,93 @@
+"""Waiting jobs, kept in classes of alike jobs, so that looking at the queue costs by class and not by job.
+
+Alike jobs have the same user, priority and demands. Within a class the oldest goes first; between classes the higher
+priority, then the older head. Removing from the middle is lazy: a removed id stays in its heap until it surfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from tm.model.job import Job
+
+
+class JobClass(NamedTuple):
+    """What makes waiting jobs alike; sorts by priority, the highest first."""
+
+    order: int
+    user: str
+    cores: int
+    memory: int
+    hosts: tuple[str, ...]
+
+
+def class_of(job: Job) -> JobClass:
+    """Return the class in which *job* waits."""
+    return JobClass(-job.priority, job.user, job.cores, job.memory, job.hosts)
+
+
+class WaitingQueue:
+    """The ids of all waiting jobs by class."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[JobClass, list[int]] = {}
+        self._class_of: dict[int, JobClass] = {}
+
+    def __len__(self) -> int:
+        return len(self._class_of)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._class_of
+
+    def add(self, job: Job) -> None:
+        """Let *job* wait; a job that waits already is left alone."""
+        if job.id in self._class_of:
+            return
+        kind = class_of(job)
+        self._class_of[job.id] = kind
+        heap = self._heaps.get(kind)
+        if heap is None:
+            heap = self._heaps[kind] = []
+        heappush(heap, job.id)
+
+    def remove(self, number: int) -> None:
+        """Let the job wait no longer; unknown numbers are left alone."""
+        kind = self._class_of.pop(number, None)
+        if kind is None:
+            return
+        heap = self._heaps[kind]
+        self._surface(heap)
+        if not heap:
+            del self._heaps[kind]
+        elif len(heap) > 64 and len(heap) > 4 * len(self._class_of):
+            heap[:] = [n for n in heap if n in self._class_of]
+            heapify(heap)
+
+    def _surface(self, heap: list[int]) -> None:
+        while heap and heap[0] not in self._class_of:
+            heappop(heap)
+
+    def heads(self) -> list[tuple[int, int, JobClass]]:
+        """Return (order, oldest id, class) of every class, best first; an order is a negative priority."""
+        return sorted((kind.order, heap[0], kind) for kind, heap in self._heaps.items())
+
+    def ids(self, kind: JobClass) -> Iterator[int]:
+        """Yield the waiting ids of one class, oldest first; the queue must not change meanwhile."""
+        heap = self._heaps.get(kind, [])
+        if len(heap) < 2:
+            yield from (n for n in heap if n in self._class_of)
+            return
+        frontier = [(heap[0], 0)]
+        while frontier:
+            number, at = heappop(frontier)
+            if number in self._class_of:
+                yield number
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(heap):
+                    heappush(frontier, (heap[child], child))
+
+    def waiting_users(self) -> set[str]:
+        """Return who has a job waiting."""
+        return {kind.user for kind in self._heaps}

@@ -1,0 +1,99 @@
+"""What is shown of a job and a host: plain values, times as ISO 8601 in UTC, sizes in bytes."""
+
+from __future__ import annotations
+
+import os.path
+from datetime import UTC, datetime
+
+from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
+from tm.model.job import ON_HOST, Job, JobSpec, Phase, filled
+
+Shown = dict[str, object]
+
+
+def shown_time(at: float | None) -> str | None:
+    """Return *at*, seconds since the epoch, as ``2026-11-22T14:02:03.123Z``."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_fields(job: Job, at: float) -> Shown:
+    """Return the event line's fields of a job that changed."""
+    return {
+        "id": job.id, "user": job.user, "state": str(job.phase), "host": job.host, "exit_code": job.exit_code,
+        "signal": job.signal, "reason": job.reason, "at": at,
+    }  # fmt: skip
+
+
+def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Shown:
+    """Return the public view of a job; *state* and *reason* replace the job's own where the cluster knows better."""
+    return {
+        "id": job.id, "name": spec.name or _short_name(spec), "user": job.user, "state": state or str(job.phase),
+        "reason": reason or job.reason, "host": job.host, "attempt": job.attempt, "exit_code": job.exit_code,
+        "signal": job.signal, "command": spec.shown_command, "cwd": spec.cwd, "stdout": _path(job, spec, spec.stdout),
+        "stderr": _path(job, spec, spec.stderr or spec.stdout), "submitted_at": shown_time(job.submitted_at),
+        "started_at": shown_time(job.started_at), "ended_at": shown_time(job.ended_at), "cpu_seconds": job.cpu_seconds,
+        "max_rss": job.max_rss, "cores": job.cores, "memory": job.memory, "priority": job.priority,
+    }  # fmt: skip
+
+
+def _short_name(spec: JobSpec) -> str:
+    words = spec.shown_command.split(None, 1)
+    return os.path.basename(words[0])[:32] if words else ""
+
+
+def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:
+    if pattern is None:
+        return None
+    if job.host is not None:
+        pattern = filled(pattern, job.id, spec.name or _short_name(spec), job.host, job.user)
+    return os.path.normpath(os.path.join(spec.cwd, pattern))
+
+
+def why_waiting(job: Job, hosts: list[HostState], sessions: dict[tuple[str, str], Session], attached: bool) -> str:
+    """Return in one sentence why *job* is not running."""
+    if job.phase is not Phase.PENDING:
+        return job.reason
+    if not attached:
+        return f"{job.user}'s server (TMS) is not connected; any hRunJob call of {job.user} starts it"
+    usable = [host for host in hosts if not job.hosts or host.name in job.hosts]
+    if not usable:
+        return "there is no host it may use"
+    active = [host for host in usable if host.active]
+    if not active:
+        return f"no host it may use is active ({usable[0].name}: {usable[0].reason or 'not active'})"
+    for host in active:
+        session = sessions.get((job.user, host.name))
+        if session is not None and session.link in (Link.FAILED, Link.STALE):
+            return f"{host.name}: {session.reason}"
+        if session is not None and session.link is Link.STARTING:
+            return f"starting {job.user}'s server on {host.name}"
+    wide = [h for h in active if h.cores >= job.cores and h.memory >= job.memory]
+    if not wide:
+        return f"no active host has {job.cores} cores and the memory it asks for"
+    free = max(host.cores - host.used_cores for host in wide)
+    return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
+
+
+def shown_state(job: Job, session: Session | None) -> tuple[str, str]:
+    """Return the state users see and its reason: a job whose host is not reached is *unreachable*."""
+    if job.phase in ON_HOST and (session is None or session.link is not Link.UP):
+        since = shown_time(session.since) if session and session.since else "the dispatcher's start"
+        why = session.reason if session else "its host has not been heard of"
+        return "unreachable", f"not reached since {since}: {why or 'its server there has not connected yet'}"
+    return str(job.phase), job.reason
+
+
+def show_host(host: HostState, sessions: list[Session]) -> Shown:
+    """Return the public view of a host, its users' servers included."""
+    troubles = [f"{s.user}: {s.reason}" for s in sessions if s.link in (Link.FAILED, Link.STALE)]
+    busy = host.used_cores >= host.cores
+    state = "inactive" if not host.active else "failed" if troubles else "busy" if busy else "vacant"
+    return {
+        "name": host.name, "state": state, "reason": host.reason or "; ".join(troubles), "address": host.address,
+        "launcher": host.launcher, "cores": host.cores, "used_cores": host.used_cores,
+        "memory": None if host.memory == UNLIMITED_MEMORY else host.memory, "used_memory": host.used_memory,
+        "jobs": sum(len(s.occupying) for s in sessions),
+        "servers": [{"user": s.user, "link": str(s.link), "reason": s.reason} for s in sessions],
+    }  # fmt: skip
