@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tm.errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from tm.model.cluster import Spool
+    from tm.model.effects import Records
+    from tm.model.job import Job, Phase
+    from tm.wire.message import Reply
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,254}\Z")
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
@@ -27,7 +32,7 @@ class Target:
     """A *host* by name, the *address* it is reached at, and the command *argv* to run there.
 
     *options* may hold ``port`` (1-65535), ``user``, and the paths ``identity``, ``known_hosts``,
-    ``config`` (absolute or below ``~/``). Raises `LaunchError` (``config.host``) when one of them cannot be meant.
+    ``config`` (absolute or below ``~/``). Raises `LaunchError` (``config.host``) when one cannot be meant.
     """
 
     host: str
@@ -99,3 +104,83 @@ class Launcher(Protocol):
         Raises `LaunchError` with the reason in one sentence: ``launch.command`` (here), ``ssh.hostkey``
         ``ssh.auth`` ``ssh.unreachable`` ``ssh.command`` ``ssh.config`` (there).
         """
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs to list: of one user (None: all), in these phases (empty: all), named like a glob, ids above *after*."""
+
+    user: str | None = None
+    phases: frozenset[Phase] = frozenset()
+    name: str | None = None
+    after: int = 0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a store held when a new epoch began."""
+
+    epoch: int
+    next_id: int
+    jobs: Sequence[Job]
+    spools: Sequence[Spool]
+
+
+class JobStore(Protocol):
+    """What outlives the dispatcher. Every failure is a `StoreError`."""
+
+    def load(self) -> Loaded:
+        """Begin a new epoch, durably, and return all that is active."""
+
+    def prepare(self, records: Records) -> object:
+        """Return *records* as they are now, ready for `commit` in another thread."""
+
+    def commit(self, batch: Any) -> None:
+        """Make a prepared batch durable, wholly or not at all."""
+
+    def submission(self, user: str, token: str) -> range | None:
+        """Return the ids that were given to this token, or None."""
+
+    def environment(self, digest: str) -> str | None:
+        """Return the text of an environment, or None."""
+
+    def job(self, number: int) -> Job | None:
+        """Return a job as it was last committed, or None."""
+
+    def jobs(self, query: JobQuery) -> list[Job]:
+        """Return the jobs of *query*, ascending by id."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Peer(Protocol):
+    """A connection whose other side is known; *user* is who it is."""
+
+    user: str
+
+    def send_event(self, json: bytes) -> None:
+        """Send an event line."""
+
+    def send_bulk(self, channel: int, data: bytes) -> None:
+        """Send raw bytes of a channel."""
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have *callback* called when the connection is gone."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+    def keep(self) -> None:
+        """Treat this as a daemon's link: silence of 90 s cuts it, idleness does not."""
+
+
+class Link(Protocol):
+    """A connection that we dialled: requests are answered in their order."""
+
+    def ask(self, verb: str, rest: str | None = None, json: bool = False) -> Awaitable[Reply]:
+        """Send a request; its reply comes, or `TaskManagerError` ``net.lost`` when the connection is gone."""
+
+    def send_bulk(self, channel: int, data: bytes) -> None:
+        """Send raw bytes of a channel."""

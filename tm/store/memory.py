@@ -1,0 +1,74 @@
+"""The store in dictionaries: forgets at the end of the process; passes the contract of every store."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from tm.model.cluster import Spool
+from tm.model.effects import Records
+from tm.model.job import ACTIVE, Job, read_spec
+from tm.ports import JobQuery, Loaded
+from tm.store.rows import job_of, row_of
+
+
+class MemoryStore:
+    """A `JobStore` without a file."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._jobs: dict[int, tuple[object, ...]] = {}
+        self._spools: dict[str, Spool] = {}
+        self._submissions: dict[tuple[str, str], range] = {}
+        self._environments: dict[str, str] = {}
+
+    def load(self) -> Loaded:
+        """Begin a new epoch and return all that is active."""
+        self._epoch += 1
+        jobs = [job_of(row) for _, row in sorted(self._jobs.items())]
+        active = [job for job in jobs if job.phase in ACTIVE]
+        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, list(self._spools.values()))
+
+    def prepare(self, records: Records) -> bytes:
+        """Return *records* as they are now."""
+        jobs = [row_of(job) for job in {**records.changed, **records.new}.values()]
+        spools = [msgspec.to_builtins(spool) for spool in records.spools.values()]
+        return msgspec.json.encode([jobs, spools, records.submissions, records.environments])
+
+    def commit(self, batch: bytes) -> None:
+        """Keep a prepared batch."""
+        jobs, spools, submissions, environments = msgspec.json.decode(batch)
+        self._jobs.update((row[0], tuple(row)) for row in jobs)
+        self._spools.update((spool["id"], Spool(**spool)) for spool in spools)
+        self._submissions.update(((u, t), range(first, first + n)) for u, t, first, n in submissions)
+        self._environments = {**environments, **self._environments}
+
+    def submission(self, user: str, token: str) -> range | None:
+        """Return the ids that were given to this token, or None."""
+        return self._submissions.get((user, token))
+
+    def environment(self, digest: str) -> str | None:
+        """Return the text of an environment, or None."""
+        return self._environments.get(digest)
+
+    def job(self, number: int) -> Job | None:
+        """Return a job as it was last committed, or None."""
+        row = self._jobs.get(number)
+        return job_of(row) if row else None
+
+    def jobs(self, query: JobQuery) -> list[Job]:
+        """Return the jobs of *query*, ascending by id."""
+        found = (job_of(row) for number, row in sorted(self._jobs.items()) if number > query.after)
+        return [job for job in found if _matches(job, query)][: query.limit]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _matches(job: Job, query: JobQuery) -> bool:
+    return (
+        (query.user is None or job.user == query.user)
+        and (not query.phases or job.phase in query.phases)
+        and (query.name is None or fnmatchcase(read_spec(job.spec).name, query.name))
+    )

@@ -1,0 +1,31 @@
+"""Jobs as rows: what each column holds, and back. Shared by every store."""
+
+from __future__ import annotations
+
+from tm.model.job import Job, Phase, read_spec
+
+COLUMNS = (
+    "id", "user", "spec", "signature", "phase", "reason", "attempt", "host", "spool", "command_number", "cancelled_by",
+    "pid", "submitted_at", "started_at", "ended_at", "exit_code", "signal", "cpu_seconds", "max_rss",
+)  # fmt: skip
+Row = tuple[object, ...]
+
+
+def row_of(job: Job) -> Row:
+    """Return the row of *job*, in the order of `COLUMNS`."""
+    return (
+        job.id, job.user, job.spec, job.signature, job.phase.value, job.reason, job.attempt, job.host, job.spool,
+        job.command_number, job.cancelled_by, job.pid, job.submitted_at, job.started_at, job.ended_at, job.exit_code,
+        job.signal, job.cpu_seconds, job.max_rss,
+    )  # fmt: skip
+
+
+def job_of(row: Row) -> Job:
+    """Return the job that *row* describes."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    spec = read_spec(str(values["spec"]))
+    values["phase"] = Phase(str(values["phase"]))
+    return Job(
+        cores=spec.cores, memory=spec.memory, priority=spec.priority, hosts=tuple(spec.hosts),
+        interactive=spec.interactive, environment=spec.environment, **values,  # type: ignore[arg-type]
+    )  # fmt: skip

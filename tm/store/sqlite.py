@@ -1,0 +1,179 @@
+"""The store on SQLite: one connection that writes (used by one thread at a time), one that reads.
+
+A commit is a whole batch. Many rows go to SQLite in one statement, so that the interpreter's lock is given back once for
+all of them and not once a row.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable
+from itertools import chain
+from typing import BinaryIO
+
+from tm.errors import StoreError
+from tm.model.cluster import Spool
+from tm.model.effects import Records
+from tm.model.job import ACTIVE, Job
+from tm.ports import JobQuery, Loaded
+from tm.store import schema
+from tm.store.rows import COLUMNS, job_of, row_of
+
+Batch = dict[str, list[object]]
+_FIELDS = ", ".join(COLUMNS)
+_WRITE_JOBS = (
+    f"INSERT INTO jobs ({_FIELDS}) VALUES {{}} ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[4:])
+)
+_STATEMENTS = {
+    "environments": (2, "INSERT OR IGNORE INTO environments VALUES {}"),
+    "submissions": (4, "INSERT INTO submissions VALUES {}"),
+    "jobs": (len(COLUMNS), _WRITE_JOBS),
+    "spools": (5, "INSERT OR REPLACE INTO spools VALUES {}"),
+}
+_CHUNKS = (512, 128, 32, 8, 1)
+_ACTIVE = ", ".join(f"'{phase.value}'" for phase in sorted(ACTIVE))
+
+
+class SqliteStore:
+    """A `JobStore` in one file. Raises `StoreError` ``store.locked`` when another dispatcher has it open."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = _lock(path)
+        try:
+            self._writer = schema.connect(path)
+            self._reader = schema.connect(path)
+        except StoreError:
+            self._lock.close()
+            raise
+
+    def load(self) -> Loaded:
+        """Begin a new epoch, durably, and return all that is active."""
+        writer = self._writer
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            epoch = int(writer.execute("SELECT value FROM facts WHERE name = 'epoch'").fetchone()[0]) + 1
+            writer.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (str(epoch),))
+            writer.execute("COMMIT")
+            rows = writer.execute(f"SELECT {_FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
+            spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
+            highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools)
+
+    def commit(self, batch: Batch) -> None:
+        """Write what `prepare` made, wholly or not at all, and return when it is durable.
+
+        Raises `StoreError` ``store.full`` or ``store.io``; then nothing of it has been kept.
+        """
+        writer = self._writer
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            for name, values in batch.items():
+                self._write(name, values)
+            writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise self._failure(error) from error
+
+    def _write(self, name: str, values: list[object]) -> None:
+        """Write flat *values* in statements of many rows each: one release of the interpreter's lock per statement."""
+        width, statement = _STATEMENTS[name]
+        row = f"({', '.join('?' * width)})"
+        at = 0
+        for chunk in _CHUNKS:
+            step = chunk * width
+            while len(values) - at >= step:
+                self._writer.execute(statement.format(", ".join([row] * chunk)), values[at : at + step])
+                at += step
+
+    def prepare(self, records: Records) -> Batch:
+        """Return *records* as they are now, ready for `commit` in another thread."""
+        groups: Batch = {}
+        if records.environments:
+            groups["environments"] = _flat(records.environments.items())
+        if records.submissions:
+            groups["submissions"] = _flat(records.submissions)
+        if records.new or records.changed:
+            jobs = {**records.new, **records.changed} if records.changed else records.new
+            groups["jobs"] = _flat(map(row_of, jobs.values()))
+        if records.spools:
+            groups["spools"] = _flat((s.id, s.user, s.host, s.commands, s.reports) for s in records.spools.values())
+        return groups
+
+    def submission(self, user: str, token: str) -> range | None:
+        """Return the ids given to this token before, or None."""
+        found = self._reader.execute(
+            "SELECT first, count FROM submissions WHERE user = ? AND token = ?", (user, token)
+        ).fetchone()
+        return range(found[0], found[0] + found[1]) if found else None
+
+    def environment(self, digest: str) -> str | None:
+        """Return the environment's text, or None when it was never recorded."""
+        found = self._reader.execute("SELECT text FROM environments WHERE digest = ?", (digest,)).fetchone()
+        return found[0] if found else None
+
+    def job(self, number: int) -> Job | None:
+        """Return the job as it was last recorded, or None."""
+        found = self._reader.execute(f"SELECT {_FIELDS} FROM jobs WHERE id = ?", (number,)).fetchone()
+        return job_of(found) if found else None
+
+    def jobs(self, query: JobQuery) -> list[Job]:
+        """Return at most ``query.limit`` jobs with an id above ``query.after``, ascending."""
+        where = ["id > ?"]
+        values: list[object] = [query.after]
+        if query.user is not None:
+            where.append("user = ?")
+            values.append(query.user)
+        if query.phases:
+            where.append(f"phase IN ({', '.join('?' * len(query.phases))})")
+            values += [phase.value for phase in query.phases]
+        if query.name is not None:
+            where.append("json_extract(spec, '$.name') GLOB ?")
+            values.append(query.name)
+        if query.phases and query.phases <= ACTIVE:
+            where.append(f"phase IN ({_ACTIVE})")
+        sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
+        return [job_of(row) for row in self._reader.execute(sql, (*values, query.limit))]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+        self._writer.close()
+        self._lock.close()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writer.close()
+            self._writer = schema.connect(self._path)
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL"):
+            return StoreError("store.full", f"no space for {self._path}: free some; nothing was accepted meanwhile")
+        return StoreError("store.io", f"{self._path}: {error} ({name}); look at the disk; nothing was accepted")
+
+
+def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
+    return list(chain.from_iterable(rows))
+
+
+def _lock(path: str) -> BinaryIO:
+    if not os.path.exists(path):
+        schema.connect(path)
+    file = open(path + ".lock", "ab")  # noqa: SIM115  held as long as the store is open
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreError(
+            "store.locked", f"another TaskDispatcher has {path} open; stop that one first, or give this one --state DIR"
+        ) from None
+    return file
