@@ -1,0 +1,320 @@
+"""The serving side of a connection: bytes, identity, order of replies, back-pressure and bounds; no rule of the domain.
+
+Whoever dials is refused or greeted once the handshake has shown who it is. Requests are handed on as they come; replies
+leave in the order of the requests. A peer that does not read is not read from, and one that exceeds a bound is aborted:
+closing politely over TLS would wait for it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import Protocol as Promise
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from typing_extensions import override
+from zope.interface import implementer
+
+from tm.errors import RefusedError, TaskManagerError, WireError
+from tm.ports import Peer
+from tm.wire.dialogue import ServerDialogue
+from tm.wire.frames import Bulk, encode_bulk
+from tm.wire.message import Reply, Request
+
+MOST_PIPELINED = 128
+MOST_UNSENT = 4 * 1024 * 1024
+HANDSHAKE_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+LINK_SECONDS = 90.0
+MOST_PER_ADDRESS = 64
+MOST_PER_LOOPBACK = 1024
+
+_log = Logger()
+
+Answer = Reply | Deferred[Reply]
+
+
+class Conversation(Promise):
+    """What a server makes of its connections."""
+
+    def identify(self, transport: TLSMemoryBIOProtocol | None) -> str:
+        """Return the user on the other side of *transport* (None: a Unix socket of this user); raise `RefusedError`."""
+
+    def greeting(self, user: str) -> str:
+        """Return what the greeting says after ``OK``."""
+
+    def answer(self, peer: Peer, request: Request) -> Answer:
+        """Return the reply, now or later; a `TaskManagerError` raised or failed with becomes an ``ERR`` reply."""
+
+    def bulk(self, peer: Peer, data: Bulk) -> None:
+        """Take raw bytes that arrived."""
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class ServerConnection(Protocol):
+    """One connection; a `Peer` for the conversation."""
+
+    noisy = False
+    user = ""
+
+    def __init__(self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None]) -> None:
+        self._conversation = conversation
+        self._clock = clock
+        self._gone = gone
+        self._dialogue = ServerDialogue()
+        self._greeted = False
+        self._waiting: deque[list[Reply | None]] = deque()
+        self._arriving: Iterator[Request | Bulk | RefusedError] = iter(())
+        self._held = bytearray()
+        self._reading = True
+        self._choked = False
+        self._unsent = 0
+        self._patience = IDLE_SECONDS
+        self._heard = clock.seconds()
+        self._closers: list[Callable[[], None]] = []
+        self._timer = clock.callLater(HANDSHAKE_SECONDS, self._silent)
+
+    # -- Peer -----------------------------------------------------------------------------------------------------
+
+    def send_event(self, json: bytes) -> None:
+        """Send an event line."""
+        self._send(b"* %b\n" % json)
+
+    def send_bulk(self, channel: int, data: bytes) -> None:
+        """Send raw bytes of a channel."""
+        self._send(encode_bulk(channel, data))
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have *callback* called when the connection is gone."""
+        self._closers.append(callback)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        transport = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+    def keep(self) -> None:
+        """Treat this as a daemon's link: silence of 90 s cuts it."""
+        self._patience = LINK_SECONDS
+
+    def wait_for_ever(self) -> None:
+        """Let the peer be silent: it listens to events."""
+        self._patience = float("inf")
+
+    # -- Twisted --------------------------------------------------------------------------------------------------
+
+    @override
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.registerProducer(self, True)
+        if not isinstance(self.transport, TLSMemoryBIOProtocol):
+            self._greet(None)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802  IHandshakeListener
+        assert isinstance(self.transport, TLSMemoryBIOProtocol)
+        self._greet(self.transport)
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        if not self._greeted:
+            return
+        self._heard = self._clock.seconds()
+        if self._reading:
+            self._arriving = self._dialogue.receive(data)
+            self._read()
+        else:
+            self._held += data
+            if len(self._held) > MOST_UNSENT:
+                self.abort()
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._greeted = False
+        if self._timer.active():
+            self._timer.cancel()
+        self._gone()
+        closers, self._closers = self._closers, []
+        for callback in closers:
+            callback()
+
+    def pauseProducing(self) -> None:  # noqa: N802  IPushProducer
+        """The peer does not read: stop reading from it."""
+        self._choked = True
+        self._throttle()
+
+    def resumeProducing(self) -> None:  # noqa: N802  IPushProducer
+        """The peer reads again."""
+        self._choked = False
+        self._unsent = 0
+        self._throttle()
+
+    def stopProducing(self) -> None:  # noqa: N802  IPushProducer
+        """The connection is going."""
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _greet(self, transport: TLSMemoryBIOProtocol | None) -> None:
+        try:
+            self.user = self._conversation.identify(transport)
+        except RefusedError as refusal:
+            _log.warn("refused a connection: {word} {text}", event="refused", word=refusal.word, text=refusal.text)
+            self._send(Reply(refusal.text, word=refusal.word).encode())
+            assert self.transport is not None
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            self._timer.reset(1.0)
+            return
+        self._greeted = True
+        self._send(Reply(self._conversation.greeting(self.user)).encode())
+
+    def _read(self) -> None:
+        try:
+            for message in self._arriving:
+                self._take(message)
+                if len(self._waiting) >= MOST_PIPELINED:
+                    self._throttle()
+                if not self._reading:
+                    return
+        except WireError as error:
+            _log.warn("cut off {user}: {text}", event="cut", user=self.user, word=error.word, text=error.text)
+            self._send(Reply(error.text, word=error.word).encode())
+            self.abort()
+
+    def _take(self, message: Request | Bulk | RefusedError) -> None:
+        if isinstance(message, Bulk):
+            self._conversation.bulk(self, message)
+            return
+        slot: list[Reply | None] = [None]
+        self._waiting.append(slot)
+        answer: Answer
+        try:
+            if isinstance(message, RefusedError):
+                raise message
+            answer = self._conversation.answer(self, message)
+        except TaskManagerError as error:
+            answer = _refusal(error)
+        if isinstance(answer, Deferred):
+            answer.addErrback(_failed).addCallback(lambda reply: self._reply(slot, reply))
+        else:
+            self._reply(slot, answer)
+
+    def _reply(self, slot: list[Reply | None], reply: Reply) -> None:
+        slot[0] = reply
+        if not self._greeted:
+            return
+        out = []
+        while self._waiting and self._waiting[0][0] is not None:
+            done = self._waiting.popleft()[0]
+            assert done is not None
+            out.append(done.encode())
+        if out:
+            self._send(b"".join(out))
+        if not self._reading and len(self._waiting) < MOST_PIPELINED // 2:
+            self._throttle()
+
+    def _throttle(self) -> None:
+        """Read, or not, as the replies owed and the peer's own reading demand."""
+        wanted = not self._choked and len(self._waiting) < MOST_PIPELINED
+        if wanted == self._reading or self.transport is None or not self._greeted:
+            return
+        self._reading = wanted
+        if not wanted:
+            self.transport.pauseProducing()
+            return
+        self._read()
+        if self._reading and self._held:
+            held, self._held = bytes(self._held), bytearray()
+            self._arriving = self._dialogue.receive(held)
+            self._read()
+        if self._reading:
+            self.transport.resumeProducing()
+
+    def _send(self, data: bytes) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        if self._choked:
+            self._unsent += len(data)
+            if self._unsent > MOST_UNSENT:
+                _log.warn("{user} does not read: cut off", event="cut", user=self.user)
+                transport.abortConnection()
+                return
+        transport.write(data)
+
+    def _silent(self) -> None:
+        """The timer: cut a peer that has been silent too long, else look again when it could be."""
+        if not self._greeted:
+            self.abort()
+            return
+        if self._waiting:
+            self._heard = self._clock.seconds()
+        left = self._heard + self._patience - self._clock.seconds()
+        if left <= 0:
+            self.abort()
+            return
+        self._timer = self._clock.callLater(min(left, LINK_SECONDS), self._silent)
+
+
+def _refusal(error: TaskManagerError) -> Reply:
+    lines = error.text.splitlines() or [""]
+    return Reply(lines[0], lines[1:], word=error.word)
+
+
+def _failed(failure: Failure) -> Reply:
+    if failure.check(TaskManagerError):
+        error = failure.value
+        assert isinstance(error, TaskManagerError)
+        return _refusal(error)
+    _log.failure("a request failed", failure=failure, event="internal")
+    return Reply("the server failed at this request; its log says how", word="internal.error")
+
+
+class ServerFactory(Factory):
+    """Makes the connections of one server and bounds them per address."""
+
+    noisy = False
+
+    def __init__(self, conversation: Conversation, clock: IReactorTime) -> None:
+        self._conversation = conversation
+        self._clock = clock
+        self._per_address: Counter[str] = Counter()
+        self.connections: set[ServerConnection] = set()
+
+    @override
+    def buildProtocol(self, addr: object) -> ServerConnection | None:
+        host = getattr(addr, "host", "")
+        loopback = not host or host.startswith("127.") or host == "::1"
+        if self._per_address[host] >= (MOST_PER_LOOPBACK if loopback else MOST_PER_ADDRESS):
+            _log.warn("too many connections from {host}", event="cut", host=host)
+            return None
+        self._per_address[host] += 1
+
+        def gone() -> None:
+            self._per_address[host] -= 1
+            if not self._per_address[host]:
+                del self._per_address[host]
+            self.connections.discard(connection)
+
+        connection = ServerConnection(self._conversation, self._clock, gone)
+        self.connections.add(connection)
+        return connection
+
+    def cut(self, users: Callable[[str], bool]) -> None:
+        """Abort the connections of all users that *users* picks."""
+        for connection in list(self.connections):
+            if users(connection.user):
+                connection.abort()
+
+
+def peer_uid(transport: socket.socket) -> int:
+    """Return the user number of the process on the other side of a Unix socket."""
+    packed = transport.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", packed)[1])
