@@ -1,0 +1,297 @@
+"""``etc`` as it should be, and every complaint about what should not be in it."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.identities import Identity
+from tm import config
+from tm.errors import ConfigError
+from tm.model.host import HostConfig
+
+USERS = """\
+# who is who
+[users.alice]
+certificates = ["certs/alice.crt"]
+email = "alice@example.org"
+
+[users."bob"]
+certificates = [
+    "certs/bob.crt",
+    "certs/bob2.crt",
+]
+"""
+GROUPS = """\
+[groups.admins]
+members = ["alice"]
+rights = ["hosts", "jobs"]
+[groups.all]
+members = ["*"]
+"""
+HOSTS = """\
+[defaults]
+launcher = "openssh"
+memory = "64G"
+
+[hosts.n1]
+
+[hosts.n2]   # the big one
+address = "n2.lab"
+cores = 64
+memory = 1000
+active = false  # until the fan is repaired
+[hosts.n2.options]
+port = 2222
+user = "carol"
+
+[hosts.here]
+launcher = "local"
+"""
+
+
+class ConfigTestCase(SynchronousTestCase):
+    """An ``etc`` whose files are all right, until a test writes another."""
+
+    def setUp(self) -> None:
+        self.etc = os.path.abspath(self.mktemp())
+        os.makedirs(os.path.join(self.etc, "certs"))
+        self.people = {
+            name: Identity(os.path.join(self.etc, "certs"), name, name) for name in ("alice", "bob", "bob2")
+        }
+        self.write("users", USERS)
+        self.write("groups", GROUPS)
+        self.write("ComputerCluster.config", HOSTS)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.etc, name)
+
+    def write(self, name: str, text: str) -> None:
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def complaints(self, name: str = "", text: str = "") -> list[str]:
+        """Return the complaints, without the folder, after *text* has been written into the file *name*."""
+        if name:
+            self.write(name, text)
+        error = self.assertRaises(ConfigError, config.load, self.etc)
+        self.assertEqual(error.exit_status, 78)
+        return [complaint.removeprefix(self.etc + "/") for complaint in error.complaints]
+
+
+class LoadTests(ConfigTestCase):
+    def test_a_good_folder_gives_users_groups_and_hosts(self) -> None:
+        found = config.load(self.etc)
+        self.assertEqual(found.users.user_of(self.people["alice"].fingerprint), "alice")
+        self.assertEqual(found.users.user_of(self.people["bob2"].fingerprint), "bob")
+        self.assertEqual(found.users.by_name["alice"].email, "alice@example.org")
+        self.assertEqual(found.groups.rights_of("alice"), {"hosts", "jobs"})
+        self.assertEqual(found.groups.groups_of("bob"), ("all",))
+        self.assertEqual(
+            found.hosts,
+            (
+                HostConfig(name="n1", address="n1", memory=64 * 2**30),
+                HostConfig(
+                    name="n2",
+                    address="n2.lab",
+                    cores=64,
+                    memory=1000,
+                    active=False,
+                    options={"port": 2222, "user": "carol"},
+                ),
+                HostConfig(name="here", address="here", launcher="local", memory=64 * 2**30),
+            ),
+        )
+
+    def test_all_complaints_come_at_once(self) -> None:
+        self.write("users", "[users.alice]\n")
+        self.write("ComputerCluster.config", "[hosts.n1]\ncores = 0\n[hosts.n2]\nmemory = 'much'\n")
+        files = [complaint.split(":")[0] for complaint in self.complaints()]
+        self.assertEqual(files, ["users", "ComputerCluster.config", "ComputerCluster.config"])
+
+    def test_a_missing_file_names_the_remedy(self) -> None:
+        os.unlink(self.path("groups"))
+        (complaint,) = self.complaints()
+        self.assertIn("tm setup", complaint)
+
+    def test_bad_toml_is_found_by_line(self) -> None:
+        (complaint,) = self.complaints("groups", "[groups.a]\nmembers = [\n  'alice' 'bob'\n]\n")
+        self.assertTrue(complaint.startswith("groups:3: expected TOML"), complaint)
+        (complaint,) = self.complaints("groups", "[groups.a]\nmembers = [\n")
+        self.assertTrue(complaint.startswith("groups:"), complaint)
+
+    def test_text_that_is_not_utf_8_is_found_by_line(self) -> None:
+        with open(self.path("groups"), "wb") as file:
+            file.write(b"# fine\n# \xff\n")
+        self.assertEqual(self.complaints(), ["groups:2: expected UTF-8 text"])
+
+    def test_a_file_that_everybody_may_write_is_refused(self) -> None:
+        os.chmod(self.path("users"), 0o666)
+        (complaint,) = self.complaints()
+        self.assertIn("chmod o-w", complaint)
+
+    def test_a_file_of_somebody_else_is_refused(self) -> None:
+        if os.getuid() != 0:
+            self.skipTest("only root can give files away")
+        os.chown(self.path("users"), 12345, -1)
+        (complaint,) = self.complaints()
+        self.assertIn("belongs to user number 12345", complaint)
+
+
+class UsersTests(ConfigTestCase):
+    def test_the_same_certificate_twice_is_refused(self) -> None:
+        found = self.complaints("users", USERS.replace('"certs/bob.crt"', '"certs/alice.crt"'))
+        self.assertEqual(found, ["users:7: expected a certificate of their own; alice has the same"])
+
+    def test_certificates_that_cannot_be_read_are_named(self) -> None:
+        (complaint,) = self.complaints("users", "[users.alice]\ncertificates = ['certs/none.crt']\n")
+        self.assertEqual(complaint, "users:2: certificate certs/none.crt: No such file or directory")
+        self.write("certs/bad.crt", "nonsense")
+        (complaint,) = self.complaints("users", "[users.alice]\ncertificates = ['certs/bad.crt']\n")
+        self.assertIn("expected one certificate in PEM form", complaint)
+
+    def test_a_private_key_in_the_place_of_a_certificate_is_noticed(self) -> None:
+        (complaint,) = self.complaints("users", "[users.alice]\ncertificates = ['certs/alice.key']\n")
+        self.assertIn("private key", complaint)
+
+    def test_a_key_that_others_may_read_is_noticed(self) -> None:
+        os.chmod(self.people["bob"].key, 0o644)
+        (complaint,) = self.complaints()
+        self.assertTrue(
+            complaint.startswith("users:7: certificate certs/bob.crt: others may read"), complaint
+        )
+
+    def test_wrong_shapes_are_found_by_line(self) -> None:
+        found = self.complaints(
+            "users", "[users]\nalice = 3\n[users.-x]\ncertificates = 'a'\nmail = 'b'\n[other]\n"
+        )
+        self.assertEqual(
+            found,
+            [
+                "users:6: expected [users.NAME]",
+                "users:2: expected a table [users.alice]",
+                "users:3: a user's name has letters, digits, '_', '.' and '-'",
+                "users:5: 'mail' is not known here; expected 'certificates', 'email'",
+                'users:4: expected a list of strings, like certificates = ["…"]',
+            ],
+        )
+
+    def test_a_user_without_certificates_line_is_told_how_it_looks(self) -> None:
+        found = self.complaints("users", "[users.alice]\nemail = 'nowhere'\n")
+        self.assertEqual(
+            found,
+            [
+                'users:1: expected certificates = ["certs/alice.crt"]',
+                'users:2: expected an address like "name@example.org"',
+            ],
+        )
+
+
+class GroupsTests(ConfigTestCase):
+    def test_unknown_members_and_rights_are_refused(self) -> None:
+        found = self.complaints("groups", "[groups.a]\nmembers = ['carol']\nrights = ['root']\n")
+        self.assertEqual(
+            found,
+            [
+                "groups:2: 'carol' is not in users; expected its users or \"*\"",
+                "groups:3: 'root' is no right; expected hosts, jobs, reload, log, shutdown",
+            ],
+        )
+
+
+class HostsTests(ConfigTestCase):
+    def complaint(self, line: str) -> str:
+        """Return the one complaint about *line* in the table of a host, which is its second."""
+        (found,) = self.complaints("ComputerCluster.config", f"[hosts.n1]\n{line}\n")
+        self.assertTrue(found.startswith("ComputerCluster.config:2: "), found)
+        return found
+
+    def test_an_address_cannot_be_an_option_of_ssh(self) -> None:
+        for address in ("-oProxyCommand=x", "n1;reboot", "a b", "", "ü"):
+            self.assertIn("expected a host name", self.complaint(f'address = "{address}"'))
+
+    def test_every_value_is_checked(self) -> None:
+        for line, part in (
+            ("launcher = 'rsh'", "expected one of openssh, local, conch"),
+            ("cores = 0", "expected a number of cores"),
+            ("cores = true", "expected a number of cores"),
+            ("cores = '4'", "expected a number of cores"),
+            ("memory = 'lots'", "no size of memory"),
+            ("memory = -1", "expected a size"),
+            ("memory = true", "expected a size"),
+            ("active = 1", "expected true or false"),
+            ("options = 3", "expected a table"),
+            ("options = { user = '-x' }", "option 'user'"),
+            ("options = { port = 0 }", "option 'port'"),
+            ("options = { port = '22' }", "option 'port'"),
+            ("options = { identity = ['a'] }", "option 'identity'"),
+            ("colour = 'red'", "'colour' is not known here"),
+        ):
+            self.assertIn(part, self.complaint(line))
+
+    def test_a_wrong_default_is_complained_of_once_and_there(self) -> None:
+        found = self.complaints("ComputerCluster.config", "[defaults]\ncores = 0\n[hosts.n1]\n[hosts.n2]\n")
+        self.assertEqual(len(found), 1)
+        self.assertTrue(found[0].startswith("ComputerCluster.config:2: "), found)
+
+    def test_options_of_a_host_stand_over_the_defaults(self) -> None:
+        self.write(
+            "ComputerCluster.config",
+            "[defaults]\noptions = { port = 1, user = 'u' }\n[hosts.n1]\noptions.port = 2\n",
+        )
+        self.assertEqual(config.load(self.etc).hosts[0].options, {"port": 2, "user": "u"})
+
+
+class SetActiveTests(ConfigTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.file = self.path("ComputerCluster.config")
+
+    def text(self) -> str:
+        with open(self.file, encoding="utf-8", newline="") as file:
+            return file.read()
+
+    def test_one_line_changes_and_its_comment_stays(self) -> None:
+        config.set_active(self.file, "n2", True)
+        self.assertEqual(self.text(), HOSTS.replace("active = false", "active = true"))
+        self.assertTrue(config.load(self.etc).hosts[1].active)
+
+    def test_a_line_is_added_where_there_is_none(self) -> None:
+        config.set_active(self.file, "n1", False)
+        self.assertEqual(self.text(), HOSTS.replace("[hosts.n1]\n", "[hosts.n1]\nactive = false\n"))
+        config.set_active(self.file, "here", False)
+        self.assertEqual([host.active for host in config.load(self.etc).hosts], [False, False, False])
+
+    def test_mode_and_line_ends_stay_and_nothing_is_left_behind(self) -> None:
+        with open(self.file, "w", newline="") as file:
+            file.write("[hosts.n1]\r\nactive = true\r\n[hosts.n2]")
+        os.chmod(self.file, 0o640)
+        before = set(os.listdir(self.etc))
+        config.set_active(self.file, "n1", False)
+        config.set_active(self.file, "n2", False)
+        self.assertEqual(self.text(), "[hosts.n1]\r\nactive = false\r\n[hosts.n2]\nactive = false\n")
+        self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o640)
+        self.assertEqual(set(os.listdir(self.etc)), before)
+
+    def test_a_link_stays_a_link(self) -> None:
+        os.rename(self.file, self.file + ".real")
+        os.symlink(self.file + ".real", self.file)
+        config.set_active(self.file, "n2", True)
+        self.assertTrue(os.path.islink(self.file))
+        self.assertTrue(config.load(self.etc).hosts[1].active)
+
+    def test_what_cannot_be_edited_safely_is_left_alone(self) -> None:
+        for text in (
+            "[hosts]\nn1 = { active = true }\n",
+            "[hosts.n2]\n",
+            "[hosts.n1]\nx = '''\n[hosts.n1]\n",
+        ):
+            self.write("ComputerCluster.config", text)
+            error = self.assertRaises(ConfigError, config.set_active, self.file, "n1", False)
+            self.assertIn("[hosts.n1]", error.text)
+            self.assertEqual(self.text(), text)
+
+    def test_a_missing_file_is_an_error_with_a_sentence(self) -> None:
+        error = self.assertRaises(ConfigError, config.set_active, self.path("none"), "n1", True)
+        self.assertIn("No such file", error.text)

@@ -1,0 +1,46 @@
+"""A signature is good for its text and its key, and for nothing else."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.identities import Identity
+from tm.edge.signing import OrderSigner
+
+
+class SigningTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        os.mkdir(self.folder)
+        self.alice = Identity(self.folder, "alice", "alice")
+        self.signer = OrderSigner.from_key(self.alice.key)
+
+    def test_what_was_signed_is_accepted_also_by_a_second_server_with_the_same_key(self) -> None:
+        signature = self.signer.sign('{"user":"alice"}')
+        self.assertEqual(len(signature), 64)
+        self.assertTrue(OrderSigner.from_key(self.alice.key).check(b'{"user":"alice"}', signature))
+
+    def test_another_key_gives_another_signature(self) -> None:
+        other = OrderSigner.from_key(Identity(self.folder, "bob", "bob").key)
+        self.assertFalse(other.check("text", self.signer.sign("text")))
+
+    def test_a_malformed_signature_is_just_wrong(self) -> None:
+        for wrong in ("", "é", "0" * 64, "\udc80", self.signer.sign("text").upper() + "0"):
+            self.assertFalse(self.signer.check("text", wrong))
+
+    def test_any_changed_byte_is_noticed(self) -> None:
+        signer = OrderSigner(b"secret" * 6)
+
+        @given(st.binary(min_size=1), st.data())
+        def changed(text: bytes, data: st.DataObject) -> None:
+            place = data.draw(st.integers(0, len(text) - 1))
+            other = bytearray(text)
+            other[place] ^= data.draw(st.integers(1, 255))
+            self.assertTrue(signer.check(text, signer.sign(text)))
+            self.assertFalse(signer.check(bytes(other), signer.sign(text)))
+
+        changed()

@@ -1,0 +1,47 @@
+"""The files of ``etc`` → frozen values. All or nothing: a faulty file gives every complaint at once.
+
+``users`` says who people are, ``groups`` what they may, ``ComputerCluster.config`` which hosts there are;
+all three are TOML.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from tm.config import hosts, people
+from tm.config.document import Document
+from tm.config.hosts import set_active
+from tm.errors import ConfigError
+from tm.model.host import HostConfig
+from tm.model.rights import Groups, Users
+
+__all__ = ["Configuration", "load", "set_active"]
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """All that ``etc`` says."""
+
+    users: Users
+    groups: Groups
+    hosts: tuple[HostConfig, ...]
+
+
+def load(etc: str, uid: int | None = None) -> Configuration:
+    """Return what the folder *etc* says; raise `ConfigError` with every complaint.
+
+    The files must belong to the user number *uid* (the caller's by default) or to root, and not be writable
+    by everybody.
+    """
+    owners = (os.getuid() if uid is None else uid, 0)
+    documents = [
+        Document(os.path.join(etc, name), owners) for name in (people.USERS, people.GROUPS, hosts.NAME)
+    ]
+    users = people.read_users(documents[0])
+    groups = people.read_groups(documents[1], users) if not documents[0].complaints else Groups()
+    found = hosts.read_hosts(documents[2])
+    complaints = [complaint for document in documents for complaint in document.complaints]
+    if complaints:
+        raise ConfigError(complaints)
+    return Configuration(users, groups, found)

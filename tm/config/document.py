@@ -1,0 +1,153 @@
+"""A TOML file that knows its lines, so that every complaint says where it is; edited one line at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from typing import Any
+
+from tm.errors import ConfigError
+
+_WHERE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
+
+
+class Document:
+    """One file and the complaints about it; a file that cannot be read has no tables and one complaint."""
+
+    def __init__(self, path: str, owners: tuple[int, ...]) -> None:
+        self.path = path
+        self.complaints: list[str] = []
+        self.text = ""
+        self.data: dict[str, Any] = {}
+        try:
+            self._read(owners)
+        except OSError as error:
+            hint = "; 'tm setup' writes a sample" if isinstance(error, FileNotFoundError) else ""
+            self.complaints.append(f"{path}: {error.strerror}{hint}")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            self.complaints.append(f"{path}:{line}: expected UTF-8 text")
+        except tomllib.TOMLDecodeError as error:
+            self.complaints.append(self._syntax(str(error)))
+
+    def complain(self, expected: str, *where: str) -> None:
+        """Note that at the table and key *where* something else was *expected*."""
+        complaint = f"{self.path}:{line_of(self.text, *where)}: {expected}"
+        if complaint not in self.complaints:
+            self.complaints.append(complaint)
+
+    def tables(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return the tables ``[NAME.…]``; complain about what is no table."""
+        found = self.data.get(name, {})
+        if not isinstance(found, dict):
+            self.complain(f"expected tables like [{name}.NAME]", name)
+            return {}
+        for key in [key for key, value in found.items() if not isinstance(value, dict)]:
+            self.complain(f"expected a table [{name}.{key}]", name, key)
+        return {key: value for key, value in found.items() if isinstance(value, dict)}
+
+    def only(self, known: set[str], *where: str) -> None:
+        """Complain about keys of the table *where* that are not *known*."""
+        table = self.data
+        for key in where:
+            table = table[key]
+        for key in table:
+            if key not in known:
+                self.complain(f"'{key}' is not known here; expected {_listed(known)}", *where, key)
+
+    def strings(self, table: dict[str, Any], key: str, *where: str) -> list[str]:
+        """Return the list of strings *key* of the table *where*; complain when it is something else."""
+        value = table.get(key, [])
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return value
+        self.complain(f'expected a list of strings, like {key} = ["…"]', *where, key)
+        return []
+
+    def _read(self, owners: tuple[int, ...]) -> None:
+        with open(self.path, "rb") as file:
+            self._check(os.fstat(file.fileno()), owners)
+            self.text = file.read().decode()
+        self.data = tomllib.loads(self.text)
+
+    def _check(self, status: os.stat_result, owners: tuple[int, ...]) -> None:
+        if status.st_uid not in owners:
+            self.complaints.append(
+                f"{self.path}: expected a file of yours or of root; it belongs to user number {status.st_uid}"
+            )
+        if status.st_mode & stat.S_IWOTH:
+            self.complaints.append(f"{self.path}: everybody may write it; say 'chmod o-w {self.path}'")
+
+    def _syntax(self, message: str) -> str:
+        found = _WHERE.search(message)
+        line = int(found.group(1)) if found and found.group(1) else self.text.count("\n") + 1
+        what = _WHERE.sub("", message)
+        return f"{self.path}:{line}: expected TOML; {what[:1].lower()}{what[1:]}"
+
+
+def _listed(words: set[str]) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(words))
+
+
+def _part(name: str) -> str:
+    """Return a pattern of *name* as a key may be written."""
+    plain = re.escape(name)
+    return rf"""(?:{plain}|"{plain}"|'{plain}')"""
+
+
+def _header(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(_part, names)) + r"\s*\]")
+
+
+def find_header(lines: list[str], names: tuple[str, ...]) -> int | None:
+    """Return the index of the line ``[a.b]`` in *lines*, or None."""
+    pattern = _header(names)
+    return next((index for index, line in enumerate(lines) if pattern.match(line)), None)
+
+
+def find_key(lines: list[str], start: int, key: str) -> int | None:
+    """Return the index of the line ``key = …`` in the table whose header is at *start* - 1, or None."""
+    pattern = re.compile(rf"\s*{_part(key)}\s*[.=]")
+    for index in range(start, len(lines)):
+        if pattern.match(lines[index]):
+            return index
+        if lines[index].lstrip().startswith("["):
+            return None
+    return None
+
+
+def line_of(text: str, *where: str) -> int:
+    """Return the number of the line of the deepest part of *where* that can be found, else 1."""
+    lines = text.splitlines()
+    start = 0
+    best = 1
+    for depth, name in enumerate(where, 1):
+        header = find_header(lines, where[:depth])
+        if header is not None:
+            start = best = header + 1
+            continue
+        key = find_key(lines, start, name)
+        if key is not None:
+            best = key + 1
+    return best
+
+
+def replace_file(path: str, text: str) -> None:
+    """Put *text* in the place of the file *path* in one step; its mode and owner stay."""
+    path = os.path.realpath(path)
+    status = os.stat(path)
+    descriptor, fresh = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            if (status.st_uid, status.st_gid) != (os.getuid(), os.getgid()):
+                os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except OSError as error:
+        os.unlink(fresh)
+        raise ConfigError([f"{path}: cannot be written: {error.strerror}"], "config.write") from None

@@ -1,0 +1,157 @@
+"""Who people are and what they may ask for.
+
+The law: every verb of every server has a `Rule` in the tables here, and what has none is refused. A person is
+a user because the fingerprint of their certificate stands in ``etc/users``; what a certificate says of itself
+proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+import msgspec
+
+from tm.errors import RefusedError
+
+RIGHTS = ("hosts", "jobs", "reload", "log", "shutdown")
+
+
+class User(msgspec.Struct, frozen=True):
+    """A registered user; *fingerprints* are the SHA-256 of their certificates, in lower-case hex."""
+
+    name: str
+    fingerprints: tuple[str, ...]
+    email: str = ""
+
+
+class Users(msgspec.Struct, frozen=True):
+    """All registered users by name, and whose each fingerprint is."""
+
+    by_name: Mapping[str, User]
+    by_fingerprint: Mapping[str, str]
+
+    @classmethod
+    def of(cls, *users: User) -> Users:
+        """Return the table of *users*, whose fingerprints are all different."""
+        return cls(
+            {user.name: user for user in users},
+            {fingerprint: user.name for user in users for fingerprint in user.fingerprints},
+        )
+
+    def user_of(self, fingerprint: str) -> str | None:
+        """Return the name of the user whose certificate has this *fingerprint*, or None."""
+        return self.by_fingerprint.get(fingerprint)
+
+    def fingerprints_of(self, user: str) -> tuple[str, ...]:
+        """Return the fingerprints of *user*'s certificates; none for somebody unknown."""
+        found = self.by_name.get(user)
+        return found.fingerprints if found else ()
+
+    def __contains__(self, user: str) -> bool:
+        return user in self.by_name
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A group of ``etc/groups``; the member ``*`` stands for every user."""
+
+    name: str
+    members: frozenset[str]
+    rights: frozenset[str] = frozenset()
+
+
+class Groups(msgspec.Struct, frozen=True):
+    """All groups, in the order of the file."""
+
+    groups: tuple[Group, ...] = ()
+
+    def groups_of(self, user: str) -> tuple[str, ...]:
+        """Return the names of the groups *user* is in."""
+        return tuple(group.name for group in self._of(user))
+
+    def rights_of(self, user: str) -> frozenset[str]:
+        """Return the rights *user* has through all groups."""
+        return frozenset().union(*(group.rights for group in self._of(user)))
+
+    def _of(self, user: str) -> list[Group]:
+        return [group for group in self.groups if user in group.members or "*" in group.members]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Who may do something: everybody; or to *own* things, or as holders of *right*, or either."""
+
+    own: bool = False
+    right: str = ""
+
+    def permits(self, rights: Set[str], own: bool) -> bool:
+        """Whether somebody with these *rights* may do it, to what is their *own* or somebody else's."""
+        if not self.own and not self.right:
+            return True
+        return (self.own and own) or (bool(self.right) and self.right in rights)
+
+
+EVERYBODY = Rule()
+SELF = Rule(own=True)
+OWNER = Rule(own=True, right="jobs")
+
+
+def _right(name: str) -> Rule:
+    return Rule(right=name)
+
+
+_EVERY_SERVER = {"help": EVERYBODY, "version": EVERYBODY, "whoami": EVERYBODY, "status": EVERYBODY}
+
+DISPATCHER: Mapping[str, Rule] = {
+    **_EVERY_SERVER,
+    "runjob": SELF,
+    "submit": SELF,
+    "lsjobs": OWNER,
+    "jobinfo": OWNER,
+    "canceljob": OWNER,
+    "lshosts": EVERYBODY,
+    "hostinfo": EVERYBODY,
+    "activatehost": _right("hosts"),
+    "deactivatehost": _right("hosts"),
+    "subscribe": EVERYBODY,
+    "unsubscribe": EVERYBODY,
+    "reload": _right("reload"),
+    "log": _right("log"),
+    "shutdown": _right("shutdown"),
+    "attach": SELF,
+    "hello": SELF,
+    "report": SELF,
+    "hostnews": SELF,
+}
+
+USER_SERVER: Mapping[str, Rule] = {
+    **dict.fromkeys(_EVERY_SERVER, SELF),
+    "runjob": SELF,
+    "submit": SELF,
+    "run": SELF,
+    "retire": SELF,
+    "join": SELF,
+    "report": SELF,
+}
+
+TOPICS: Mapping[str, Rule] = {"jobs": OWNER, "hosts": EVERYBODY, "log": _right("log")}
+
+
+def permitted(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bool = True) -> bool:
+    """Whether somebody with *rights* may use *word* on what is their *own*; what has no rule is refused."""
+    rule = table.get(word)
+    return rule is not None and rule.permits(rights, own)
+
+
+def demand(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bool = True) -> None:
+    """Raise `RefusedError` (``perm.denied``) unless `permitted`; the text says which right is missing."""
+    if permitted(table, word, rights, own=own):
+        return
+    rule = table.get(word)
+    if rule is None:
+        raise RefusedError("perm.denied", f"'{word}' is open to nobody here; 'help' lists what can be said")
+    if not rule.right:
+        raise RefusedError("perm.denied", f"'{word}' is possible only for what is your own")
+    raise RefusedError(
+        "perm.denied",
+        f"'{word}'{' for what is not your own' if rule.own else ''} needs the right '{rule.right}'"
+        " in etc/groups; ask those who administer the cluster for it, 'whoami' shows what you have",
+    )
