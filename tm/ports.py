@@ -173,7 +173,10 @@ class Peer(Protocol):
         """Cut the connection."""
 
     def keep(self) -> None:
-        """Treat this as a daemon's link: silence of 90 s cuts it, idleness does not."""
+        """Treat this as a daemon's link: silence of 90 s cuts it."""
+
+    def wait_for_ever(self) -> None:
+        """Let the peer be silent: it listens to events."""
 
 
 class Link(Protocol):
@@ -184,3 +187,10 @@ class Link(Protocol):
 
     def send_bulk(self, channel: int, data: bytes) -> None:
         """Send raw bytes of a channel."""
+
+
+class Worker(Protocol):
+    """Does blocking work, one piece after the other, outside the reactor."""
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Return a Deferred of what *work* returns or raises."""

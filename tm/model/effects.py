@@ -42,6 +42,14 @@ class Orders:
     forget: list[tuple[int, int]] = field(default_factory=list)
     grant: int = 0
 
+    def absorb(self, later: Orders) -> None:
+        """Take in what came after this."""
+        self.start += later.start
+        self.cancel += later.cancel
+        self.recall += later.recall
+        self.forget += later.forget
+        self.grant = later.grant
+
 
 @dataclass(slots=True, frozen=True)
 class Want:
@@ -71,3 +79,15 @@ class Effects:
 
     def __bool__(self) -> bool:
         return bool(self.records or self.orders or self.wants or self.notices)
+
+    def absorb(self, later: Effects) -> None:
+        """Take in what came after this."""
+        self.records.absorb(later.records)
+        self.wants += later.wants
+        self.notices += later.notices
+        for key, orders in later.orders.items():
+            mine = self.orders.get(key)
+            if mine is None:
+                self.orders[key] = orders
+            else:
+                mine.absorb(orders)

@@ -1,0 +1,71 @@
+"""Parts that the verbs of every server share: permission, help, who somebody is, JSON and text of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+import tm
+from tm.errors import RefusedError
+from tm.ports import Peer
+from tm.wire.message import Reply, Request
+from tm.wire.verbs import Verb
+
+_encode = msgspec.json.Encoder().encode
+
+Answer = Reply | Deferred[Reply]
+_Value = TypeVar("_Value")
+Spoken = Callable[[Peer, Request, list[str]], Answer]
+
+
+def json_line(value: object) -> str:
+    """Return *value* as JSON on one line."""
+    return _encode(value).decode()
+
+
+def as_reply(request: Request, shown: dict[str, object] | list[dict[str, object]], lines: list[str]) -> Reply:
+    """Return *shown* as JSON, one value a line, where that was asked for, else *lines*."""
+    if request.json:
+        return Reply(body=[json_line(value) for value in (shown if isinstance(shown, list) else [shown])])
+    return Reply(body=lines)
+
+
+def as_lines(shown: Mapping[str, Any]) -> list[str]:
+    """Return the fields of one thing, a line each; what is not known is left out."""
+    return [f"{name}: {value}" for name, value in shown.items() if value not in (None, "", [])]
+
+
+def decoded(kind: type[_Value], text: str) -> _Value:
+    """Return the JSON *text* as a *kind*; raise `RefusedError` ``proto.arguments`` when it is none."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise RefusedError("proto.arguments", f"the JSON argument does not fit: {error}") from None
+
+
+def find(verbs: Mapping[str, Verb], request: Request) -> Verb:
+    """Return the verb of *request*; raise `RefusedError` ``proto.verb`` when there is none."""
+    verb = verbs.get(request.verb)
+    if verb is None:
+        raise RefusedError("proto.verb", f"there is no verb '{request.verb}' here; 'help' lists them")
+    return verb
+
+
+def help_reply(verbs: Mapping[str, Verb], request: Request, arguments: list[str]) -> Reply:
+    """Return what ``help`` says of all *verbs*, or of one."""
+    if arguments:
+        chosen = [find(verbs, Request(arguments[0]))]
+    else:
+        chosen = list(verbs.values())
+    shown: list[dict[str, object]] = [{"verb": v.name, "usage": v.usage, "help": v.help} for v in chosen]
+    width = max(len(verb.usage) for verb in chosen)
+    return as_reply(request, shown, [f"{verb.usage:<{width}}  {verb.help}" for verb in chosen])
+
+
+def version_reply(request: Request, server: str) -> Reply:
+    """Return program and protocol version."""
+    shown: dict[str, object] = {"server": server, "version": tm.__version__, "protocol": tm.PROTOCOL}
+    return as_reply(request, shown, [f"{server} {tm.__version__} protocol={tm.PROTOCOL}"])

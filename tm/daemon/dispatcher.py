@@ -1,0 +1,264 @@
+"""TaskDispatcher: the service around the brain. It owns the brain, its turns, and the links to the users' servers.
+
+What it is told by its verbs (`tm.daemon.dispatcher_verbs`) goes to the brain; what the brain wants is committed and then
+said to users' servers and watchers. After a failed commit the brain is made anew from the store.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from typing_extensions import override
+
+from tm.daemon.orders import order_lines, want_line
+from tm.daemon.turns import Turns
+from tm.errors import RefusedError, StoreError
+from tm.model.brain import Brain
+from tm.model.cluster import HostState
+from tm.model.effects import Effects, Notice
+from tm.model.host import HostConfig
+from tm.model.rights import TOPICS, Groups, Users, permitted
+from tm.ports import JobStore, Loaded, Peer, Worker
+
+_log = Logger()
+_encode = msgspec.json.Encoder().encode
+
+RETRY_STORE_SECONDS = 2.0
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the files of ``etc/`` say."""
+
+    users: Users
+    groups: Groups
+    hosts: tuple[HostConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a dispatcher is given: its name and the ways to reach the world."""
+
+    cluster: str
+    clock: IReactorTime
+    store: JobStore
+    writer: Worker
+    reader: Worker
+    read_tables: Callable[[], Tables]
+    write_active: Callable[[str, bool], None]
+    recent_log: Callable[[int], list[str]]
+    stop: Callable[[], None]
+
+
+def host_states(hosts: Iterable[HostConfig]) -> list[HostState]:
+    """Return the hosts of the configuration as the brain keeps them."""
+    return [
+        HostState(
+            host.name, address=host.address, launcher=host.launcher, options=dict(host.options), cores=host.cores,
+            memory=host.memory, active=host.active,
+        )
+        for host in hosts
+    ]  # fmt: skip
+
+
+class Dispatcher(Service):
+    """The one dispatcher of a cluster."""
+
+    name = "TaskDispatcher"
+
+    def __init__(self, surroundings: Surroundings, loaded: Loaded) -> None:
+        self.around = surroundings
+        self.clock = surroundings.clock
+        self.tables = surroundings.read_tables()
+        self.run = secrets.token_hex(8)
+        self.since = self.clock.seconds()
+        self.cut: Callable[[Callable[[str], bool]], None] = lambda users: None
+        self._servers: dict[str, Peer] = {}
+        self._sent: dict[tuple[str, str], set[str]] = {}
+        self._watchers: dict[Peer, set[str]] = {}
+        self._tokens: dict[tuple[str, str], range] = {}
+        self._trouble: StoreError | None = None
+        self._pulse = LoopingCall(self._tick)
+        self._pulse.clock = self.clock
+        self._begin(loaded)
+
+    @override
+    def startService(self) -> None:
+        super().startService()
+        self._pulse.start(1.0, now=False)
+        _log.info("dispatcher of {cluster} in epoch {epoch}", event="started", cluster=self.around.cluster,
+                  epoch=self.brain.epoch)  # fmt: skip
+
+    @override
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()
+        if self._pulse.running:
+            self._pulse.stop()
+        _log.info("stopping", event="stopping")
+        return self.turns.durable(None).addErrback(lambda failure: failure.trap(StoreError) and None)
+
+    # -- what the verbs use ---------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.clock.seconds()
+
+    def check_store(self) -> None:
+        """Raise the `StoreError` that is in the way of accepting anything, if one is."""
+        if self._trouble is not None:
+            raise self._trouble
+
+    def rights_of(self, user: str) -> frozenset[str]:
+        """Return the rights of *user*."""
+        return self.tables.groups.rights_of(user)
+
+    def reload(self) -> str:
+        """Read ``etc/`` again, wholly or not at all; return what changed. Raises `ConfigError`."""
+        tables = self.around.read_tables()
+        gone = set(self.tables.users.by_fingerprint) - set(tables.users.by_fingerprint)
+        self.tables = tables
+        self.brain.hosts_configured(host_states(tables.hosts), self.now)
+        self.turns.happened()
+        self.cut(lambda user: user != "" and user not in tables.users)
+        _log.info("read etc/ again", event="reloaded")
+        return f"{len(tables.users.by_name)} users, {len(tables.hosts)} hosts, {len(gone)} certificates removed"
+
+    def token_ids(self, user: str, token: str) -> range | None:
+        """Return the ids given to this submit token before, durable or about to be."""
+        return self._tokens.get((user, token)) or self.around.store.submission(user, token)
+
+    def token_used(self, user: str, token: str, ids: range) -> None:
+        """Remember the ids of a token until they are durable."""
+        self._tokens[user, token] = ids
+        done = self.turns.durable(None)
+        done.addErrback(lambda failure: failure.trap(StoreError) and None)
+        done.addCallback(lambda _: self._tokens.pop((user, token), None) and None)
+
+    def attach(self, user: str, peer: Peer) -> None:
+        """Make *peer* the server of *user*; an older one is told that it is replaced."""
+        older = self._servers.get(user)
+        if older is not None and older is not peer:
+            older.send_event(b'{"topic":"replaced"}')
+            self._detached(user, older)
+        self._servers[user] = peer
+        peer.keep()
+        peer.on_close(lambda: self._detached(user, peer))
+        for key in [key for key in self._sent if key[0] == user]:
+            del self._sent[key]
+        self.brain.user_server_attached(user)
+        self.turns.happened()
+
+    def host_said_hello(self, user: str, host: str) -> None:
+        """A server on *host* begins anew: it knows no environment."""
+        self._sent[user, host] = set()
+
+    def is_server(self, user: str, peer: Peer) -> bool:
+        """Whether *peer* is the attached server of *user*."""
+        return self._servers.get(user) is peer
+
+    def server_users(self) -> set[str]:
+        """Return whose servers are attached."""
+        return set(self._servers)
+
+    def watch(self, peer: Peer, topics: Iterable[str]) -> set[str]:
+        """Let *peer* hear of *topics* too; return all it hears of."""
+        if peer not in self._watchers:
+            self._watchers[peer] = set()
+            peer.on_close(lambda: self._watchers.pop(peer, None) and None)
+        self._watchers[peer].update(topics)
+        peer.wait_for_ever()
+        return self._watchers[peer]
+
+    def unwatch(self, peer: Peer, topics: Iterable[str]) -> set[str]:
+        """Let *peer* hear no more of *topics* (of nothing, when there are none)."""
+        watched = self._watchers.get(peer, set())
+        wanted = set(topics) or set(watched)
+        watched -= wanted
+        return watched
+
+    def logged(self, line: dict[str, object]) -> None:
+        """A line was logged: tell those who watch the log."""
+        if self._watchers:
+            self._notify(Notice("log", None, line))
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, loaded: Loaded) -> None:
+        self.brain = Brain(
+            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools,
+            hosts=host_states(self.tables.hosts),
+        )  # fmt: skip
+        self.turns = Turns(
+            self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
+        )
+        self._trouble = None
+
+    def _tick(self) -> None:
+        self.brain.tick(self.now)
+        self.turns.happened()
+
+    def _detached(self, user: str, peer: Peer) -> None:
+        if self._servers.get(user) is peer:
+            del self._servers[user]
+            self.brain.user_server_detached(user, self.now)
+            self.turns.happened()
+
+    def _store_failed(self, error: StoreError) -> None:
+        _log.error("{text}", event="store", word=error.word, text=error.text)
+        self._trouble = error
+        for peer in list(self._servers.values()):
+            peer.abort()
+        self.clock.callLater(RETRY_STORE_SECONDS, self._try_store)
+
+    def _try_store(self) -> None:
+        if not self.running:
+            return
+        done = self.around.writer.run(self.around.store.load)
+        done.addCallbacks(self._begin, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None)
+
+    def _tell(self, effects: Effects) -> None:
+        for want in effects.wants:
+            peer = self._servers.get(want.user)
+            host = self.brain.hosts.get(want.host)
+            if peer is not None and host is not None:
+                peer.send_event(want_line(host))
+        for (user, name), orders in effects.orders.items():
+            peer = self._servers.get(user)
+            if peer is None:
+                continue
+            known = self._sent.setdefault((user, name), set())
+            for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):
+                peer.send_event(line)
+        if self._watchers:
+            for notice in effects.notices:
+                self._notify(notice)
+
+    def _environment(self, digest: str) -> str | None:
+        return self.around.store.environment(digest)
+
+    def _notify(self, notice: Notice) -> None:
+        line: bytes | None = None
+        for peer, topics in list(self._watchers.items()):
+            if notice.topic not in topics:
+                continue
+            own = notice.user is None or notice.user == peer.user
+            if permitted(TOPICS, notice.topic, self.rights_of(peer.user), own=own):
+                line = line or _encode({"topic": notice.topic, **notice.fields})
+                peer.send_event(line)
+
+
+def check_own(dispatcher: Dispatcher, user: str, peer: Peer) -> None:
+    """Raise `RefusedError` ``perm.denied`` unless *peer* is the attached server of *user*."""
+    if not dispatcher.is_server(user, peer):
+        raise RefusedError("perm.denied", "only the attached server of a user says this; say attach first")

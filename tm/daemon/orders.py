@@ -1,0 +1,87 @@
+"""What the dispatcher says to users' servers, as event lines: orders for their hosts, and which hosts they should start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from tm.model.cluster import HostState
+from tm.model.effects import Orders
+from tm.model.job import Job
+from tm.wire.frames import LARGE_LIMIT
+
+_encode = msgspec.json.Encoder().encode
+_LARGEST = LARGE_LIMIT - 64 * 1024
+
+
+class Order(msgspec.Struct, omit_defaults=True):
+    """One job to start: command number *c* of the host's spool, its signed text and signature."""
+
+    c: int
+    job: int
+    attempt: int
+    cores: int
+    spec: str
+    sig: str
+
+
+class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orders"):
+    """What a user's server passes on to its server on *host*."""
+
+    host: str
+    epoch: int
+    run: str
+    grant: int | None = None
+    environments: dict[str, str] = {}
+    orders: list[Order] = []
+    cancel: list[tuple[int, int, float]] = []
+    recall: list[tuple[int, int]] = []
+    forget: list[tuple[int, int]] = []
+
+
+class WantLine(msgspec.Struct, tag_field="topic", tag="want"):
+    """Asks a user's server to start its server on *host*."""
+
+    host: str
+    address: str
+    launcher: str
+    options: dict[str, object]
+
+
+def want_line(host: HostState) -> bytes:
+    """Return the event that asks for a server on *host*."""
+    return _encode(WantLine(host.name, host.address, host.launcher, dict(host.options)))
+
+
+def order_lines(
+    orders: Orders, epoch: int, run: str, grace: float, known: set[str], environment: Callable[[str], str | None]
+) -> Iterator[bytes]:
+    """Yield the events that carry *orders*, each within a line's limit.
+
+    *known* holds the digests of environments that host has been sent and grows by those sent now.
+    """
+    line = OrderLine(orders.host, epoch, run, orders.grant)
+    size = 0
+    for job in _in_order(orders.start):
+        text = "" if job.environment in known else environment(job.environment) or "{}"
+        cost = len(job.spec) * 2 + len(text) * 2 + 300
+        if line.orders and size + cost > _LARGEST:
+            yield _encode(line)
+            line = OrderLine(orders.host, epoch, run, orders.grant)
+            size = 0
+        size += cost
+        if text:
+            line.environments[job.environment] = text
+            known.add(job.environment)
+        line.orders.append(Order(job.command_number, job.id, job.attempt, job.cores, job.spec, job.signature))
+    line.cancel = [(job, attempt, grace) for job, attempt in orders.cancel]
+    line.recall = orders.recall
+    line.forget = orders.forget
+    yield _encode(line)
+
+
+def _in_order(jobs: list[Job]) -> list[Job]:
+    """Return each job once, by its command number; what has gone back to waiting since is left out."""
+    once = {job.command_number: job for job in jobs if job.host is not None}
+    return [once[number] for number in sorted(once)]
