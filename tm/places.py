@@ -94,11 +94,10 @@ def find(environ: Mapping[str, str] = os.environ) -> Places:
 
     ``TM_ETC``, ``TM_USER``, ``TM_USER_DIRECTORY``, ``TM_LOCAL_DIRECTORY`` and ``TM_PYTHON`` override.
     """
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    etc = environ.get("TM_ETC") or _etc(root)
+    root = find_root()
+    etc = find_etc(environ)
     info = read_info(os.path.join(etc, "TaskDispatcher.info"))
-    user = environ.get("TM_USER") or _login()
-    user_directory = environ.get("TM_USER_DIRECTORY") or info.get("user_directory") or "~/.taskManager"
+    user = find_user(environ)
     local = environ.get("TM_LOCAL_DIRECTORY") or info.get("local_directory")
     return Places(
         root=root,
@@ -107,10 +106,37 @@ def find(environ: Mapping[str, str] = os.environ) -> Places:
         host=info["host"],
         port=int(info["port"]),
         user=user,
-        user_directory=os.path.expanduser(user_directory),
+        user_directory=find_user_directory(environ, info),
         local_directory=local or f"/var/tmp/taskmanager-{os.getuid()}/{info['cluster']}",
         python=find_python(root, environ),
     )
+
+
+def find_root() -> str:
+    """Return the folder that holds the package ``tm``: the checkout, or where it has been installed."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def find_etc(environ: Mapping[str, str] = os.environ) -> str:
+    """Return ``TM_ETC``, or the first usual folder with a ``TaskDispatcher.info``, or the checkout's ``etc``."""
+    beside = os.path.join(find_root(), "etc")
+    candidates = [beside, os.path.expanduser("~/.taskManager/etc"), "/etc/taskmanager"]
+    found = (etc for etc in candidates if os.path.exists(os.path.join(etc, "TaskDispatcher.info")))
+    return environ.get("TM_ETC") or next(found, beside)
+
+
+def find_user(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the name of the calling user in TaskManager: ``TM_USER``, or that of the account."""
+    try:
+        return environ.get("TM_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def find_user_directory(environ: Mapping[str, str], info: Mapping[str, str]) -> str:
+    """Return the folder of the calling user's key and certificates; *info* is what `read_info` gave, or empty."""
+    named = environ.get("TM_USER_DIRECTORY") or info.get("user_directory")
+    return os.path.expanduser(named or "~/.taskManager")
 
 
 def find_python(root: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -149,16 +175,3 @@ def read_info(path: str) -> dict[str, str]:
     if complaints:
         raise ConfigError(complaints)
     return values
-
-
-def _etc(root: str) -> str:
-    beside = os.path.join(root, "etc")
-    candidates = [beside, os.path.expanduser("~/.taskManager/etc"), "/etc/taskmanager"]
-    return next((etc for etc in candidates if os.path.exists(os.path.join(etc, "TaskDispatcher.info"))), beside)
-
-
-def _login() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

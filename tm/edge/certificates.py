@@ -74,7 +74,7 @@ def to_pem(*objects: x509.Certificate | x509.CertificateSigningRequest) -> bytes
 
 
 def write_new(path: str, content: bytes, mode: int = 0o644) -> None:
-    """Write *content* into the new file *path*; raise `ConfigError` (``config.exists``) rather than overwrite one."""
+    """Write *content* into the new file *path*; raise `ConfigError` rather than overwrite one."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
