@@ -1,0 +1,43 @@
+"""The keeper: the small parent of one user's jobs on one host. Standard library only; it outlives the host
+server.
+
+``python3 -I -S ROOT/tm/keeper/__main__.py SPOOL NUMBER`` works in the folder SPOOL and has there, with N
+its number: ``keeper-N.sock`` (its socket, mode 0600), ``keeper-N.pid`` (written once the socket listens),
+``keeper-N.lock`` and ``keeper-N.log`` (its journal, see `tm.keeper.journal`). A second keeper of the same
+number says so and ends with status 75; so does one whose number has left a journal behind, which must be
+read and removed first.
+
+The host server (TMMS) connects to the socket; both speak JSON objects, one a line. One connection is served
+at a time, and the next one is greeted only after the last has been read to its end, so what the greeting
+does not name is certainly not here. A last line without its end does not count.
+
+**TMMS says**, any of these keys in a line, obeyed in this order:
+
+| key | value | meaning |
+|---|---|---|
+| ``env`` | ``{DIGEST: {NAME: VALUE}}`` | environments, kept in memory; above 1,000 the unused ones go |
+| ``grant`` | cores | so many may be in use at once; 0, as at first, starts nothing |
+| ``start`` | list of orders | queued in order; one whose (job, attempt) is known here is ignored |
+| ``cancel`` | ``[[job, attempt, grace], …]`` | waiting: taken back; running: TERM, after *grace* s KILL |
+| ``signal`` | ``[[job, attempt, number], …]`` | to the whole tree of a running job |
+| ``recall`` | ``[[job, attempt], …]`` | waiting: taken back; else nothing |
+| ``forget`` | ``[[job, attempt], …]`` | these endings need not be told again |
+| ``leave`` | true | end once nothing waits, runs or is still to be forgotten |
+
+An order: ``{"job", "attempt", "command": shell text | [argument, …], "cwd", "env": DIGEST, "vars": {more
+variables}, "umask", "stdin", "stdout", "stderr": path | null, "append", "cores"}``. Paths are relative to
+``cwd``; stderr null is "with stdout", the others null is ``/dev/null``. ``vars`` should hold ``TM_JOB_ID``
+and ``TM_ATTEMPT``: they tell whose a process is that has left its session. An environment that is not in
+memory is read from ``SPOOL/environments/DIGEST``, a JSON object. Orders start strictly in order; one wider
+than the grant runs alone. Text is UTF-8 with surrogate escapes, so arguments, names and values of any bytes
+arrive as they were.
+
+**The keeper says** first ``{"hello": {"pid", "number", "queued": [[job, attempt], …], "running": [started
+facts], "ended": [final facts]}}``, then ``{"facts": [fact, …]}`` as ``docs/protocol.md`` describes facts.
+Every fact but ``started`` is final, is in the journal before it is told, and is told again in each hello
+until it is forgotten. An attempt that was ``returned`` never started and may be ordered again.
+
+``max_rss`` includes the moment before ``exec``: it is never below the keeper's own size. The ending of a
+cancelled job comes when its whole tree is gone, at the latest some seconds after the KILL; of any other job
+when its first process ends.
+"""

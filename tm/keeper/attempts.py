@@ -1,0 +1,240 @@
+"""The attempts on their way: start, see the end, record it, reap, and only then let it be told.
+
+The law: an ending is on disk before its process is reaped, so that whoever kills the keeper leaves either
+the record or the zombie. With a full disk the ending is told nevertheless and the zombie stays; nothing
+starts meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tm.failpoint import reach
+from tm.keeper import journal, procfs, spawn
+from tm.keeper.book import Book, Running
+from tm.keeper.environments import Environments
+from tm.keeper.felling import Felling
+from tm.keeper.order import Order, key_of
+from tm.keeper.orphans import Orphans
+from tm.keeper.tree import Stem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from tm.keeper.book import Fact
+    from tm.keeper.journal import Log
+    from tm.keeper.order import Key
+
+RETRY_AFTER = 1.0
+_PEEK = os.WEXITED | os.WNOWAIT | os.WNOHANG
+
+
+class Attempts:
+    """All attempts of this keeper. *now* is always a monotonic clock's, ``at`` in facts the time of day."""
+
+    def __init__(self, log: Log) -> None:
+        self.book = Book()
+        self.environments = Environments("environments")
+        self.news: list[Fact] = []
+        self._log = log
+        self._mains: dict[int, Key] = {}
+        self._dead: set[int] = set()
+        stem = Stem(os.getpid(), self._mains, procfs.claim)
+        self._felling = Felling(stem)
+        self._orphans = Orphans(stem)
+        self._unrecorded: list[Fact] = []
+        self._told_early: set[Key] = set()
+        self._retry_at: float | None = None
+        self._null = os.open("/dev/null", os.O_RDWR)
+
+    @property
+    def next_at(self) -> float | None:
+        """When to `tend` even if no child dies, or None."""
+        times = [
+            at for at in (self._retry_at, self._felling.next_at, self._orphans.next_at) if at is not None
+        ]
+        return min(times, default=None)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits, runs, or is still to be recorded or ended."""
+        return self.book.idle and not self._unrecorded and self._orphans.next_at is None
+
+    def queue(self, entry: dict[str, Any]) -> None:
+        """Let the order *entry* wait, or refuse it; raise `ValueError` when it does not say whose it is."""
+        key = key_of((entry["job"], entry["attempt"]))
+        if self.book.knows(key):
+            return
+        try:
+            self.book.queue(Order(entry))
+        except ValueError as error:
+            self._refuse(key, spawn.NOT_PREPARED, f"cannot start: {error}")
+
+    def recall(self, keys: Iterable[Key]) -> None:
+        """Take back those of *keys* that still wait."""
+        for key in keys:
+            if self.book.withdraw(key):
+                self._conclude(key, {"what": "returned", "at": time.time()})
+
+    def cancel(self, cancelled: Iterable[tuple[Key, float]], now: float) -> None:
+        """Take back what waits, and end what runs, each within its grace in seconds."""
+        fell = []
+        for key, grace in cancelled:
+            self.recall([key])
+            if key in self.book.running:
+                fell.append((self.book.running[key], grace))
+        if fell:
+            self._felling.begin(fell, now)
+
+    def signal(self, key: Key, number: int) -> None:
+        """Send signal *number* to the tree of *key* if it runs."""
+        if key in self.book.running:
+            self._felling.signal(self.book.running[key], number)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """The endings of *keys* need no longer be told, nor recorded where the disk was too full for it."""
+        known = [key for key in keys if self.book.forget(key)]
+        if not known:
+            return
+        self._log.append(b"".join(map(journal.forgotten, known)))
+        for fact in [fact for fact in self._unrecorded if _key(fact) in known]:
+            self._unrecorded.remove(fact)
+            self._told_early.discard(_key(fact))
+            self._reap(fact)
+
+    def tend(self, now: float, child_died: bool) -> None:
+        """Do all there is to do at *now*; *child_died*: some child may have ended since the last time."""
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+        fell_now = child_died and self._peek()
+        if fell_now or _due(self._felling.next_at, now):
+            self._fell(now)
+        self._launch(now)
+        if self._unrecorded:
+            self._record(now)
+        if child_died or _due(self._orphans.next_at, now):
+            self._orphans.sweep(now)
+        if self._log.grown:
+            self._log.replace(self._still_counts())
+
+    def _peek(self) -> bool:
+        """See who has ended, without reaping; return whether a job that is being cancelled is among them."""
+        held = False
+        for running in list(self.book.running.values()):
+            if running.pid in self._dead:
+                continue
+            seen = os.waitid(os.P_PID, running.pid, _PEEK)
+            if seen is None:
+                continue
+            if self._felling.holds(running.key):
+                self._dead.add(running.pid)
+                held = True
+            else:
+                self._end(running, seen)
+        return held
+
+    def _fell(self, now: float) -> None:
+        for key in self._felling.tend(now, self.book.running, self._dead.__contains__):
+            running = self.book.running[key]
+            self._dead.discard(running.pid)
+            seen = os.waitid(os.P_PID, running.pid, _PEEK)
+            if seen is not None:
+                self._end(running, seen)
+
+    def _end(self, running: Running, seen: os.waitid_result) -> None:
+        exited = seen.si_code == os.CLD_EXITED
+        fact = {
+            "what": "ended",
+            "at": time.time(),
+            "exit_code": seen.si_status if exited else None,
+            "signal": None if exited else seen.si_status,
+            "started_at": running.at,
+            "pid": running.pid,
+            "cpu_seconds": 0.0,
+            "max_rss": 0,
+            "reason": "",
+        }
+        self._conclude(running.key, fact)
+
+    def _refuse(self, key: Key, exit_code: int, reason: str) -> None:
+        self.book.withdraw(key)
+        self._conclude(key, {"what": "refused", "at": time.time(), "exit_code": exit_code, "reason": reason})
+
+    def _conclude(self, key: Key, fact: Fact) -> None:
+        fact = {"job": key[0], "attempt": key[1], **fact}
+        self.book.end(fact)
+        self._unrecorded.append(fact)
+
+    def _launch(self, now: float) -> None:
+        while self._retry_at is None and (order := self.book.first()) is not None:
+            self._start(order, now)
+
+    def _start(self, order: Order, now: float) -> None:
+        key = order.key
+        try:
+            environment = self.environments.of(order)
+        except ValueError as error:
+            self._refuse(key, spawn.NOT_PREPARED, f"cannot start: {error}")
+            return
+        if not self._log.append(journal.intent(key)):
+            self._retry_at = now + RETRY_AFTER
+            return
+        reach("keeper.intent")
+        try:
+            pid = spawn.start(order, environment, self._null)
+        except spawn.StartError as error:
+            self._refuse(key, error.exit_code, error.text)
+            return
+        reach("keeper.started")
+        process = procfs.read(pid)
+        running = Running(key, order.cores, pid, process.ticks if process else 0, time.time())
+        self._log.append(journal.start(running))
+        self._mains[pid] = key
+        self.book.start(running)
+        self.news.append(running.fact())
+
+    def _record(self, now: float) -> None:
+        if self._retry_at is None:
+            reach("keeper.ended")
+            facts = self._unrecorded
+            if self._log.secure(b"".join(map(journal.final, facts))):
+                reach("keeper.recorded")
+                self._unrecorded = []
+                self._log.append(b"".join(filter(None, map(self._reap, facts))))
+                self.news += [fact for fact in facts if _key(fact) not in self._told_early]
+                self._told_early.clear()
+                return
+            self._retry_at = now + RETRY_AFTER
+        for fact in self._unrecorded:
+            if _key(fact) not in self._told_early:
+                self._told_early.add(_key(fact))
+                process = procfs.read(fact["pid"]) if fact["what"] == "ended" else None
+                if process is not None:
+                    fact["cpu_seconds"] = process.cpu
+                self.news.append(fact)
+
+    def _reap(self, fact: Fact) -> bytes:
+        """Reap the process of *fact*, if it had one, and return the record of what it has used."""
+        if fact["what"] != "ended":
+            return b""
+        pid = fact["pid"]
+        used = os.wait4(pid, 0)[2]
+        self._orphans.left_by(pid, self._mains.pop(pid))
+        fact["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 6)
+        fact["max_rss"] = used.ru_maxrss * 1024
+        return journal.usage(fact)
+
+    def _still_counts(self) -> Iterator[bytes]:
+        yield from map(journal.start, self.book.running.values())
+        yield from map(journal.final, self.book.ended.values())
+
+
+def _key(fact: Fact) -> Key:
+    return fact["job"], fact["attempt"]
+
+
+def _due(at: float | None, now: float) -> bool:
+    return at is not None and now >= at

@@ -1,0 +1,195 @@
+"""The keeper's journal: what the host server can still learn when the keeper itself has been killed.
+
+A file of JSON arrays, one a line: ``["i", job, attempt]`` before a start, ``["s", job, attempt, pid, ticks,
+at]`` after it, ``["e", fact]`` for an ending and ``["r", fact]`` for what never ran (refused, returned),
+both on disk before anybody is told; ``["u", job, attempt, cpu seconds, peak bytes]`` once the process is
+reaped, ``["f", job, attempt]`` once the ending is forgotten. A record holds when its line has its end. When
+the file has grown it is replaced by one of what still counts.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+from tm.keeper import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from tm.keeper.book import Fact, Running
+    from tm.keeper.order import Key
+
+LIMIT = 1024 * 1024
+AHEAD = 64 * 1024
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class Started:
+    """A process of which the journal knows no ending: *ticks* is its start in clock ticks since boot."""
+
+    __slots__ = ("at", "pid", "ticks")
+
+    def __init__(self, pid: int, ticks: int, at: float) -> None:
+        self.pid = pid
+        self.ticks = ticks
+        self.at = at
+
+
+class Journal:
+    """What a journal says. Each attempt is in one place at most; forgotten ones are in none.
+
+    *intents*: may or may not have been started; *started*: run or have ended unrecorded; *endings*: final
+    facts.
+    """
+
+    def __init__(self) -> None:
+        self.intents: set[Key] = set()
+        self.started: dict[Key, Started] = {}
+        self.endings: dict[Key, Fact] = {}
+
+    def apply(self, record: list[Any]) -> None:
+        """Take in one record; raise `ValueError`, `TypeError`, `KeyError`, `IndexError` where it is none."""
+        kind = record[0]
+        if kind in ("e", "r"):
+            fact = record[1]
+            self._move((fact["job"], fact["attempt"]), ending=fact)
+            return
+        key = record[1], record[2]
+        if kind == "i":
+            self._move(key)
+            self.intents.add(key)
+        elif kind == "s":
+            self._move(key, started=Started(record[3], record[4], record[5]))
+        elif kind == "u" and key in self.endings:
+            self.endings[key].update(cpu_seconds=record[3], max_rss=record[4])
+        elif kind == "f":
+            self._move(key)
+
+    def _move(self, key: Key, started: Started | None = None, ending: Fact | None = None) -> None:
+        self.intents.discard(key)
+        self.started.pop(key, None)
+        self.endings.pop(key, None)
+        if started is not None:
+            self.started[key] = started
+        if ending is not None:
+            self.endings[key] = ending
+
+
+def read(path: str) -> Journal:
+    """Return what the journal at *path* says; none is an empty one. A cut or spoilt line is nothing."""
+    journal = Journal()
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    try:
+                        journal.apply(json.loads(line))
+                    except (ValueError, TypeError, KeyError, IndexError):
+                        continue
+    except FileNotFoundError:
+        pass
+    return journal
+
+
+def intent(key: Key) -> bytes:
+    """Return the record that *key* is about to be started."""
+    return b'["i",%d,%d]\n' % key
+
+
+def start(running: Running) -> bytes:
+    """Return the record that *running* has been started."""
+    return b'["s",%d,%d,%d,%d,%r]\n' % (*running.key, running.pid, running.ticks, running.at)
+
+
+def final(fact: Fact) -> bytes:
+    """Return the record of the final *fact* of an attempt."""
+    return _encode(["e" if fact["what"] == "ended" else "r", fact]).encode() + b"\n"
+
+
+def usage(fact: Fact) -> bytes:
+    """Return the record of what the process of *fact* has used."""
+    values = fact["job"], fact["attempt"], fact["cpu_seconds"], fact["max_rss"]
+    return b'["u",%d,%d,%r,%d]\n' % values
+
+
+def forgotten(key: Key) -> bytes:
+    """Return the record that the ending of *key* need not be told again."""
+    return b'["f",%d,%d]\n' % key
+
+
+class Log:
+    """The journal as its keeper writes it. A full disk is an answer here, never an error."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = _open(path)
+        self.size = os.fstat(self._file).st_size
+        self._reserved = 0
+        self._limit = LIMIT
+
+    def append(self, records: bytes) -> bool:
+        """Write *records*; return whether they are there, whole, as far as a killed keeper is concerned."""
+        if self.size + len(records) > self._reserved:
+            kernel.reserve(self._file, self.size, AHEAD)
+            self._reserved = self.size + AHEAD
+        try:
+            written = os.write(self._file, records)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise
+            return False
+        if written < len(records):
+            os.ftruncate(self._file, self.size)
+            self._reserved = 0
+            return False
+        self.size += written
+        return True
+
+    def secure(self, records: bytes) -> bool:
+        """Write *records* and what stands before them to the disk itself; return whether they are there."""
+        if not self.append(records):
+            return False
+        try:
+            os.fdatasync(self._file)
+        except OSError:
+            return False
+        return True
+
+    @property
+    def grown(self) -> bool:
+        """Whether it is time to `replace` the journal."""
+        return self.size > self._limit
+
+    def replace(self, records: Iterable[bytes]) -> None:
+        """Go on with a journal of *records* alone; where that cannot be written, with the old one."""
+        new_path = self._path + ".new"
+        content = b"".join(records)
+        try:
+            new = _open(new_path)
+            try:
+                os.ftruncate(new, 0)
+                whole = os.write(new, content) == len(content)
+                os.fsync(new)
+                if whole:
+                    os.rename(new_path, self._path)
+                    new, self._file = self._file, new
+                    self.size = self._reserved = len(content)
+            finally:
+                os.close(new)
+        except OSError:
+            self._limit = self.size + LIMIT
+            return
+        self._limit = LIMIT + 2 * self.size
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)

@@ -1,0 +1,93 @@
+"""What jobs leave behind: their processes that have become the keeper's children.
+
+An orphan of a running job is left alone until it dies, and is then reaped. One of an ended job is told to
+end, and killed if it is still there after the grace. Nobody's orphans stay while any job runs, because they
+may be its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tm.keeper import procfs
+from tm.keeper.tree import Stem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tm.keeper.order import Key
+
+GRACE = 2.0
+LOOK_EVERY = 0.2
+
+
+class Orphans:
+    """The keeper's children that are no first process of a job. Times are seconds of a monotonic clock."""
+
+    def __init__(self, stem: Stem) -> None:
+        self._stem = stem
+        self._owners: dict[int, Key] = {}
+        self._kill_at: dict[Key | None, float] = {}
+        self._told: set[int] = set()
+        self._sessions: dict[int, Key] = {}
+        self.next_at: float | None = None
+
+    def left_by(self, main: int, key: Key) -> None:
+        """Note that *main*, first process of *key* and leader of its session, has been reaped."""
+        self._sessions[main] = key
+
+    def sweep(self, now: float) -> None:
+        """Reap what is dead, end what ended jobs have left."""
+        self.next_at = None
+        orphans = [pid for pid in procfs.children() if pid not in self._stem.mains]
+        living = [pid for pid in orphans if not _reap(pid)]
+        if living or self._sessions or self._told:
+            owners = {pid: self._owner(pid) for pid in living}
+            self._settle(owners, now)
+
+    def _settle(self, owners: dict[int, Key | None], now: float) -> None:
+        running = set(self._stem.mains.values())
+        ended = set(self._sessions.values())
+        ending: set[Key | None] = set()
+        for pid, owner in owners.items():
+            if owner in ended or not running:
+                ending.add(owner)
+                self._end(pid, owner, now)
+        kept = set(owners.values())
+        self._owners = {pid: key for pid, key in owners.items() if key is not None}
+        self._sessions = {session: key for session, key in self._sessions.items() if key in kept}
+        self._kill_at = {key: at for key, at in self._kill_at.items() if key in ending}
+        self._told &= set(owners)
+
+    def _owner(self, pid: int) -> Key | None:
+        known = self._owners.get(pid)
+        if known is None:
+            process = procfs.read(pid)
+            if process is not None:
+                known = self._stem.owner(process) or self._sessions.get(process.session)
+        return known
+
+    def _end(self, pid: int, owner: Key | None, now: float) -> None:
+        kill_at = self._kill_at.setdefault(owner, now + GRACE)
+        if now >= kill_at:
+            _kill(pid, signal.SIGKILL)
+        elif pid not in self._told:
+            self._told.add(pid)
+            _kill(pid, signal.SIGTERM)
+            _kill(pid, signal.SIGCONT)
+        self.next_at = now + LOOK_EVERY
+
+
+def _reap(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _kill(pid: int, number: int) -> None:
+    """Signal a child, whose pid stays its own until it is reaped; it may have become another user's."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,115 @@
+"""Processes as ``/proc`` shows them, and signals that reach the process that was meant or none."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tm.keeper.order import Key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_DEAD = (b"Z", b"X")
+_pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kernel lacks it
+
+
+class Process:
+    """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included."""
+
+    __slots__ = ("cpu", "dead", "pid", "ppid", "session", "ticks")
+
+    def __init__(
+        self, pid: int, ppid: int, session: int, ticks: int = 0, dead: bool = False, cpu: float = 0
+    ) -> None:
+        self.pid = pid
+        self.ppid = ppid
+        self.session = session
+        self.ticks = ticks
+        self.dead = dead
+        self.cpu = cpu
+
+
+def read(pid: int) -> Process | None:
+    """Return the process *pid* (a zombie is one still), or None when there is none."""
+    stat = _content(f"/proc/{pid}/stat")
+    if stat is None:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    cpu = sum(map(int, fields[11:15])) / _TICKS
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in _DEAD, cpu)
+
+
+def snapshot() -> dict[int, Process]:
+    """Return all processes of this machine by pid."""
+    return {process.pid: process for process in _all()}
+
+
+def children() -> list[int]:
+    """Return the pids of this process's children, zombies included."""
+    listed = _content(f"/proc/self/task/{os.getpid()}/children")
+    if listed is None:
+        own = os.getpid()
+        return [process.pid for process in _all() if process.ppid == own]
+    return [int(word) for word in listed.split()]
+
+
+def claim(pid: int) -> Key | None:
+    """Return the (job, attempt) that the environment of *pid* names, or None."""
+    found: dict[bytes, bytes] = {}
+    for entry in (_content(f"/proc/{pid}/environ") or b"").split(b"\0"):
+        name, equals, value = entry.partition(b"=")
+        if equals and name in (b"TM_JOB_ID", b"TM_ATTEMPT"):
+            found.setdefault(name, value)
+    job, attempt = found.get(b"TM_JOB_ID", b""), found.get(b"TM_ATTEMPT", b"")
+    return (int(job), int(attempt)) if job.isdigit() and attempt.isdigit() else None
+
+
+def send(process: Process, number: int) -> None:
+    """Send *number* to *process* unless it is gone or not ours; another one with its pid gets nothing."""
+    try:
+        handle = _pidfd_open(process.pid) if _pidfd_open is not None else None
+    except ProcessLookupError:
+        return
+    except OSError:
+        handle = None
+    try:
+        now = read(process.pid)
+        if now is None or now.ticks != process.ticks:
+            return
+        if handle is None:
+            os.kill(process.pid, number)
+        else:
+            signal.pidfd_send_signal(handle, number)
+    except (ProcessLookupError, PermissionError):
+        return
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _all() -> Iterator[Process]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            process = read(int(name))
+            if process is not None:
+                yield process
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        content = piece = os.read(file, 65536)
+        while piece:
+            piece = os.read(file, 65536)
+            content += piece
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return content

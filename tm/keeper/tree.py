@@ -1,0 +1,55 @@
+"""Whose process is it? Which processes make up the tree of a job, also those that have left its session."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tm.keeper.order import Key
+    from tm.keeper.procfs import Process
+
+
+class Stem:
+    """What is fixed when looking for trees.
+
+    *keeper* is its pid; *mains* has the first process of each job that is not reaped yet: pid → (job, attempt);
+    *claim* reads the (job, attempt) in the environment of a pid, or None.
+    """
+
+    __slots__ = ("claim", "keeper", "mains")
+
+    def __init__(self, keeper: int, mains: Mapping[int, Key], claim: Callable[[int], Key | None]) -> None:
+        self.keeper = keeper
+        self.mains = mains
+        self.claim = claim
+
+    def owner(self, orphan: Process) -> Key | None:
+        """Return whose *orphan*, a child of the keeper, is: by its session, else by its environment."""
+        return self.mains.get(orphan.session) or self.claim(orphan.pid)
+
+
+def members(stem: Stem, processes: Mapping[int, Process], main: int, alone: bool) -> list[Process]:
+    """Return the living processes of the job whose first one is *main*, that one included.
+
+    These are all that descend from it or are in its session, orphans that are its own, and what descends
+    from any of them; with *alone*, when no other job runs, also the orphans that are nobody's.
+    """
+    key = stem.mains[main]
+    offspring: dict[int, list[Process]] = {}
+    reached: dict[int, Process] = {}
+    for process in processes.values():
+        offspring.setdefault(process.ppid, []).append(process)
+        if process.pid == main or process.session == main:
+            reached[process.pid] = process
+        elif process.ppid == stem.keeper and process.pid not in stem.mains and not process.dead:
+            owner = stem.owner(process)
+            if owner == key or (alone and owner not in stem.mains.values()):
+                reached[process.pid] = process
+    waiting = list(reached.values())
+    while waiting:
+        for process in offspring.get(waiting.pop().pid, ()):
+            if process.pid not in reached:
+                reached[process.pid] = process
+                waiting.append(process)
+    return [process for process in reached.values() if not process.dead]
