@@ -178,6 +178,12 @@ class Peer(Protocol):
     def wait_for_ever(self) -> None:
         """Let the peer be silent: it listens to events."""
 
+    def hold(self, held: bool) -> None:
+        """Stop reading from this peer for somebody else's sake, or go on."""
+
+    def on_congestion(self, callback: Callable[[bool], None]) -> None:
+        """Have *callback* called with True when this peer does not keep up with reading, and with False when it does."""
+
 
 class Link(Protocol):
     """A connection that we dialled: requests are answered in their order."""

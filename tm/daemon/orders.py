@@ -16,7 +16,10 @@ _LARGEST = LARGE_LIMIT - 64 * 1024
 
 
 class Order(msgspec.Struct, omit_defaults=True):
-    """One job to start: command number *c* of the host's spool, its signed text and signature."""
+    """One job to start: command number *c* of the host's spool, its signed text and signature.
+
+    A user's server that refuses an order passes it on without its text and says why in *refused*.
+    """
 
     c: int
     job: int
@@ -24,6 +27,7 @@ class Order(msgspec.Struct, omit_defaults=True):
     cores: int
     spec: str
     sig: str
+    refused: str = ""
 
 
 class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orders"):

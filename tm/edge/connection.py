@@ -75,6 +75,8 @@ class ServerConnection(Protocol):
         self._held = bytearray()
         self._reading = True
         self._choked = False
+        self._on_hold = False
+        self._congestion: Callable[[bool], None] = lambda choked: None
         self._unsent = 0
         self._patience = IDLE_SECONDS
         self._heard = clock.seconds()
@@ -108,6 +110,15 @@ class ServerConnection(Protocol):
     def wait_for_ever(self) -> None:
         """Let the peer be silent: it listens to events."""
         self._patience = float("inf")
+
+    def hold(self, held: bool) -> None:
+        """Stop reading from this peer for somebody else's sake, or go on."""
+        self._on_hold = held
+        self._throttle()
+
+    def on_congestion(self, callback: Callable[[bool], None]) -> None:
+        """Have *callback* called with True when this peer does not keep up with reading, and with False when it does."""
+        self._congestion = callback
 
     # -- Twisted --------------------------------------------------------------------------------------------------
 
@@ -148,12 +159,14 @@ class ServerConnection(Protocol):
     def pauseProducing(self) -> None:  # noqa: N802  IPushProducer
         """The peer does not read: stop reading from it."""
         self._choked = True
+        self._congestion(True)
         self._throttle()
 
     def resumeProducing(self) -> None:  # noqa: N802  IPushProducer
         """The peer reads again."""
         self._choked = False
         self._unsent = 0
+        self._congestion(False)
         self._throttle()
 
     def stopProducing(self) -> None:  # noqa: N802  IPushProducer
@@ -222,7 +235,7 @@ class ServerConnection(Protocol):
 
     def _throttle(self) -> None:
         """Read, or not, as the replies owed and the peer's own reading demand."""
-        wanted = not self._choked and len(self._waiting) < MOST_PIPELINED
+        wanted = not (self._choked or self._on_hold) and len(self._waiting) < MOST_PIPELINED
         if wanted == self._reading or self.transport is None or not self._greeted:
             return
         self._reading = wanted

@@ -130,6 +130,10 @@ USER_SERVER: Mapping[str, Rule] = {
     "retire": SELF,
     "join": SELF,
     "report": SELF,
+    "stream": SELF,
+    "runstate": SELF,
+    "runsignal": SELF,
+    "runsize": SELF,
 }
 
 TOPICS: Mapping[str, Rule] = {"jobs": OWNER, "hosts": EVERYBODY, "log": _right("log")}

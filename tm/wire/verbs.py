@@ -88,4 +88,8 @@ USER_SERVER = _table(
     Verb("retire", "", "stop this server; running jobs go on"),
     Verb("join", "*json", "a server on a host takes its place"),
     Verb("report", "*json", "a server on a host says what happened"),
+    Verb("stream", "job", "a server on a host brings the input and output of a command that runs now"),
+    Verb("runstate", "*json", "a server on a host says how a command that runs now is"),
+    Verb("runsignal", "name", "send a signal to the command that runs now"),
+    Verb("runsize", "rows columns", "the terminal of the command that runs now has another size"),
 )

@@ -1,0 +1,127 @@
+"""The user's signature: what their server puts under jobs on the way out, and asks to see on the way back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+from tm.daemon.orders import OrderLine
+from tm.errors import RefusedError
+from tm.model.job import JobSpec
+from tm.wire.frames import LARGE_LIMIT
+
+_encode = msgspec.json.Encoder().encode
+_decode_line = msgspec.json.Decoder(OrderLine).decode
+_LARGEST = LARGE_LIMIT - 8 * 1024
+
+MOST_JOBS = 10_000
+MOST_ENVIRONMENT = 256 * 1024
+LONGEST_TOKEN = 56
+
+
+class Signer(Protocol):
+    """Makes and checks the signature of one user."""
+
+    def sign(self, text: str) -> str:
+        """Return the signature of *text*."""
+
+    def check(self, text: str, signature: str) -> bool:
+        """Whether *signature* is the one of *text*."""
+
+
+class Wish(msgspec.Struct):
+    """The argument of ``submit`` at a user's server: what all jobs have in common, and each job's own."""
+
+    token: str
+    jobs: list[dict[str, object]]
+    common: dict[str, object] = {}
+
+
+class Chunk(msgspec.Struct):
+    """A part of a submission that fits a line: its own token, the texts with their signatures, the environment."""
+
+    token: str
+    orders: list[tuple[str, str]]
+    environments: dict[str, str]
+
+    def encode(self) -> str:
+        """Return the argument of ``submit`` at the dispatcher."""
+        return _encode(self).decode()
+
+
+def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
+    """Return the signed parts of *wish*; the same wish always gives the same parts.
+
+    Raises `RefusedError`: ``job.invalid`` naming the job and the field, ``limit.jobs``, ``limit.environment``.
+    """
+    if not 0 < len(wish.token) <= LONGEST_TOKEN:
+        raise RefusedError("job.invalid", f"the token must have 1 to {LONGEST_TOKEN} characters")
+    if not 0 < len(wish.jobs) <= MOST_JOBS:
+        raise RefusedError("limit.jobs", f"a submission may have 1 to {MOST_JOBS} jobs, not {len(wish.jobs)}")
+    common = dict(wish.common)
+    environment = common.pop("environment", {})
+    text, digest = _environment(environment)
+    common |= {"user": user, "environment": digest}
+    orders = []
+    for number, job in enumerate(wish.jobs, 1):
+        spec = _spec({**common, **job, "user": user, "environment": digest}, number)
+        signed = _encode(spec).decode()
+        orders.append((signed, signer.sign(signed)))
+    return list(_chunks(wish.token, orders, {digest: text}))
+
+
+def _environment(value: object) -> tuple[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
+        raise RefusedError("job.invalid", "the environment must be an object of texts")
+    text = _encode(dict(sorted(value.items()))).decode()
+    if len(text) > MOST_ENVIRONMENT:
+        raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes; use --export")
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spec(fields: dict[str, object], number: int) -> JobSpec:
+    try:
+        spec = msgspec.convert(fields, JobSpec)
+    except msgspec.ValidationError as error:
+        raise RefusedError("job.invalid", f"job {number} of the submission: {error}") from None
+    complaint = spec.complaint()
+    if complaint:
+        raise RefusedError("job.invalid", f"job {number} of the submission: {complaint}")
+    return spec
+
+
+def _chunks(token: str, orders: list[tuple[str, str]], environments: dict[str, str]) -> Iterator[Chunk]:
+    part: list[tuple[str, str]] = []
+    base = sum(2 * len(text) for text in environments.values())
+    size = base
+    number = 0
+    for order in orders:
+        cost = len(order[0].encode()) * 2 + 80
+        if part and size + cost > _LARGEST:
+            yield Chunk(f"{token}.{number}", part, environments)
+            part, size, number = [], base, number + 1
+        part.append(order)
+        size += cost
+    yield Chunk(f"{token}.{number}", part, environments)
+
+
+def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str]]:
+    """Return the order line of *raw*, what to pass on of it, and the complaints about it.
+
+    An order whose signature is not the user's, or an environment that is not the one of its digest, is not passed on.
+    """
+    line = _decode_line(raw)
+    complaints = []
+    for digest, text in list(line.environments.items()):
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            complaints.append(f"auth.signature: environment {digest[:16]}… was changed on its way")
+            del line.environments[digest]
+    for order in line.orders:
+        if not signer.check(order.spec, order.sig):
+            order.refused = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
+            order.spec = ""
+            complaints.append(order.refused)
+    return line, _encode(line) if complaints else raw, complaints

@@ -1,0 +1,294 @@
+"""TMS, the user's server: it signs what its user orders, checks what the dispatcher sends, and relays.
+
+It keeps nothing whose loss matters: kill it at any moment, start another, and everything goes on. Its links are one to the
+dispatcher (dialled), one from each of its servers on hosts, and its clients'.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from typing_extensions import override
+
+import tm
+from tm import failpoint
+from tm.daemon import background
+from tm.daemon.answers import json_line
+from tm.daemon.signing_desk import Signer, Wish, checked_line, sign_wish
+from tm.errors import LaunchError, RefusedError, TaskManagerError
+from tm.ports import Launcher, Link, Peer, Target
+from tm.wire.message import Reply
+
+_log = Logger()
+
+PATIENCE_SECONDS = 5.0
+JOIN_SECONDS = 30.0
+
+
+class _Topic(msgspec.Struct):
+    topic: str = ""
+
+
+class _Want(msgspec.Struct):
+    host: str
+    address: str
+    launcher: str
+    options: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class UserSurroundings:
+    """What a user's server is given."""
+
+    user: str
+    machine: str
+    clock: IReactorTime
+    signer: Signer
+    environment: Mapping[str, str]
+    home: str
+    launcher: Callable[[str], Launcher]
+    host_command: Callable[[str], list[str]]
+    stop: Callable[[], None]
+    log_path: str
+
+
+class HostLink:
+    """The connection of this user's server on one host, or the attempt to get one."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.peer: Peer | None = None
+        self.state = "down"
+        self.deadline: IDelayedCall | None = None
+
+    def settled(self) -> None:
+        """Wait for it no longer."""
+        if self.deadline is not None and self.deadline.active():
+            self.deadline.cancel()
+        self.deadline = None
+
+
+class UserServer(Service):
+    """One user's server."""
+
+    name = "TMS"
+
+    def __init__(self, surroundings: UserSurroundings) -> None:
+        self.around = surroundings
+        self.clock = surroundings.clock
+        self.dispatcher: Link | None = None
+        self.dispatcher_state = "connecting"
+        self.hosts: dict[str, HostLink] = {}
+        self._waiting: list[Deferred[Link]] = []
+        self._watchers: dict[Peer, set[str]] = {}
+
+    @override
+    def startService(self) -> None:
+        super().startService()
+        _log.info("server of {user}", event="started", user=self.around.user)
+
+    # -- the dispatcher -------------------------------------------------------------------------------------------
+
+    def link_up(self, link: Link, greeting: str) -> None:
+        """The dispatcher has greeted us: take our place."""
+        shown = json_line({"version": tm.__version__, "host": self.around.machine})
+        background.start(self._attach(link, shown), "attaching to the dispatcher")
+
+    async def _attach(self, link: Link, shown: str) -> None:
+        reply = await link.ask("attach", shown)
+        if not reply.ok:
+            self.dispatcher_state = reply.text
+            return
+        topics = set().union(*self._watchers.values())
+        if topics:
+            await link.ask("subscribe", ":".join(sorted(topics)))
+        self.dispatcher = link
+        self.dispatcher_state = "connected"
+        waiting, self._waiting = self._waiting, []
+        for answer in waiting:
+            answer.callback(link)
+        for host in self.hosts.values():
+            if host.peer is not None:
+                host.peer.send_event(b'{"topic":"rejoin"}')
+
+    def link_down(self, reason: str) -> None:
+        """The dispatcher is not reached."""
+        if self.dispatcher is not None or self.dispatcher_state != reason:
+            _log.warn("no dispatcher: {reason}", event="unreachable", reason=reason)
+        self.dispatcher = None
+        self.dispatcher_state = reason
+
+    def event(self, link: Link, json: bytes) -> None:
+        """The dispatcher says something."""
+        topic = msgspec.json.decode(json, type=_Topic).topic
+        if topic == "orders":
+            self._orders(json)
+        elif topic == "want":
+            self._wanted(msgspec.json.decode(json, type=_Want))
+        elif topic == "replaced":
+            _log.info("a newer server has taken over", event="replaced")
+            self.around.stop()
+        else:
+            for peer, topics in list(self._watchers.items()):
+                if topic in topics:
+                    peer.send_event(json)
+
+    def bulk(self, link: Link, data: object) -> None:
+        """The dispatcher sends no raw bytes."""
+
+    async def dispatcher_link(self) -> Link:
+        """Return the link to the dispatcher, waiting a little for it; raise `RefusedError` ``net.dispatcher``."""
+        if self.dispatcher is not None:
+            return self.dispatcher
+        waiting: Deferred[Link] = Deferred()
+        self._waiting.append(waiting)
+        waiting.addTimeout(PATIENCE_SECONDS, self.clock, lambda value, seconds: self._no_dispatcher(waiting))
+        return await waiting
+
+    def _no_dispatcher(self, waiting: Deferred[Link]) -> Link:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+        raise RefusedError(
+            "net.dispatcher",
+            f"the TaskDispatcher is not reached ({self.dispatcher_state}); your server keeps trying. "
+            "Jobs that were accepted are kept; 'hRunJob -s' shows when it is there again",
+        )
+
+    async def relay(self, verb: str, rest: str | None, json: bool = False) -> Reply:
+        """Return the dispatcher's reply to a request that is passed on unchanged."""
+        link = await self.dispatcher_link()
+        failpoint.reach("tms.relay")
+        reply = await link.ask(verb, rest, json)
+        failpoint.reach("tms.relayed")
+        return reply
+
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    async def submit(self, wish: Wish) -> list[int]:
+        """Sign *wish* and hand it to the dispatcher; return the ids once they are durable.
+
+        Raises `RefusedError` as the dispatcher or `sign_wish` refuse; the same token may then be sent again.
+        """
+        chunks = sign_wish(wish, self.around.user, self.around.signer)
+        link = await self.dispatcher_link()
+        failpoint.reach("tms.submit")
+        answers = [Deferred.fromCoroutine(_reply(link, chunk.encode())) for chunk in chunks]
+        ids: list[int] = []
+        for good, answer in await DeferredList(answers, consumeErrors=True):
+            if not good:
+                raise answer.value
+            ids += answer
+        failpoint.reach("tms.submitted")
+        return ids
+
+    def plain_wish(self, command: str) -> Wish:
+        """Return the wish of ``runjob``: one shell command in the home folder, with this server's environment."""
+        common: dict[str, object] = {
+            "environment": dict(self.around.environment), "cwd": self.around.home, "stdout": "tm-%j.out",
+        }  # fmt: skip
+        return Wish(secrets.token_hex(16), [{"command": command}], common)
+
+    def _orders(self, json: bytes) -> None:
+        line, passed_on, complaints = checked_line(json, self.around.signer)
+        for complaint in complaints:
+            _log.error("refused: {complaint}", event="refused", complaint=complaint, host=line.host)
+        failpoint.reach("tms.order")
+        host = self.hosts.get(line.host)
+        if host is not None and host.peer is not None:
+            host.peer.send_event(passed_on)
+        failpoint.reach("tms.ordered")
+
+    def watch(self, peer: Peer, topics: set[str]) -> None:
+        """Pass the dispatcher's events of *topics* on to *peer*."""
+        if peer not in self._watchers:
+            self._watchers[peer] = set()
+            peer.on_close(lambda: self._watchers.pop(peer, None) and None)
+        self._watchers[peer] |= topics
+        peer.wait_for_ever()
+
+    def unwatch(self, peer: Peer, topics: set[str]) -> set[str]:
+        """Pass no more of *topics* (of nothing, when empty) on to *peer*; return what is left."""
+        watched = self._watchers.get(peer, set())
+        watched -= topics or set(watched)
+        return watched
+
+    # -- hosts ----------------------------------------------------------------------------------------------------
+
+    async def join(self, peer: Peer, name: str, hello: str) -> Reply:
+        """A server on host *name* takes its place once the dispatcher has agreed to what it holds."""
+        host = self.hosts.setdefault(name, HostLink(name))
+        if host.peer is not None and host.peer is not peer:
+            older, host.peer = host.peer, None
+            older.abort()
+        if host.peer is None:
+            peer.on_close(lambda: self._left(host, peer))
+        host.peer = peer
+        peer.keep()
+        reply = await self.relay("hello", hello)
+        if host.peer is peer and reply.ok:
+            host.state = "up"
+            host.settled()
+        return reply
+
+    def _left(self, host: HostLink, peer: Peer) -> None:
+        if host.peer is not peer:
+            return
+        host.peer = None
+        host.state = "down"
+        self._news(host.host, "gone", "its connection is lost")
+
+    def _wanted(self, want: _Want) -> None:
+        host = self.hosts.setdefault(want.host, HostLink(want.host))
+        if host.state == "starting":
+            return
+        if host.peer is not None:
+            host.peer.send_event(b'{"topic":"rejoin"}')
+            return
+        host.state = "starting"
+        self._news(want.host, "starting", f"starting its server by {want.launcher}")
+        background.start(self._launch(host, want), f"starting a server on {want.host}")
+
+    async def _launch(self, host: HostLink, want: _Want) -> None:
+        try:
+            target = Target(want.host, want.address, self.around.host_command(want.host), want.options)
+            await self.around.launcher(want.launcher).launch(target)
+        except (LaunchError, TaskManagerError) as error:
+            self._launch_failed(host, f"{error.word}: {error.text}")
+            return
+        if host.peer is None:
+            host.deadline = self.clock.callLater(
+                JOIN_SECONDS, self._launch_failed, host,
+                f"its server was started but did not connect back in {JOIN_SECONDS:.0f} s; see its log on {want.host}",
+            )  # fmt: skip
+
+    def _launch_failed(self, host: HostLink, reason: str) -> None:
+        host.settled()
+        if host.peer is None:
+            host.state = "failed: " + reason
+            _log.error("{host}: {reason}", event="launch", host=host.host, reason=reason)
+            self._news(host.host, "failed", reason)
+
+    def _news(self, host: str, state: str, reason: str) -> None:
+        if self.dispatcher is not None:
+            shown = json_line({"host": host, "state": state, "reason": reason})
+            asked = self.dispatcher.ask("hostnews", shown)
+            background.start(_ignored(asked), "host news")
+
+
+async def _reply(link: Link, argument: str) -> list[int]:
+    reply = await link.ask("submit", argument)
+    if reply.word is not None:
+        raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
+    return [int(line) for line in reply.body]
+
+
+async def _ignored(asked: Any) -> None:
+    await asked
