@@ -71,7 +71,7 @@ async def run_child(reactor: Any, argv: Sequence[str], environment: Mapping[str,
     program = shutil.which(argv[0], path=environment.get("PATH", os.defpath))
     if program is None:
         raise FileNotFoundError(2, "no such program", argv[0])
-    child = _Child(reactor)
+    child = _Child(reactor, bound)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         reactor.spawnProcess(
@@ -83,23 +83,24 @@ async def run_child(reactor: Any, argv: Sequence[str], environment: Mapping[str,
         )
     finally:
         os.close(nothing)
-    child.expire_after(bound)
     return await child.ended
 
 
 class _Child(ProcessProtocol):
     transport: Any
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, bound: float) -> None:
         self._reactor = reactor
+        self._bound = bound
         self._tails = {1: b"", 2: b""}
         self._expired = False
         self._timer: Any | None = None
         self._cancelled = False
         self.ended: Deferred[Ended] = Deferred(self._cancel)
 
-    def expire_after(self, bound: float) -> None:
-        self._timer = self._reactor.callLater(bound, self._expire)
+    @override
+    def connectionMade(self) -> None:
+        self._timer = self._reactor.callLater(self._bound, self._expire)
 
     @override
     def childDataReceived(self, childFD: int, data: bytes) -> None:

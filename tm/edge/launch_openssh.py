@@ -87,7 +87,7 @@ class OpenSSHLauncher:
 
     def _command_line(self, target: Target) -> list[str]:
         home = self._environment.get("HOME") or os.path.expanduser("~")
-        options = [*_FIXED, f"ConnectTimeout={max(1, min(10, int(self._bound)))}"]
+        options = [*_FIXED, f"ConnectTimeout={max(1, min(10, int(self._bound // 2)))}"]
         known_hosts = target.path("known_hosts", home)
         if known_hosts is not None:
             options.append(f'UserKnownHostsFile="{trusted_file(target, "known_hosts", known_hosts)}"')
