@@ -7,17 +7,18 @@ all three are TOML.
 from __future__ import annotations
 
 import os
+import stat
 
 import msgspec
 
 from tm.config import hosts, people
 from tm.config.document import Document
-from tm.config.hosts import set_active
+from tm.config.editing import add_certificate, set_active
 from tm.errors import ConfigError
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users
 
-__all__ = ["Configuration", "load", "set_active"]
+__all__ = ["Configuration", "add_certificate", "load", "set_active"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -41,7 +42,15 @@ def load(etc: str, uid: int | None = None) -> Configuration:
     users = people.read_users(documents[0])
     groups = people.read_groups(documents[1], users) if not documents[0].complaints else Groups()
     found = hosts.read_hosts(documents[2])
-    complaints = [complaint for document in documents for complaint in document.complaints]
+    complaints = _folder(etc) + [complaint for document in documents for complaint in document.complaints]
     if complaints:
         raise ConfigError(complaints)
     return Configuration(users, groups, found)
+
+
+def _folder(etc: str) -> list[str]:
+    try:
+        mode = os.stat(etc).st_mode
+    except OSError as error:
+        return [f"{etc}: {error.strerror}; 'tm setup' makes it"]
+    return [f"{etc}: everybody may write in it; say 'chmod o-w {etc}'"] if mode & stat.S_IWOTH else []

@@ -1,15 +1,12 @@
-"""A TOML file that knows its lines, so that every complaint says where it is; edited one line at a time."""
+"""A TOML file that knows its lines, so that every complaint says where it is."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-import tempfile
 import tomllib
 from typing import Any
-
-from tm.errors import ConfigError
 
 _WHERE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 
@@ -132,22 +129,3 @@ def line_of(text: str, *where: str) -> int:
         if key is not None:
             best = key + 1
     return best
-
-
-def replace_file(path: str, text: str) -> None:
-    """Put *text* in the place of the file *path* in one step; its mode and owner stay."""
-    path = os.path.realpath(path)
-    status = os.stat(path)
-    descriptor, fresh = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-            if (status.st_uid, status.st_gid) != (os.getuid(), os.getgid()):
-                os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError as error:
-        os.unlink(fresh)
-        raise ConfigError([f"{path}: cannot be written: {error.strerror}"], "config.write") from None

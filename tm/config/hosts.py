@@ -1,13 +1,11 @@
-"""``ComputerCluster.config`` → hosts, and the one change that a running dispatcher makes in it."""
+"""``ComputerCluster.config`` → hosts."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
-from tm.config.document import Document, find_header, find_key, replace_file
-from tm.errors import ConfigError
+from tm.config.document import Document
 from tm.model.host import LAUNCHERS, HostConfig
 from tm.model.resources import parse_memory
 from tm.places import valid_name
@@ -15,8 +13,15 @@ from tm.places import valid_name
 NAME = "ComputerCluster.config"
 _DEFAULTS = {"launcher", "options", "cores", "memory", "active"}
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,252}\Z")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-_ACTIVE = re.compile(r"(\s*[\"']?active[\"']?\s*=\s*)(?:true|false)(?![A-Za-z0-9_])")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
+_PATH = re.compile(r"(?:/|~/)[^\x00-\x1f\x7f\"\\$%]*\Z")
+_OPTIONS = {
+    "port": "a number from 1 to 65535",
+    "user": "the name of an account",
+    "identity": "a path that begins with '/' or '~/'",
+    "known_hosts": "a path that begins with '/' or '~/'",
+    "config": "a path that begins with '/' or '~/'",
+}
 
 
 def read_hosts(document: Document) -> tuple[HostConfig, ...]:
@@ -37,46 +42,6 @@ def read_hosts(document: Document) -> tuple[HostConfig, ...]:
         document.only(_DEFAULTS | {"address"}, "hosts", name)
         hosts.append(_host(document, name, table, defaults))
     return tuple(hosts)
-
-
-def set_active(path: str, host: str, active: bool) -> None:
-    """Write that *host* is *active* or not into the file *path*; comments and all else stay as they are.
-
-    Raises `ConfigError` when the file cannot be read or written, or does not have a table ``[hosts.HOST]``.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            text = file.read()
-        changed = _with_active(text, host, active)
-        before, after = tomllib.loads(text), tomllib.loads(changed)
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"], "config.read") from None
-    except (KeyError, ValueError):
-        raise ConfigError([f"{path}: expected a table [hosts.{host}] of its own"]) from None
-    before["hosts"][host]["active"] = active
-    if before != after:
-        raise ConfigError(
-            [f"{path}: expected 'active = true' or 'active = false' on a line of its own in [hosts.{host}]"]
-        )
-    if changed != text:
-        replace_file(path, changed)
-
-
-def _with_active(text: str, host: str, active: bool) -> str:
-    lines = text.splitlines(keepends=True)
-    header = find_header(lines, ("hosts", host))
-    if header is None:
-        raise KeyError(host)
-    word = "true" if active else "false"
-    key = find_key(lines, header + 1, "active")
-    if key is not None:
-        lines[key] = _ACTIVE.sub(lambda found: found.group(1) + word, lines[key], count=1)
-        return "".join(lines)
-    end = "\r\n" if lines[header].endswith("\r\n") else "\n"
-    if not lines[header].endswith("\n"):
-        lines[header] += end
-    lines.insert(header + 1, f"active = {word}{end}")
-    return "".join(lines)
 
 
 def _host(document: Document, name: str, table: dict[str, Any], defaults: dict[str, Any]) -> HostConfig:
@@ -124,16 +89,10 @@ class _Reader:
             )
             return {}
         for key, one in value.items():
-            if not isinstance(one, str | int) or (
-                isinstance(one, str) and (_UNPRINTABLE.search(one) or one[:1] == "-")
-            ):
-                self._complain(
-                    "options",
-                    f"option '{key}': expected a number, true, false or a text without '-' in front",
-                )
-        port = value.get("port", 22)
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-            self._complain("options", "option 'port': expected a number from 1 to 65535")
+            if key not in _OPTIONS:
+                self._complain("options", f"option '{key}' is not known; expected {', '.join(_OPTIONS)}")
+            elif not _fits(key, one):
+                self._complain("options", f"option '{key}': expected {_OPTIONS[key]}")
         return value
 
     def cores(self, value: object) -> int | None:
@@ -161,3 +120,10 @@ class _Reader:
             return value
         self._complain("active", "expected true or false")
         return False
+
+
+def _fits(option: str, value: object) -> bool:
+    if option == "port":
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
+    pattern = _ACCOUNT if option == "user" else _PATH
+    return isinstance(value, str) and pattern.match(value) is not None

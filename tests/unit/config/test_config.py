@@ -10,6 +10,7 @@ from tests.support.identities import Identity
 from tm import config
 from tm.errors import ConfigError
 from tm.model.host import HostConfig
+from tm.ports import Target
 
 USERS = """\
 # who is who
@@ -131,6 +132,15 @@ class LoadTests(ConfigTestCase):
         (complaint,) = self.complaints()
         self.assertIn("chmod o-w", complaint)
 
+    def test_a_folder_that_everybody_may_write_is_refused(self) -> None:
+        os.chmod(self.etc, 0o777)
+        error = self.assertRaises(ConfigError, config.load, self.etc)
+        self.assertEqual(error.text, f"{self.etc}: everybody may write in it; say 'chmod o-w {self.etc}'")
+
+    def test_a_missing_folder_names_the_remedy(self) -> None:
+        error = self.assertRaises(ConfigError, config.load, self.etc + "none")
+        self.assertIn("tm setup", error.text)
+
     def test_a_file_of_somebody_else_is_refused(self) -> None:
         if os.getuid() != 0:
             self.skipTest("only root can give files away")
@@ -226,9 +236,20 @@ class HostsTests(ConfigTestCase):
             ("options = { port = 0 }", "option 'port'"),
             ("options = { port = '22' }", "option 'port'"),
             ("options = { identity = ['a'] }", "option 'identity'"),
+            ("options = { known_hosts = 'here' }", "option 'known_hosts': expected a path"),
+            ("options = { proxy = 'x' }", "option 'proxy' is not known"),
             ("colour = 'red'", "'colour' is not known here"),
         ):
             self.assertIn(part, self.complaint(line))
+
+    def test_what_is_accepted_here_the_launchers_accept_too(self) -> None:
+        self.write(
+            "ComputerCluster.config",
+            '[hosts.n1]\naddress = "::1"\n[hosts.n1.options]\nport = 65535\nuser = "_a.b-c"\n'
+            'identity = "~/a b"\nknown_hosts = "/k"\nconfig = "~/c"\n',
+        )
+        (host,) = config.load(self.etc).hosts
+        Target(host.name, host.address, ["true"], host.options)
 
     def test_a_wrong_default_is_complained_of_once_and_there(self) -> None:
         found = self.complaints("ComputerCluster.config", "[defaults]\ncores = 0\n[hosts.n1]\n[hosts.n2]\n")
@@ -295,3 +316,39 @@ class SetActiveTests(ConfigTestCase):
     def test_a_missing_file_is_an_error_with_a_sentence(self) -> None:
         error = self.assertRaises(ConfigError, config.set_active, self.path("none"), "n1", True)
         self.assertIn("No such file", error.text)
+
+
+class AddCertificateTests(ConfigTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.file = self.path("users")
+        Identity(self.path("certs"), "carol.x", "carol.x")
+
+    def names(self, user: str) -> int:
+        return len(config.load(self.etc).users.fingerprints_of(user))
+
+    def test_a_new_user_is_added_at_the_end(self) -> None:
+        self.write("users", USERS.rstrip())
+        config.add_certificate(self.file, "carol.x", "certs/carol.x.crt", "c@example.org")
+        found = config.load(self.etc).users.by_name["carol.x"]
+        self.assertEqual((len(found.fingerprints), found.email), (1, "c@example.org"))
+        with open(self.file) as file:
+            self.assertTrue(file.read().startswith(USERS))
+
+    def test_a_second_certificate_goes_into_the_list(self) -> None:
+        config.add_certificate(self.file, "alice", "certs/carol.x.crt")
+        self.assertEqual(self.names("alice"), 2)
+
+    def test_a_list_of_several_lines_is_changed_as_well(self) -> None:
+        config.add_certificate(self.file, "bob", "certs/carol.x.crt")
+        self.assertEqual(self.names("bob"), 3)
+
+    def test_an_inline_table_is_left_alone(self) -> None:
+        text = '[users]\nalice = { certificates = ["certs/alice.crt"] }\n'
+        self.write("users", text)
+        error = self.assertRaises(
+            ConfigError, config.add_certificate, self.file, "alice", "certs/carol.x.crt"
+        )
+        self.assertIn("by hand", error.text)
+        with open(self.file) as file:
+            self.assertEqual(file.read(), text)
