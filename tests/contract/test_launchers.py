@@ -339,7 +339,7 @@ class OpenSSHTests(SSHContract, TestCase):
                 f"  IdentityFile {self.sshd.identity}\n  UserKnownHostsFile {self.sshd.known_hosts}\n"
                 "  RemoteCommand exit 9\n  LogLevel QUIET\n  ForwardAgent yes\n"
             )
-        alone = dict.fromkeys(("port", "user", "identity", "known_hosts"))
+        alone: dict[str, Any] = dict.fromkeys(("port", "user", "identity", "known_hosts"))
         await self.launch("true", address="node", config=self.path("config"), **alone)
 
     async def test_a_configuration_that_others_may_write_is_not_read(self) -> None:

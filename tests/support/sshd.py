@@ -17,6 +17,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
 PROGRAM = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:" + os.environ.get("PATH", ""))
 START_BOUND = 30.0
@@ -48,7 +49,7 @@ class Sshd:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
-    def options(self, **changes: object) -> dict[str, object]:
+    def options(self, **changes: object) -> dict[str, Any]:
         """Return the options of a target that reach this sshd, with *changes*; None leaves one away."""
         options: dict[str, object] = {
             "port": self.port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,8 +27,8 @@ class FactoryTests(SynchronousTestCase):
         self.assertIn("'rsh': it must be one of local, openssh, conch", error.text)
 
     def test_a_missing_library_is_told_with_the_command_that_installs_it(self) -> None:
-        self.patch(sys, "modules", {**sys.modules, "tm.edge.launch_conch": None})
-        error = self.assertRaises(ConfigError, launcher, "conch", Clock(), {})
+        with patch.dict(sys.modules, {"tm.edge.launch_conch": None}):
+            error = self.assertRaises(ConfigError, launcher, "conch", Clock(), {})
         self.assertIn("pip install taskmanager[conch]", error.text)
 
 
