@@ -82,6 +82,14 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """The command as one line for people."""
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
+    @property
+    def shown_name(self) -> str:
+        """The job's name, or the program's where none was given."""
+        if self.name:
+            return self.name
+        words = self.shown_command.split(None, 1)
+        return words[0].rpartition("/")[2][:32] if words else ""
+
 
 _decode_spec = msgspec.json.Decoder(JobSpec).decode
 

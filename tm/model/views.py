@@ -29,7 +29,7 @@ def job_fields(job: Job, at: float) -> Shown:
 def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Shown:
     """Return the public view of a job; *state* and *reason* replace the job's own where the cluster knows better."""
     return {
-        "id": job.id, "name": spec.name or _short_name(spec), "user": job.user, "state": state or str(job.phase),
+        "id": job.id, "name": spec.shown_name, "user": job.user, "state": state or str(job.phase),
         "reason": reason or job.reason, "host": job.host, "attempt": job.attempt, "exit_code": job.exit_code,
         "signal": job.signal, "command": spec.shown_command, "cwd": spec.cwd, "stdout": _path(job, spec, spec.stdout),
         "stderr": _path(job, spec, spec.stderr or spec.stdout), "submitted_at": shown_time(job.submitted_at),
@@ -38,16 +38,11 @@ def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Show
     }  # fmt: skip
 
 
-def _short_name(spec: JobSpec) -> str:
-    words = spec.shown_command.split(None, 1)
-    return os.path.basename(words[0])[:32] if words else ""
-
-
 def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:
     if pattern is None:
         return None
     if job.host is not None:
-        pattern = filled(pattern, job.id, spec.name or _short_name(spec), job.host, job.user)
+        pattern = filled(pattern, job.id, spec.shown_name, job.host, job.user)
     return os.path.normpath(os.path.join(spec.cwd, pattern))
 
 

@@ -1,0 +1,208 @@
+"""What a user's server on a host knows of its attempts, and the journal lines that let the next one know it too.
+
+Pure: lines in, lines out. An order is claimed by its line being on disk before anybody acts on it; the mark (the highest
+command number seen) outlives the attempts, so a repeated order never starts twice.
+
+Journal lines: ``o`` an order line as it came; ``f`` a final fact that no keeper keeps; ``d`` attempts that are done with;
+``s`` a snapshot of everything but the attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tm.daemon.orders import Order, OrderLine
+from tm.errors import RefusedError
+from tm.model.job import filled, read_spec
+from tm.model.lifecycle import Fact
+
+Key = tuple[int, int]
+
+_encode = msgspec.json.Encoder().encode
+_decode_line = msgspec.json.Decoder(OrderLine).decode
+_decode_fact = msgspec.json.Decoder(Fact).decode
+_decode_keys = msgspec.json.Decoder(list[Key]).decode
+
+
+class Snapshot(msgspec.Struct):
+    """What outlives the attempts: the spool's name, boot of the host, and the counters."""
+
+    spool: str
+    boot: str
+    mark: int = 0
+    acked: int = 0
+    epoch: int = 0
+    run: str = ""
+
+
+class Claim:
+    """One attempt that this spool has claimed. *keeper* is the number of the keeper it was given to."""
+
+    __slots__ = ("fact", "keeper", "order", "started")
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.keeper: int | None = None
+        self.started: Fact | None = None
+        self.fact: Fact | None = None
+
+    @property
+    def key(self) -> Key:
+        """Job and attempt."""
+        return (self.order.job, self.order.attempt)
+
+    @property
+    def state(self) -> str:
+        """The word of the hello: claimed, running or final."""
+        return "final" if self.fact else "running" if self.started else "claimed"
+
+
+class Book:
+    """All claims of one spool that are not done with."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.about = snapshot
+        self.claims: dict[Key, Claim] = {}
+        self.grant = 0
+
+    @classmethod
+    def replay(cls, lines: Iterable[bytes], fresh: Snapshot) -> Book:
+        """Return the book that wrote *lines* (a cut last one does not count), or a *fresh* one when there are none."""
+        book = cls(fresh)
+        for line in lines:
+            try:
+                book._take(line[:1], line[1:])
+            except msgspec.MsgspecError:
+                continue
+        return book
+
+    def _take(self, kind: bytes, rest: bytes) -> None:
+        if kind == b"o":
+            line = _decode_line(rest)
+            self._see(line)
+            for order in line.orders:
+                self._claim(order)
+        elif kind == b"f":
+            fact = _decode_fact(rest)
+            claim = self.claims.get((fact.job, fact.attempt))
+            if claim is not None:
+                claim.fact = fact
+        elif kind == b"d":
+            for key in _decode_keys(rest):
+                self.claims.pop(key, None)
+        elif kind == b"s":
+            self.about = msgspec.json.decode(rest, type=Snapshot)
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Yield the lines of a journal that says what this book says now."""
+        yield b"s" + _encode(self.about)
+        for claim in self.claims.values():
+            yield b"o" + _encode(OrderLine("", self.about.epoch, self.about.run, self.grant, orders=[claim.order]))
+            if claim.fact is not None and claim.keeper is None:
+                yield b"f" + _encode(claim.fact)
+
+    def admit(self, line: OrderLine) -> list[Order]:
+        """Return the orders of *line* that are new here; they are to be claimed once the line is on disk.
+
+        Raises `RefusedError`: ``store.stale`` for a dispatcher older than one seen before, ``proto.gap`` when commands
+        are missing in between.
+        """
+        if line.epoch < self.about.epoch:
+            raise RefusedError("store.stale", f"an order of epoch {line.epoch}; this host has seen {self.about.epoch}")
+        fresh = [order for order in line.orders if order.c > self.about.mark]
+        if fresh and [order.c for order in fresh] != list(range(self.about.mark + 1, self.about.mark + 1 + len(fresh))):
+            raise RefusedError("proto.gap", f"command {fresh[0].c} came, {self.about.mark + 1} is missing")
+        self._see(line)
+        if fresh:
+            self.about.mark = fresh[-1].c
+        return fresh
+
+    def claim(self, orders: Iterable[Order]) -> list[Claim]:
+        """Return the claims of *orders*, whose line is on disk now."""
+        return [self._claim(order) for order in orders]
+
+    def _see(self, line: OrderLine) -> None:
+        self.about.epoch, self.about.run = max(line.epoch, self.about.epoch), line.run
+        if line.grant is not None:
+            self.grant = line.grant
+
+    def _claim(self, order: Order) -> Claim:
+        claim = Claim(order)
+        self.claims[claim.key] = claim
+        self.about.mark = max(self.about.mark, order.c)
+        return claim
+
+    def learn(self, fact: Fact) -> Claim | None:
+        """Take a fact; return its claim when it is news, None when it is known or not ours."""
+        claim = self.claims.get((fact.job, fact.attempt))
+        if claim is None or claim.fact is not None:
+            return None
+        if fact.what == "started":
+            if claim.started is not None:
+                return None
+            claim.started = fact
+        else:
+            claim.fact = fact
+        return claim
+
+    def done(self, number: int, facts: Iterable[Fact]) -> list[Claim]:
+        """The dispatcher has report *number* with *facts*: return the claims that are done with, and forget them."""
+        self.about.acked = max(self.about.acked, number)
+        over = []
+        for fact in facts:
+            if fact.what != "started":
+                claim = self.claims.pop((fact.job, fact.attempt), None)
+                if claim is not None:
+                    over.append(claim)
+        return over
+
+    def untold(self) -> list[Fact]:
+        """Return all facts the dispatcher may not know."""
+        facts = []
+        for claim in self.claims.values():
+            if claim.fact is not None:
+                facts.append(claim.fact)
+            elif claim.started is not None:
+                facts.append(claim.started)
+        return facts
+
+    def hello(self, host: str, version: str, cores: int | None, memory: int | None) -> dict[str, object]:
+        """Return what is said of this spool at each connection."""
+        about = self.about
+        return {
+            "host": host, "spool": about.spool, "boot": about.boot, "epoch": about.epoch, "run": about.run,
+            "mark": about.mark, "acked": about.acked, "version": version, "cores": cores, "memory": memory,
+            "holds": [(*claim.key, claim.state) for claim in self.claims.values()],
+        }  # fmt: skip
+
+
+def fact_line(fact: Fact) -> bytes:
+    """Return the journal line of a final fact."""
+    return b"f" + _encode(fact)
+
+
+def done_line(claims: Iterable[Claim]) -> bytes:
+    """Return the journal line of claims that are done with."""
+    return b"d" + _encode([claim.key for claim in claims])
+
+
+def start_entry(claim: Claim, host: str, cluster: str) -> dict[str, object]:
+    """Return what a keeper is told to start for *claim*. Raises `RefusedError` ``job.invalid``."""
+    order = claim.order
+    spec = read_spec(order.spec)
+    name = spec.shown_name
+
+    def path(pattern: str | None) -> str | None:
+        return None if pattern is None else filled(pattern, order.job, name, host, spec.user)
+
+    variables = {
+        "TM_JOB_ID": str(order.job), "TM_ATTEMPT": str(order.attempt), "TM_JOB_NAME": name, "TM_HOST": host,
+        "TM_USER": spec.user, "TM_CLUSTER": cluster, "TM_CORES": str(spec.cores),
+    }  # fmt: skip
+    return {
+        "job": order.job, "attempt": order.attempt, "command": spec.command, "cwd": spec.cwd, "env": spec.environment,
+        "vars": variables, "umask": spec.umask, "stdin": path(spec.stdin), "stdout": path(spec.stdout),
+        "stderr": path(spec.stderr), "append": spec.append, "cores": spec.cores,
+    }  # fmt: skip

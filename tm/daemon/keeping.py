@@ -1,0 +1,363 @@
+"""Keepers, as a user's server on a host uses them: gives them claims, takes their facts, survives their deaths.
+
+New work goes to a keeper that is this server's own child, so that one kill never costs an exit code. Keepers found at the start
+finish what they run and give back what they have not begun. When a keeper dies its journal says what became of each claim.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from tm import failpoint
+from tm.daemon import background
+from tm.daemon.adoption import Orphanage
+from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
+from tm.errors import TaskManagerError
+from tm.keeper import journal as keeper_journal
+from tm.keeper import procfs
+from tm.model.lifecycle import Fact
+
+_log = Logger()
+
+LOOK_SECONDS = 0.1
+
+
+class KeeperLink(Protocol):
+    """A connection to one keeper."""
+
+    number: int
+    pid: int
+
+    def tell(self, **keys: object) -> None:
+        """Say one line."""
+
+
+class Greeting(Protocol):
+    """What a keeper says first."""
+
+    pid: int
+    queued: list[Key]
+    running: list[Fact]
+    ended: list[Fact]
+
+
+class Keepers(Protocol):
+    """Starts keepers and connects to them."""
+
+    def connect(self, number: int, user: Keeping) -> Deferred[Any]:
+        """Connect to a running keeper; fails with `TaskManagerError` when there is none."""
+
+    async def start(self, number: int, user: Keeping) -> Any:
+        """Start a keeper as our child and connect to it."""
+
+
+class KeeperFiles(Protocol):
+    """The keepers' files in the spool."""
+
+    def keepers(self) -> list[int]:
+        """Return the numbers of all keepers that have left something."""
+
+    def keeper_file(self, number: int, kind: str) -> str:
+        """Return the path of one of their files."""
+
+    def bury(self, number: int) -> None:
+        """Remove what a dead keeper has left."""
+
+
+class Told(Protocol):
+    """Who hears facts."""
+
+    def facts(self, facts: list[Fact], to_keep: bool) -> list[Fact]:
+        """Take facts; return those of no claim."""
+
+
+class Keeping:
+    """All keepers of one spool, and the jobs that have none."""
+
+    def __init__(
+        self, keepers: Keepers, files: KeeperFiles, book: Book, told: Told, clock: IReactorTime, host: str, cluster: str,
+        keep: Callable[[list[bytes]], Deferred[Any]],
+    ) -> None:  # fmt: skip
+        self._keepers = keepers
+        self._files = files
+        self._book = book
+        self._told = told
+        self._clock = clock
+        self._host = host
+        self._cluster = cluster
+        self._keep = keep
+        self._links: dict[int, KeeperLink] = {}
+        self._own: KeeperLink | None = None
+        self._starting = False
+        self._next_number = 1
+        self._to_give: list[Claim] = []
+        self._moving: set[Key] = set()
+        self._orphans = Orphanage(clock.seconds)
+        self._granted = -1
+        self._look = LoopingCall(self._look_at_orphans)
+        self._look.clock = clock
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    async def find(self, rebooted: bool) -> None:
+        """Find the keepers of earlier servers, living and dead, and settle what became of every claim."""
+        for number in self._files.keepers():
+            self._next_number = max(self._next_number, number + 1)
+            try:
+                await self._keepers.connect(number, self)
+            except TaskManagerError:
+                await self._settle_dead(number, ours=False, rebooted=rebooted)
+        if rebooted:
+            self._lose_all()
+
+    def _lose_all(self) -> None:
+        now = self._clock.seconds()
+        for claim in list(self._book.claims.values()):
+            if claim.fact is None and claim.keeper is None:
+                self._told.facts([Fact(*claim.key, "lost", now, reason="the host was rebooted while it ran")], True)
+
+    def settled(self) -> None:
+        """Every keeper has been asked: what none of them knows has never been started."""
+        self.give([claim for claim in self._book.claims.values() if self._is_free(claim)])
+
+    def _is_free(self, claim: Claim) -> bool:
+        return claim.fact is None and claim.keeper is None and claim.key not in self._orphans
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def give(self, claims: list[Claim]) -> None:
+        """Have *claims* run; also says the grant."""
+        self._to_give += claims
+        if self._own is None:
+            if self._to_give and not self._starting:
+                self._starting = True
+                background.start(self._start_own(), "starting a keeper")
+            return
+        keys: dict[str, object] = {}
+        grant = max(0, self._book.grant - self._cores_elsewhere())
+        if grant != self._granted:
+            self._granted = grant
+            keys["grant"] = grant
+        entries = []
+        for claim in self._to_give:
+            if claim.fact is None and claim.key in self._book.claims:
+                claim.keeper = self._own.number
+                entries.append(start_entry(claim, self._host, self._cluster))
+        self._to_give.clear()
+        if entries:
+            keys["start"] = entries
+        if keys:
+            failpoint.reach("tmms.give")
+            self._own.tell(**keys)
+            failpoint.reach("tmms.given")
+
+    def cancel(self, key: Key, grace: float) -> None:
+        """End the attempt *key*, wherever it is here."""
+        claim = self._book.claims.get(key)
+        if claim is None or claim.fact is not None:
+            return
+        link = self._links.get(claim.keeper or 0)
+        if link is not None:
+            self._moving.discard(key)
+            link.tell(cancel=[(*key, grace)])
+        elif not self._orphans.cancel(key, grace) and claim in self._to_give:
+            self._to_give.remove(claim)
+            self._told.facts([Fact(*key, "returned", self._clock.seconds())], True)
+
+    def recall(self, keys: list[Key]) -> None:
+        """Take back what has not begun."""
+        by_link: dict[int, list[Key]] = {}
+        for key in keys:
+            claim = self._book.claims.get(key)
+            if claim is not None and claim.keeper in self._links:
+                by_link.setdefault(claim.keeper or 0, []).append(key)
+        for number, waiting in by_link.items():
+            self._links[number].tell(recall=waiting)
+
+    def forget(self, claims: list[Claim]) -> None:
+        """The dispatcher knows how *claims* ended."""
+        by_link: dict[int, list[Key]] = {}
+        for claim in claims:
+            if claim.keeper in self._links:
+                by_link.setdefault(claim.keeper or 0, []).append(claim.key)
+        for number, keys in by_link.items():
+            self._links[number].tell(forget=keys)
+
+    def leave(self) -> None:
+        """Let the keepers end: nothing is left to do."""
+        for link in self._links.values():
+            link.tell(leave=True)
+        if self._look.running:
+            self._look.stop()
+
+    def tick(self) -> None:
+        """Called about once a second: give what could not be given, let old keepers go that have finished."""
+        self.give([])
+        busy = {claim.keeper for claim in self._book.claims.values()}
+        for number, link in self._links.items():
+            if link is not self._own and number not in busy:
+                link.tell(leave=True)
+
+    def _cores_elsewhere(self) -> int:
+        own = self._own.number if self._own else None
+        return sum(
+            claim.order.cores for claim in self._book.claims.values()
+            if claim.fact is None and claim.started is not None and claim.keeper != own
+        )  # fmt: skip
+
+    async def _start_own(self) -> None:
+        number = self._next_number
+        self._next_number += 1
+        try:
+            self._own = await self._keepers.start(number, self)
+        finally:
+            self._starting = False
+        self._granted = -1
+        self.give([])
+
+    # -- what keepers say -----------------------------------------------------------------------------------------
+
+    def keeper_greets(self, link: KeeperLink, greeting: Greeting) -> None:
+        """A keeper says what it has."""
+        self._links[link.number] = link
+        known = {*map(tuple, greeting.queued)}
+        for key in known:
+            claim = self._book.claims.get(key)  # type: ignore[call-overload]  # a pair
+            if claim is not None:
+                claim.keeper = link.number
+        for fact in [*greeting.running, *greeting.ended]:
+            claim = self._book.claims.get((fact.job, fact.attempt))
+            if claim is not None:
+                claim.keeper = link.number
+        if greeting.queued and (self._own is None or link.number != self._own.number):
+            self._moving |= {(job, attempt) for job, attempt in greeting.queued}
+            link.tell(grant=0, recall=greeting.queued)
+        self.keeper_says(link, [*greeting.running, *greeting.ended])
+
+    def keeper_says(self, link: KeeperLink, facts: list[Fact]) -> None:
+        """A keeper tells facts; they stay in its journal until they are forgotten."""
+        told = []
+        for fact in facts:
+            key = (fact.job, fact.attempt)
+            if fact.what == "returned" and key in self._moving:
+                self._moving.discard(key)
+                link.tell(forget=[key])
+                claim = self._book.claims.get(key)
+                if claim is not None:
+                    claim.keeper = None
+                    self.give([claim])
+            else:
+                told.append(fact)
+        strange = self._told.facts(told, False)
+        forget = [(fact.job, fact.attempt) for fact in strange if fact.what != "started"]
+        if forget:
+            link.tell(forget=forget)
+        if self._own is not None and link is not self._own:
+            self.give([])
+
+    def keeper_gone(self, link: KeeperLink) -> None:
+        """The connection to a keeper broke: it has left, or it has been killed."""
+        if self._links.get(link.number) is not link:
+            return
+        del self._links[link.number]
+        ours = self._own is link
+        if ours:
+            self._own = None
+        if any(claim.keeper == link.number for claim in self._book.claims.values()):
+            _log.error("keeper {number} is gone", event="keeper", number=link.number, pid=link.pid)
+            background.start(self._settle_dead(link.number, ours, False, link.pid), "settling what a keeper left")
+
+    # -- dead keepers ---------------------------------------------------------------------------------------------
+
+    async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
+        for _ in range(100):
+            process = procfs.read(pid) if pid else None
+            if process is None or process.dead:
+                break
+            await _pause(self._clock, 0.05)
+        left = keeper_journal.read(self._files.keeper_file(number, "log"))
+        endings = [msgspec.convert(fact, Fact) for fact in left.endings.values()]
+        for fact in endings:
+            claim = self._book.claims.get((fact.job, fact.attempt))
+            if claim is not None:
+                claim.keeper = None
+        self._told.facts(endings, True)
+        again: list[Claim] = []
+        for claim in list(self._book.claims.values()):
+            if claim.fact is not None or (claim.keeper not in (number, None)):
+                continue
+            if claim.keeper is None and ours:
+                continue
+            self._settle(claim, number, left, ours, rebooted, again)
+        await self._keep([])
+        if number not in self._orphans.keepers:
+            self._files.bury(number)
+        if self._orphans and not self._look.running:
+            self._look.start(LOOK_SECONDS, now=False)
+        if ours:
+            self.give(again)
+
+    def _settle(
+        self, claim: Claim, number: int, left: keeper_journal.Journal, ours: bool, rebooted: bool, again: list[Claim]
+    ) -> None:
+        key = claim.key
+        started = left.started.get(key)
+        now = self._clock.seconds()
+        if rebooted and (started is not None or key in left.intents):
+            claim.keeper = None
+            self._told.facts([Fact(*key, "lost", now, reason="the host was rebooted while it ran")], True)
+        elif started is not None:
+            claim.keeper = None
+            self._orphans.take(key, number, started.pid, started.ticks, started.at)
+            self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
+        elif key in left.intents:
+            claim.keeper = None
+            child = self._orphans.stray_child(key, {link.pid for link in self._links.values()}) if ours else None
+            if child is not None:
+                self._orphans.take(key, number, child.pid, child.ticks, now)
+            elif ours:
+                again.append(claim)
+            else:
+                reason = "its keeper and its server were killed as it was about to start; whether it did nobody knows"
+                self._told.facts([Fact(*key, "lost", now, reason=reason)], True)
+        elif claim.keeper == number:
+            claim.keeper = None
+            again.append(claim)
+
+    def _look_at_orphans(self) -> None:
+        for fact, pid in self._orphans.look():
+            background.start(self._bring_in(fact, pid), "keeping the ending of an adopted job")
+        if not self._orphans:
+            self._look.stop()
+            for number in self._files.keepers():
+                if number not in self._links and not self._starting:
+                    self._files.bury(number)
+
+    async def _bring_in(self, fact: Fact, pid: int | None) -> None:
+        key = (fact.job, fact.attempt)
+        await self._keep([fact_line(fact)])
+        if key not in self._orphans:
+            return
+        cpu_seconds, max_rss = self._orphans.over(key, pid)
+        whole = msgspec.structs.replace(fact, cpu_seconds=cpu_seconds, max_rss=max_rss)
+        self._told.facts([whole], False)
+        self.give([])
+
+
+def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
+    waiting: Deferred[None] = Deferred()
+    clock.callLater(seconds, waiting.callback, None)
+    return waiting
+
+
+def machine() -> tuple[int, int]:
+    """Return the cores this process may use and the memory of this machine in bytes."""
+    return len(os.sched_getaffinity(0)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
