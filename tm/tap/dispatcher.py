@@ -1,0 +1,129 @@
+"""``twistd taskdispatcher``: options and composition of the TaskDispatcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger, LogLevel
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from typing_extensions import override
+
+from tm import config, places
+from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
+from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.edge.committer import Committer
+from tm.edge.connection import ServerFactory
+from tm.edge.log import JsonLog
+from tm.edge.tls import check_peer, peer_identity, server_context_factory
+from tm.errors import ConfigError, TaskManagerError
+from tm.store import schema
+from tm.store.sqlite import SqliteStore
+from tm.tap.common import Late, ServerOptions, number, pidfile, port_in_use, refuse
+
+_log = Logger()
+
+
+class DispatcherOptions(ServerOptions):
+    """What ``twistd taskdispatcher`` takes."""
+
+    synopsis = "[options]  e.g. twistd taskdispatcher -p 10101 -e var/TaskDispatcherError.log"
+    paths = ("error", "etc", "state")
+    optParameters = [  # noqa: RUF012  Twisted's name and form
+        ["port", "p", "", "port to listen on (default: as etc/TaskDispatcher.info says)"],
+        ["interface", "i", "", "address to listen on (default: loopback if the dispatcher is at localhost, else all)"],
+        ["error", "e", "", "file for warnings and errors, JSON lines (default: STATE/TaskDispatcherError.log)"],
+        ["etc", None, "", "folder with users, groups, ComputerCluster.config (default: the installation's etc)"],
+        ["state", None, "", "folder on a local disk for store, logs, pidfile (default: the installation's var)"],
+    ]
+    optFlags = [["init", None, "create an empty store; without it a missing store is an error"]]  # noqa: RUF012  Twisted's name and form
+
+    @override
+    def opt_version(self) -> None:
+        """Show the version and leave."""
+        import tm
+
+        print(f"TaskDispatcher {tm.__version__}")
+        raise SystemExit(0)
+
+
+def make_service(options: DispatcherOptions) -> IService:
+    """Return the dispatcher's service; leave with a sentence when something is wrong that can be seen now."""
+    root = places.find_root()
+    try:
+        etc = options["etc"] or places.find_etc()
+        info = places.read_info(os.path.join(etc, "TaskDispatcher.info"))
+        port = number(options, "port", 1, 65535) if options["port"] else int(info["port"])
+        state = options["state"] or os.path.join(root, "var")
+        store = os.path.join(state, "TaskDispatcher.sqlite")
+        config.load(etc)
+        server_context_factory(*_pair(etc))
+        if options["init"] and not os.path.exists(store):
+            schema.create(store)
+        SqliteStore(store).close()
+    except TaskManagerError as error:
+        raise refuse(error) from None
+    interface = options["interface"] or ("127.0.0.1" if info["host"] in ("localhost", "127.0.0.1") else "")
+    error_log = options["error"] or os.path.join(state, "TaskDispatcherError.log")
+    return Late(lambda late: _build(late, etc, state, store, info["cluster"], interface, port, error_log))
+
+
+def _pair(etc: str) -> tuple[str, str]:
+    return (os.path.join(etc, "certs", "taskdispatcher.key"), os.path.join(etc, "certs", "taskdispatcher.crt"))
+
+
+def _tables(etc: str) -> Tables:
+    loaded = config.load(etc)
+    return Tables(loaded.users, loaded.groups, loaded.hosts)
+
+
+def _build(
+    late: Late, etc: str, state: str, store_path: str, cluster: str, interface: str, port: int, error_log: str
+) -> None:
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    log = JsonLog(os.path.join(state, "TaskDispatcher.log"))
+    log.start()
+    JsonLog(error_log, LogLevel.warn).start()
+    store = SqliteStore(store_path)
+    writer, reader = Committer(clock, "store"), Committer(clock, "reader")
+    surroundings = Surroundings(
+        cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
+        write_active=lambda host, active: config.set_active(os.path.join(etc, "ComputerCluster.config"), host, active),
+        recent_log=log.recent, stop=clock.stop,
+    )  # fmt: skip
+    dispatcher = Dispatcher(surroundings, store.load())
+    log.told = dispatcher.logged
+
+    def identify(transport: Any) -> str:
+        return check_peer(peer_identity(transport), dispatcher.tables.users, clock.seconds())
+
+    factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)
+    dispatcher.cut = factory.cut
+    secure = TLSMemoryBIOFactory(server_context_factory(*_pair(etc)), False, factory, clock)
+    try:
+        late.listens(clock.listenTCP(port, secure, backlog=512, interface=interface))
+    except CannotListenError as error:
+        raise port_in_use(interface, port, error.socketError) from None
+    late.add(dispatcher)
+    for ending in (store.close, writer.stop, reader.stop, pidfile(os.path.join(state, "TaskDispatcher.pid"))):
+        late.at_end(ending)
+    _reload_on_hangup(clock, dispatcher)
+
+
+def _reload_on_hangup(reactor: Any, dispatcher: Dispatcher) -> None:
+    def reload() -> None:
+        try:
+            dispatcher.reload()
+        except ConfigError as error:
+            _log.error("etc/ not read again, the old tables stay: {text}", event="reload", text=error.text)
+
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reload))
+
+
+Options = DispatcherOptions
+makeService = make_service

@@ -1,0 +1,166 @@
+"""``twistd taskmanagerhost``: options and composition of a user's server on a host (TMMS)."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from twisted.application.service import IService
+from typing_extensions import override
+
+import tm
+from tm.daemon import background
+from tm.daemon.host_book import Book, Claim, Snapshot, start_entry
+from tm.daemon.host_server import HostServer, HostSurroundings
+from tm.daemon.keeping import Keeping, machine
+from tm.edge.committer import Committer
+from tm.edge.keeper_link import Keepers
+from tm.edge.keys import fingerprint, load_certificate
+from tm.edge.link import Dialler
+from tm.edge.log import JsonLog
+from tm.edge.running_now import CommandsNow
+from tm.edge.spool import Spool, boot_id
+from tm.edge.tls import client_context_factory
+from tm.errors import ConfigError, StoreError, TaskManagerError
+from tm.keeper import kernel
+from tm.model.job import read_spec
+from tm.model.lifecycle import Fact
+from tm.places import Places, find, valid_name
+from tm.tap.common import Late, ServerOptions, pidfile, refuse
+from tm.tap.user_server import start_detached
+
+IDLE_SECONDS = 600.0
+
+
+class HostServerOptions(ServerOptions):
+    """What ``twistd taskmanagerhost`` takes."""
+
+    synopsis = "--host NAME [--tms ADDRESS:PORT]"
+    optParameters = [  # noqa: RUF012  Twisted's name and form
+        ["host", None, "", "name of this host in etc/ComputerCluster.config"],
+        ["tms", None, "", "where the user's server is, ADDRESS:PORT (default: as its address file says)"],
+    ]
+
+    @override
+    def opt_version(self) -> None:
+        """Show the version and leave."""
+        print(f"TMMS {tm.__version__}")
+        raise SystemExit(0)
+
+
+def make_service(options: HostServerOptions) -> IService:
+    """Return the service of the calling user's server on this host; leave quietly when one is running already."""
+    try:
+        where = find()
+        host = options["host"]
+        if not valid_name(host):
+            raise ConfigError(["--host: the name of this host in etc/ComputerCluster.config is needed"])
+        Spool(where.spool(host)).close()
+    except StoreError as error:
+        print(f"TMMS: {error.text}")
+        raise SystemExit(0) from None
+    except TaskManagerError as error:
+        raise refuse(error) from None
+    return Late(lambda late: _build(late, where, host, options["tms"]))
+
+
+def _build(late: Late, where: Places, host: str, tms: str) -> None:
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    kernel.become_subreaper()
+    spool = Spool(where.spool(host))
+    JsonLog(os.path.join(spool.path, "tmms.log")).start()
+    book = Book.replay(spool.lines(), Snapshot(spool.name, boot_id()))
+    rebooted = book.about.boot != boot_id()
+    book.about.boot = boot_id()
+    spool.rewrite(book.snapshot())
+    writer = Committer(clock, "spool")
+    cores, memory = machine()
+    server = HostServer(
+        HostSurroundings(
+            host=host, cores=cores, memory=memory, clock=clock, spool=spool, writer=writer,
+            revive=lambda: start_detached(where), stop=clock.stop,
+            idle_seconds=float(os.environ.get("TM_IDLE_SECONDS") or IDLE_SECONDS),
+        ),
+        book,
+    )  # fmt: skip
+    program = os.path.join(where.root, "tm", "keeper", "__main__.py")
+    keepers = Keepers(clock, where.python, program, spool.path)
+    server.keeping = Keeping(
+        keepers, spool, book, server, clock, host, where.cluster,
+        lambda lines: writer.run(lambda: spool.append(lines, durable=True)),
+    )  # fmt: skip
+    own = frozenset({fingerprint(load_certificate(where.certificate))})
+
+    def dialler(listener: Any) -> Dialler:
+        return Dialler(
+            clock, listener, lambda: _address(where, tms),
+            lambda: client_context_factory(where.key, where.certificate, own),
+        )  # fmt: skip
+
+    server.running_now = _RunningNow(
+        CommandsNow(
+            clock, host=host, python=where.python, dialler=dialler, environment=lambda d: _environment(spool, d),
+            told=lambda fact: _told(server, fact),
+        ),
+        host, where.cluster,
+    )  # fmt: skip
+    late.add(server)
+    main = dialler(server)
+    background.start(_begin(server, rebooted, main), "finding what runs here")
+    for ending in (spool.close, writer.stop, pidfile(os.path.join(spool.path, "tmms.pid")), main.stop):
+        late.at_end(ending)
+
+
+async def _begin(server: HostServer, rebooted: bool, dialler: Dialler) -> None:
+    assert server.keeping is not None
+    await server.keeping.find(rebooted)
+    server.keeping.settled()
+    dialler.start()
+
+
+class _RunningNow:
+    """Commands that run now, as the server asks for them."""
+
+    def __init__(self, commands: CommandsNow, host: str, cluster: str) -> None:
+        self._commands = commands
+        self._host = host
+        self._cluster = cluster
+
+    def start(self, claim: Claim) -> None:
+        """Start the command of *claim*."""
+        variables: Any = start_entry(claim, self._host, self._cluster)["vars"]
+        self._commands.begin(claim.key, read_spec(claim.order.spec), variables)
+
+    def cancel(self, key: tuple[int, int], grace: float) -> bool:
+        """End it if it is one of these; return whether it is."""
+        return self._commands.cancel(key, grace)
+
+
+def _told(server: HostServer, fact: Fact) -> None:
+    server.facts([fact], True)
+
+
+def _environment(spool: Spool, digest: str) -> dict[str, str]:
+    with open(os.path.join(spool.path, "environments", digest), encoding="utf-8") as file:
+        loaded: dict[str, str] = json.load(file)
+    return loaded
+
+
+def _address(where: Places, tms: str) -> tuple[str, int]:
+    """Return where the user's server is: as its address file says, else as we were told at our start."""
+    try:
+        with open(where.address_file, encoding="utf-8") as file:
+            shown = json.load(file)
+        return str(shown["host"]), int(shown["port"])
+    except (OSError, ValueError, KeyError):
+        host, _, port = tms.rpartition(":")
+        if not host or not port.isdigit():
+            raise TaskManagerError("net.tms", f"no address of the user's server in {where.address_file}") from None
+        return host, int(port)
+
+
+Options = HostServerOptions
+makeService = make_service

@@ -1,0 +1,188 @@
+"""``twistd taskmanagerserver``: options and composition of a user's server (TMS)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import socket
+import subprocess
+import time
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.unix import Server as UnixServer
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from typing_extensions import override
+
+import tm
+from tm.client.tms import find_tms
+from tm.daemon.user_server import UserServer, UserSurroundings
+from tm.daemon.user_verbs import UserVerbs
+from tm.edge.connection import ServerFactory, peer_uid
+from tm.edge.keys import fingerprint, load_certificate, load_pins
+from tm.edge.launchers import launcher
+from tm.edge.link import Dialler
+from tm.edge.log import JsonLog
+from tm.edge.signing import OrderSigner
+from tm.edge.spool import boot_id, private_directory
+from tm.edge.tls import check_peer, client_context_factory, peer_identity, server_context_factory
+from tm.errors import RefusedError, TaskManagerError
+from tm.model.rights import User, Users
+from tm.places import Places, find, read_info
+from tm.tap.common import Late, ServerOptions, pidfile, refuse
+
+_HANDED_DOWN = ("TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_IDLE_SECONDS")
+RETIRE_SECONDS = 10.0
+
+
+class UserServerOptions(ServerOptions):
+    """What ``twistd taskmanagerserver`` takes."""
+
+    synopsis = "[options]  e.g. twistd taskmanagerserver"
+    optParameters = [["host", None, "", "address under which servers on hosts reach this one (default: found out)"]]  # noqa: RUF012  Twisted's name and form
+
+    @override
+    def opt_version(self) -> None:
+        """Show the version and leave."""
+        print(f"TMS {tm.__version__}")
+        raise SystemExit(0)
+
+
+def make_service(options: UserServerOptions) -> IService:
+    """Return the service of the calling user's server; an older one on this machine is asked to leave first."""
+    try:
+        where = find()
+        OrderSigner.from_key(where.key)
+        load_certificate(where.certificate)
+        load_pins(where.trusted)
+        private_directory(where.tms_directory)
+        _retire_older(where)
+    except TaskManagerError as error:
+        raise refuse(error) from None
+    return Late(lambda late: _build(late, where, options["host"] or _own_address(where)))
+
+
+def _retire_older(where: Places) -> None:
+    """Take over from an older server of this user on this machine."""
+    try:
+        older = find_tms(where)
+        if older is not None:
+            older.ask("retire")
+    except (TaskManagerError, OSError):
+        return
+
+
+def _own_address(where: Places) -> str:
+    """Return the address of this machine as the dispatcher's side of the network sees it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((where.host, where.port))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _lock(where: Places) -> Any:
+    file = open(os.path.join(where.tms_directory, "lock"), "ab")  # noqa: SIM115  held as long as the server runs
+    for _ in range(int(RETIRE_SECONDS / 0.05)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except OSError:
+            time.sleep(0.05)
+    file.close()
+    raise TaskManagerError(
+        "busy.running", f"another server of {where.user} holds {where.tms_directory} and does not leave; end it"
+    )
+
+
+def _build(late: Late, where: Places, address: str) -> None:
+    from twisted.internet import reactor
+
+    clock: Any = reactor
+    lock = _lock(where)
+    log_path = os.path.join(where.tms_directory, "tms.log")
+    JsonLog(log_path).start()
+    own = fingerprint(load_certificate(where.certificate))
+    server = UserServer(_surroundings(where, clock, log_path, lambda host: _host_command(where, host, address, port)))
+    users = Users.of(User(where.user, (own,)))
+
+    def identify(transport: Any) -> str:
+        if isinstance(transport, UnixServer):
+            if peer_uid(transport.socket) not in (os.getuid(), 0):
+                raise RefusedError("perm.denied", f"this is the server of {where.user}")
+            return where.user
+        return check_peer(peer_identity(transport), users, clock.seconds())
+
+    factory = ServerFactory(UserVerbs(server, identify), clock)
+    secure = TLSMemoryBIOFactory(server_context_factory(where.key, where.certificate), False, factory, clock)
+    interface = "127.0.0.1" if address.startswith("127.") else ""
+    tcp = clock.listenTCP(0, secure, backlog=128, interface=interface)
+    port = tcp.getHost().port
+    late.listens(tcp)
+    if os.path.exists(where.tms_socket):
+        os.unlink(where.tms_socket)
+    late.listens(clock.listenUNIX(where.tms_socket, factory, mode=0o600, backlog=128))
+    pins = load_pins(where.trusted) - {own}
+    dialler = Dialler(
+        clock, server, lambda: _dispatcher_address(where),
+        lambda: client_context_factory(where.key, where.certificate, pins),
+    )  # fmt: skip
+    _write_address(where, address, port)
+    late.add(server)
+    dialler.start()
+    late.at_end(lock.close)
+    late.at_end(pidfile(os.path.join(where.tms_directory, "tms.pid")))
+    late.at_end(dialler.stop)
+
+
+def _surroundings(where: Places, clock: Any, log_path: str, host_command: Any) -> UserSurroundings:
+    environment = dict(os.environ)
+    launchers: dict[str, Any] = {}
+
+    def launcher_of(name: str) -> Any:
+        if name not in launchers:
+            launchers[name] = launcher(name, clock, environment)
+        return launchers[name]
+
+    return UserSurroundings(
+        user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
+        environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
+        stop=clock.stop, log_path=log_path,
+    )  # fmt: skip
+
+
+def _dispatcher_address(where: Places) -> tuple[str, int]:
+    info = read_info(os.path.join(where.etc, "TaskDispatcher.info"))
+    return info["host"], int(info["port"])
+
+
+def _host_command(where: Places, host: str, address: str, port: int) -> list[str]:
+    """Return what starts this user's server on *host*: the same installation, told what it cannot know there."""
+    handed = [f"{name}={os.environ[name]}" for name in _HANDED_DOWN if name in os.environ]
+    program = os.path.join(where.root, "bin", "TMMS")
+    return ["env", *handed, where.python, program, "--host", host, "--tms", f"{address}:{port}"]
+
+
+def _write_address(where: Places, address: str, port: int) -> None:
+    shown = {
+        "host": address, "machine": boot_id(), "port": port, "socket": where.tms_socket, "pid": os.getpid(),
+        "version": tm.__version__,
+    }  # fmt: skip
+    new = where.address_file + ".new"
+    with open(new, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        json.dump(shown, file)
+    os.rename(new, where.address_file)
+
+
+def start_detached(where: Places) -> None:
+    """Start the user's server from one of its servers on hosts, and do not wait for it."""
+    command = f"exec {shlex.quote(where.python)} {shlex.quote(os.path.join(where.root, 'bin', 'TMS'))}"
+    null = subprocess.DEVNULL
+    subprocess.Popen(["/bin/sh", "-c", command], stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+
+Options = UserServerOptions
+makeService = make_service

@@ -1,0 +1,13 @@
+"""What ``twistd --help`` lists of TaskManager."""
+
+from twisted.application.service import ServiceMaker
+
+taskdispatcher = ServiceMaker(
+    "TaskDispatcher", "tm.tap.dispatcher", "Receives jobs, keeps them, sends them to vacant hosts.", "taskdispatcher"
+)
+taskmanagerserver = ServiceMaker(
+    "TaskManagerServer", "tm.tap.user_server", "A user's server (TMS): signs, checks, relays.", "taskmanagerserver"
+)
+taskmanagerhost = ServiceMaker(
+    "TaskManagerHost", "tm.tap.host_server", "A user's server on a host (TMMS): runs the jobs.", "taskmanagerhost"
+)
