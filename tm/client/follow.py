@@ -1,0 +1,170 @@
+"""Following a job's output: the files themselves are read as they grow, for homes are shared and no daemon is in the way."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from tm.client.ending import exit_status, has_ended, sentence
+from tm.client.program import EXIT_INTERRUPTED
+from tm.client.timing import parse_time
+from tm.client.wait import hint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tm.client.program import Manner
+    from tm.client.watch import Watch
+
+TAIL_LINES = 10
+JUST_STARTED_SECONDS = 10.0
+UNSEEN_SECONDS = 5.0
+_BLOCK = 256 * 1024
+_FASTEST, _SLOWEST = 0.05, 0.25
+_WAITING = ("held", "pending", "starting")
+
+
+class Tail:
+    """Copies what is appended to *path* to the descriptor *out*, from its last lines or from its beginning."""
+
+    def __init__(self, path: str, out: int, last_lines: int | None = None) -> None:
+        self.path = path
+        self.seen = False
+        self._out = out
+        self._last_lines = last_lines
+        self._fd = -1
+        self._at = 0
+
+    def pump(self) -> bool:
+        """Copy what is new; return whether there was anything."""
+        if self._fd < 0 and not self._open():
+            return False
+        if os.fstat(self._fd).st_size < self._at:
+            self._at = 0
+        moved = False
+        while True:
+            block = os.pread(self._fd, _BLOCK, self._at)
+            if not block:
+                return moved
+            write_all(self._out, block)
+            self._at += len(block)
+            moved = True
+
+    def finish(self) -> None:
+        """Copy the rest; the file is opened anew, because only then does a network file system tell its true end."""
+        self.close()
+        self.pump()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the place in it is kept."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> bool:
+        try:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return False
+        found = os.fstat(self._fd)
+        if not stat.S_ISREG(found.st_mode):
+            self.seen = True
+            self.close()
+            return False
+        if not self.seen and self._last_lines is not None:
+            self._at = _start_of_last_lines(self._fd, found.st_size, self._last_lines)
+        self.seen = True
+        return True
+
+
+def _start_of_last_lines(fd: int, size: int, lines: int) -> int:
+    start = max(0, size - _BLOCK)
+    block = os.pread(fd, size - start, start)
+    at = len(block) - 1 if block.endswith(b"\n") else len(block)
+    for _ in range(lines):
+        at = block.rfind(b"\n", 0, at)
+        if at < 0:
+            return start
+    return start + at + 1
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of *data*, also to a descriptor that somebody has made non-blocking."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            import select
+
+            select.select([], [fd], [])
+
+
+def follow(watch: Watch, number: int, manner: Manner) -> int:
+    """Show the output of a job until it ends; return the job's exit status."""
+    try:
+        view = _started(watch, number, manner)
+        tails = make_tails(view, time.time())
+        if not tails and not has_ended(view):
+            manner.say(f"job {number} writes its output nowhere; waiting for its end")
+        _copy(watch, view, tails, manner)
+    except KeyboardInterrupt:
+        hint([number], manner)
+        return EXIT_INTERRUPTED
+    ended = watch.views[number]
+    status = exit_status(ended)
+    if status and not manner.quiet:
+        manner.say(sentence(ended))
+    return status
+
+
+def make_tails(view: dict[str, Any], now: float) -> list[Tail]:
+    """Return the tails of the output files of *view*: from the beginning for a job that has just started."""
+    if not view.get("started_at"):
+        return []
+    lines = None if now - parse_time(view["started_at"]) < JUST_STARTED_SECONDS else TAIL_LINES
+    stdout, stderr = view.get("stdout"), view.get("stderr")
+    tails = [Tail(stdout, 1, lines)] if stdout else []
+    if stderr and stderr != stdout:
+        tails.append(Tail(stderr, 2, lines))
+    return tails
+
+
+def _started(watch: Watch, number: int, manner: Manner) -> dict[str, Any]:
+    told = ""
+    while True:
+        view = watch.describe(number)
+        if view.get("state") not in _WAITING:
+            return view
+        reason = str(view.get("reason") or "")
+        if reason != told and not manner.quiet:
+            manner.say(f"job {number} is {view['state']}: {reason}")
+            told = reason
+        watch.look(10.0)
+
+
+def _copy(watch: Watch, view: dict[str, Any], tails: list[Tail], manner: Manner) -> None:
+    pause = _FASTEST
+    patient_until = time.monotonic() + UNSEEN_SECONDS
+    while watch.left:
+        moved = [tail.pump() for tail in tails]
+        pause = _FASTEST if any(moved) else min(2 * pause, _SLOWEST)
+        if time.monotonic() > patient_until:
+            patient_until = float("inf")
+            _complain(view, tails, manner)
+        watch.look(pause if tails else 60.0)
+    for tail in tails:
+        tail.finish()
+    if patient_until != float("inf"):
+        _complain(view, tails, manner)
+
+
+def _complain(view: dict[str, Any], tails: list[Tail], manner: Manner) -> None:
+    for tail in tails:
+        if not tail.seen:
+            manner.say(
+                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; it cannot be seen from here"
+            )

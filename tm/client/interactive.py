@@ -1,0 +1,186 @@
+"""One command that runs now, seen from its terminal: stdin, stdout, stderr and signals over one connection.
+
+Nothing here waits for one side while another could go on: what the server does not take yet stays in a bounded buffer,
+and while that is full our stdin is not read. Only writing to our own stdout and stderr blocks, which is the back-pressure
+that belongs to a pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+
+from tm.client.connection import refusal
+from tm.client.ending import has_ended
+from tm.client.follow import write_all
+from tm.client.stream import Piece, Splitter
+from tm.client.submit import encode_json
+from tm.client.terminal import window_size
+from tm.errors import TaskManagerError
+from tm.wire.message import Event, Reply, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from tm.client.connection import Connection
+    from tm.client.terminal import Signals
+
+RECEIVE_BYTES = 1024 * 1024
+STDIN_BYTES = 64 * 1024
+MOST_UNSENT = 256 * 1024
+_ROUNDS = 16
+_LADDER = ("INT", "TERM", "KILL")
+_READ = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class Interaction:
+    """Runs *wish* over *connection*, which it takes over; *fds* are our stdin, stdout and stderr."""
+
+    def __init__(
+        self, connection: Connection, wish: dict[str, Any], fds: tuple[int, int, int] = (0, 1, 2)
+    ) -> None:
+        self.job = 0
+        self._socket: socket.socket = connection.socket
+        self._peer = connection.peer
+        self._socket.setblocking(False)
+        self._splitter = Splitter()
+        self._buffer = bytearray(RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._unsent = bytearray(Request("run", encode_json(wish).decode()).encode())
+        self._stdin, stdout, stderr = fds
+        self._out = {1: stdout, 2: stderr}
+        self._has_terminal = bool(wish.get("tty"))
+        self._input_open = False
+        self._interrupts = 0
+        self._ending: dict[str, Any] | None = None
+
+    def run(self, signals: Signals) -> dict[str, Any]:
+        """Return the last state of the command, ``{"run": 17, "state": …, "exit_code": …}``; raise `TaskManagerError`."""
+        poll = select.poll()
+        poll.register(signals.fd, _READ)
+        registered: dict[int, int] = {}
+        more = False
+        while self._ending is None:
+            self._register(poll, registered)
+            ready = dict(poll.poll(0 if more else None))
+            if signals.fd in ready:
+                self._signalled(signals.take())
+            if self._stdin in ready and self._input_open:
+                self._read_input()
+            self._flush()
+            more = self._receive()
+        return self._ending
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _register(self, poll: select.poll, registered: dict[int, int]) -> None:
+        wanted = {self._socket.fileno(): _READ | (select.POLLOUT if self._unsent else 0)}
+        if self._input_open and len(self._unsent) < MOST_UNSENT:
+            wanted[self._stdin] = _READ
+        for fd in [fd for fd in registered if fd not in wanted]:
+            poll.unregister(fd)
+            del registered[fd]
+        for fd, mask in wanted.items():
+            if registered.get(fd) != mask:
+                poll.register(fd, mask)
+                registered[fd] = mask
+
+    def _receive(self) -> bool:
+        """Take what has come; return whether there may be more that poll cannot see."""
+        for _ in range(_ROUNDS):
+            try:
+                size = self._socket.recv_into(self._view)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                if _would_block(error):
+                    return False
+                raise self._lost(error.strerror or str(error)) from None
+            if not size:
+                raise self._lost("the other side closed it")
+            for message in self._splitter.receive(self._buffer, size):
+                if isinstance(message, Piece):
+                    self._output(message)
+                elif isinstance(message, Event):
+                    self._event(json.loads(message.json.decode(errors="replace")))
+                else:
+                    self._answered(message)
+            if self._ending is not None:
+                return False
+        return True
+
+    def _output(self, piece: Piece) -> None:
+        fd = self._out.get(piece.channel)
+        if fd is not None and piece.data:
+            write_all(fd, piece.data)
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if "run" not in event:
+            return
+        if event.get("state") == "started":
+            return
+        if has_ended(event):
+            self._ending = event
+
+    def _answered(self, reply: Reply) -> None:
+        if self.job:
+            return
+        if not reply.ok:
+            raise refusal(reply)
+        number = reply.text.rpartition(" ")[2]
+        self.job = int(number) if number.isdigit() else -1
+        self._input_open = True
+
+    def _read_input(self) -> None:
+        try:
+            data = os.read(self._stdin, STDIN_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._unsent += b"= 0 %d\n%b" % (len(data), data)
+        self._input_open = bool(data)
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if _would_block(error):
+                    return
+                raise self._lost(error.strerror or str(error)) from None
+            del self._unsent[:sent]
+
+    def _signalled(self, caught: list[int]) -> None:
+        for number in caught:
+            if number == signal.SIGWINCH:
+                if self._has_terminal:
+                    rows, columns = window_size(self._out[1])
+                    self._say("runsize", f"{rows}:{columns}")
+            elif number == signal.SIGINT:
+                if self._interrupts == len(_LADDER) or not self.job:
+                    raise KeyboardInterrupt
+                self._say("runsignal", _LADDER[self._interrupts])
+                self._interrupts += 1
+            else:
+                self._say("runsignal", signal.Signals(number).name[3:])
+
+    def _say(self, verb: str, rest: str) -> None:
+        self._unsent += Request(verb, rest).encode()
+
+    def _lost(self, why: str) -> TaskManagerError:
+        command = f"job {self.job}" if self.job > 0 else "the command"
+        return TaskManagerError(
+            "internal.lost", f"the connection to {self._peer} broke ({why}); {command} is ended with it"
+        )
+
+
+def _would_block(error: OSError) -> bool:
+    """Whether a TLS socket means that it would have had to wait; ``ssl`` need not be loaded to ask."""
+    return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")

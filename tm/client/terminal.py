@@ -1,0 +1,90 @@
+"""The terminal of an interactive run: raw while it lasts, and put back whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
+
+
+class RawTerminal:
+    """While entered, the terminal behind *fd* passes every key on."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._saved: list[Any] = []
+
+    def __enter__(self) -> RawTerminal:
+        import termios
+        import tty
+
+        self._saved = termios.tcgetattr(self._fd)
+        tty.setraw(self._fd)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        import termios
+
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+
+
+class NoTerminal:
+    """What stands in for a `RawTerminal` where there is none."""
+
+    def __enter__(self) -> NoTerminal:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+
+class Signals:
+    """While entered, signals to this process are gathered; *fd* becomes readable when there are some."""
+
+    def __init__(self) -> None:
+        self.fd, self._write = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write, False)
+        self._old: dict[int, Any] = {}
+        self._caught: list[int] = []
+        self._old_fd = -1
+
+    def __enter__(self) -> Signals:
+        self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in _WATCHED:
+            self._old[number] = signal.signal(number, self._catch)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        signal.set_wakeup_fd(self._old_fd)
+        for number, old in self._old.items():
+            signal.signal(number, old)
+        os.close(self.fd)
+        os.close(self._write)
+
+    def take(self) -> list[int]:
+        """Return the signals that have come since the last call."""
+        try:
+            os.read(self.fd, 512)
+        except BlockingIOError:
+            pass
+        caught, self._caught = self._caught, []
+        return caught
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self._caught.append(number)
+
+
+def window_size(fd: int) -> tuple[int, int]:
+    """Return rows and columns of the terminal behind *fd*, 24 by 80 where it does not say."""
+    try:
+        size = os.get_terminal_size(fd)
+    except OSError:
+        return 24, 80
+    return size.lines or 24, size.columns or 80
