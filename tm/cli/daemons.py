@@ -21,7 +21,7 @@ def run(name: str, arguments: list[str]) -> None:
         from twisted.scripts import twistd
     except ImportError:
         python = find_python(root)
-        if os.path.realpath(python) == os.path.realpath(sys.executable):
+        if os.path.abspath(python) == os.path.abspath(sys.executable):
             sys.exit(f"{name}: this Python ({sys.executable}) has no Twisted; run 'python3 quickstart.py' or set TM_PYTHON")
         os.execv(python, [python, sys.argv[0], *arguments])
     foreground = ["--nodaemon"] if arguments[:1] == ["-n"] else []

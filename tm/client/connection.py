@@ -1,7 +1,7 @@
 """A blocking conversation with a server, over a Unix socket or TLS; every failure is one sentence.
 
-Where a connection breaks after a request was sent, nobody knows whether it was done: that is a `LostError`, and only
-who knows that the request may be repeated repeats it.
+Where a connection breaks after a request was sent, nobody knows whether it was done: that is a `LostError`,
+and only who knows that the request may be repeated repeats it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ GREETING_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 HEARTBEAT_SECONDS = 60.0
 WINDOW = 32
+SILENCE = socket.timeout  # a TimeoutError only since Python 3.10
 
 
 class LostError(TaskManagerError):
@@ -41,7 +42,7 @@ def plain_failure(error: OSError, peer: str) -> TaskManagerError:
 
 
 class Connection:
-    """One open, greeted connection. *peer* is what people call the other side, e.g. ``TaskDispatcher at n1:10101``."""
+    """One open, greeted connection; *peer* names the other side, e.g. ``TaskDispatcher at n1:10101``."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class Connection:
         """Close the connection; it is no error if it is closed already."""
         self.socket.close()
 
-    # -- asking ---------------------------------------------------------------------------------------------------
+    # -- asking ---------------------------------------------------------------------------------------------
 
     def ask(self, verb: str, rest: str | None = None, json: bool = False, check: bool = True) -> Reply:
         """Return the reply to one request; with *check* an ``ERR`` is raised as `RefusedError`."""
@@ -105,7 +106,7 @@ class Connection:
     def ask_all(
         self, requests: Iterable[tuple[str, str | None]], json: bool = False, window: int = WINDOW
     ) -> Iterator[Reply]:
-        """Yield the reply of each of *requests*, in order, with up to *window* of them on the way; ``ERR`` included."""
+        """Yield the reply to each of *requests*, ``ERR`` too, with up to *window* of them on the way."""
         waiting = 0
         for verb, rest in requests:
             self.request(verb, rest, json)
@@ -117,7 +118,7 @@ class Connection:
             yield self.reply(check=False)
 
     def reply(self, check: bool = True, seconds: float | None = None) -> Reply:
-        """Return the next reply; events and bulk frames that come before it are kept for those who ask for them."""
+        """Return the next reply; events and bulk frames before it are kept for who asks for them."""
         patience = self.answer_seconds if seconds is None else seconds
         end = time.monotonic() + patience
         while True:
@@ -132,7 +133,7 @@ class Connection:
                 return message
             self._keep(message)
 
-    # -- events and bulk ------------------------------------------------------------------------------------------
+    # -- events and bulk ------------------------------------------------------------------------------------
 
     def event(self, seconds: float) -> dict[str, Any] | None:
         """Return the next event, or None when none has come within *seconds*."""
@@ -168,14 +169,14 @@ class Connection:
             self._keep(message)
         return self._bulks.popleft()
 
-    # -- bytes ----------------------------------------------------------------------------------------------------
+    # -- bytes ----------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
         """Send raw protocol bytes."""
         self.socket.settimeout(self.answer_seconds)
         try:
             self.socket.sendall(data)
-        except socket.timeout:
+        except SILENCE:
             raise LostError("net.timeout", f"{self.peer} takes nothing any more; try again") from None
         except OSError as error:
             raise self._failure(error, self.peer) from None
@@ -186,7 +187,7 @@ class Connection:
             self.socket.settimeout(max(seconds, 0.001))
             try:
                 data = self.socket.recv(CHUNK)
-            except socket.timeout:
+            except SILENCE:
                 return None
             except OSError as error:
                 raise self._failure(error, self.peer) from None

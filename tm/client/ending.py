@@ -19,7 +19,7 @@ def has_ended(view: Mapping[str, Any]) -> bool:
 
 
 def exit_status(view: Mapping[str, Any]) -> int:
-    """Return the status with which a client that waited for the job ends: the job's own wherever it has one."""
+    """Return the exit status of a client that waited for the job: the job's own wherever it has one."""
     state = view.get("state")
     code = view.get("exit_code")
     signal = signal_number(view.get("signal"))

@@ -1,4 +1,5 @@
-"""Following a job's output: the files themselves are read as they grow, for homes are shared and no daemon is in the way."""
+"""Following a job's output: the files themselves are read as they grow, for homes are shared and no daemon
+is in the way."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _WAITING = ("held", "pending", "starting")
 
 
 class Tail:
-    """Copies what is appended to *path* to the descriptor *out*, from its last lines or from its beginning."""
+    """Copies what is appended to *path* to the descriptor *out*, from its last lines or its beginning."""
 
     def __init__(self, path: str, out: int, last_lines: int | None = None) -> None:
         self.path = path
@@ -53,7 +54,7 @@ class Tail:
             moved = True
 
     def finish(self) -> None:
-        """Copy the rest; the file is opened anew, because only then does a network file system tell its true end."""
+        """Copy the rest; the file is opened anew, for only then a network file system tells its true end."""
         self.close()
         self.pump()
         self.close()
@@ -166,5 +167,6 @@ def _complain(view: dict[str, Any], tails: list[Tail], manner: Manner) -> None:
     for tail in tails:
         if not tail.seen:
             manner.say(
-                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; it cannot be seen from here"
+                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; "
+                "it cannot be seen from here"
             )

@@ -37,8 +37,8 @@ hRun [options] [--] COMMAND ARGUMENT…
   -q, --quiet                 say nothing of how it ended
   -h, --help    --version
 
-The command has a terminal when stdin and stdout are one. Otherwise ^C sends it INT, the second TERM, the third KILL.
-Where the connection is lost, the command is ended.
+The command has a terminal when stdin and stdout are one. Otherwise ^C sends it INT, the second TERM, the
+third KILL. Where the connection is lost, the command is ended.
 
 exit status: the command's own, 128+n for signal n; 125 TaskManager failed, 126 not executable, 127 not found,
 75 no vacant host, 69 unreachable, 77 not permitted, 78 configuration, 2 usage
@@ -93,8 +93,8 @@ def make_wish(options: argparse.Namespace, command: str | list[str], on_terminal
     """Return the argument of ``run``; raise `UsageError`."""
     cwd = job_directory(options.chdir, os.environ)
     wish: dict[str, Any] = {
-        "command": command, "name": options.name, "cwd": cwd, "umask": current_umask(), "cores": options.cores,
-        "memory": options.mem, "host": options.host, "tty": None,
+        "command": command, "name": options.name, "cwd": cwd, "umask": current_umask(),
+        "cores": options.cores, "memory": options.mem, "host": options.host, "tty": None,
         "environment": capture(os.environ, options.export, options.env, cwd),
     }  # fmt: skip
     if on_terminal:

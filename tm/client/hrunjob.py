@@ -9,8 +9,15 @@ from tm import places as whereabouts
 from tm.client import program
 from tm.client.connection import Connection
 from tm.client.parser import (
-    Parser, parse_cores, parse_id, parse_ids, parse_priority, parse_size, parse_umask, split_command,
-)  # fmt: skip
+    Parser,
+    parse_cores,
+    parse_id,
+    parse_ids,
+    parse_priority,
+    parse_size,
+    parse_umask,
+    split_command,
+)
 from tm.client.program import Manner, UsageError
 from tm.errors import TaskManagerError
 
@@ -47,11 +54,12 @@ look
   --json                  one JSON object a line             -q, --quiet   ids alone
   -h, --help              --version
 
-exit status: the job's own with --wait and -f (128+n for signal n, 124 time limit, 125 no code known); of several
-jobs 0 when all succeeded; else 0 done, 1 refused, 2 usage, 69 unreachable, 75 try again, 77 not permitted, 78 configuration
+exit status: the job's own with --wait and -f (128+n for signal n, 124 time limit, 125 no code known);
+of several jobs 0 when all succeeded; otherwise 0 done, 1 refused, 2 usage, 69 unreachable, 75 try again,
+77 not permitted, 78 configuration
 """
-_ONE_VALUE = """-n --name -c --cores --cpus-per-task -m --mem -p --priority -w --host --nodelist -d --chdir --umask -o
---output -e --error --input --open-mode --env --export --from -f --follow""".split()
+_ONE_VALUE = """-n --name -c --cores --cpus-per-task -m --mem -p --priority -w --host --nodelist -d --chdir
+--umask -o --output -e --error --input --open-mode --env --export --from -f --follow""".split()
 _MANY_VALUES = ("-k", "--kill", "-i", "--info", "-s", "--status")
 
 
@@ -183,7 +191,7 @@ def _wait(ids: list[int], connection: Connection | None, places: Places, manner:
 
 
 def read_commands(source: str) -> Iterator[str]:
-    """Yield the commands in the file *source* (``-``: standard input), a line each; raise `TaskManagerError`."""
+    """Yield the commands, a line each, in the file *source* (``-``: stdin); raise `TaskManagerError`."""
     try:
         with open(0 if source == "-" else source, "rb") as file:
             for number, line in enumerate(file, 1):

@@ -27,8 +27,8 @@ hSend HOST PORT [LINE]
   --json         ask for the answer as JSON (the same as VERB.json)
   -h, --help     --version
 
-HOST and PORT are the TaskDispatcher's or those of your own server (TMS). 'runjob:COMMAND' said to the TaskDispatcher
-is taken to your own server, which signs it with your key; nobody else may.
+HOST and PORT are the TaskDispatcher's or those of your own server (TMS). 'runjob:COMMAND' said to the
+TaskDispatcher is taken to your own server, which signs it with your key; nobody else may.
 
 exit status: 0 done, 1 refused, 2 usage, 69 unreachable, 75 try again, 77 not permitted, 78 configuration
 """
@@ -75,7 +75,7 @@ def parse_port(text: str) -> int:
 
 
 class Talk:
-    """A conversation in raw lines; ``runjob`` goes to the user's own server where *connection* leads elsewhere."""
+    """A conversation in raw lines; what must be signed goes to the user's own server."""
 
     def __init__(self, connection: Connection, places: Places, json: bool = False) -> None:
         self.connection = connection
@@ -84,7 +84,7 @@ class Talk:
         self._own: Connection | None = None
 
     def say(self, line: str) -> Reply:
-        """Return the answer to *line*; raise `RefusedError` for ``ERR``, `UsageError` for what cannot be sent."""
+        """Return the answer; raise `RefusedError` for ``ERR``, `UsageError` for what cannot be sent."""
         verb, colon, rest = line.partition(":")
         name = verb.strip().partition(".")[0]
         if self._json and not verb.strip().endswith(".json"):
@@ -119,7 +119,7 @@ def _prompt(talk: Talk, manner: Manner) -> int:
 
         prompt = f"{talk.connection.server}> "
         manner.say(
-            f"connected to {talk.connection.server} {talk.connection.version} as {talk.connection.said.get('user')}"
+            f"{talk.connection.server} {talk.connection.version}, user {talk.connection.said.get('user')}"
         )
     status = 0
     while True:

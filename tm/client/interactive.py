@@ -1,8 +1,8 @@
 """One command that runs now, seen from its terminal: stdin, stdout, stderr and signals over one connection.
 
-Nothing here waits for one side while another could go on: what the server does not take yet stays in a bounded buffer,
-and while that is full our stdin is not read. Only writing to our own stdout and stderr blocks, which is the back-pressure
-that belongs to a pipe.
+Nothing here waits for one side while another could go on: what the server does not take yet stays in a
+bounded buffer, and while that is full our stdin is not read. Only writing to our own stdout and stderr
+blocks, which is the back-pressure that belongs to a pipe.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Interaction:
         self._ending: dict[str, Any] | None = None
 
     def run(self, signals: Signals) -> dict[str, Any]:
-        """Return the last state of the command, ``{"run": 17, "state": …, "exit_code": …}``; raise `TaskManagerError`."""
+        """Return how the command ended, ``{"run": 17, "state": …, "exit_code": …}``; raise `TaskManagerError`."""
         poll = select.poll()
         poll.register(signals.fd, _READ)
         registered: dict[int, int] = {}
@@ -75,7 +75,7 @@ class Interaction:
             more = self._receive()
         return self._ending
 
-    # -- inside ---------------------------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------------------
 
     def _register(self, poll: select.poll, registered: dict[int, int]) -> None:
         wanted = {self._socket.fileno(): _READ | (select.POLLOUT if self._unsent else 0)}

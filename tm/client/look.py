@@ -38,7 +38,7 @@ _TIMES = ("submitted_at", "started_at", "ended_at")
 _SIZES = ("memory", "max_rss")
 
 
-# -- jobs ---------------------------------------------------------------------------------------------------------
+# -- jobs --------------------------------------------------------------------------------------------------
 
 
 def show_list(connection: Connection, every: bool, manner: Manner) -> int:
@@ -153,7 +153,7 @@ def _pieces(ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
             yield start, min(last, start + 49999)
 
 
-# -- servers ------------------------------------------------------------------------------------------------------
+# -- servers -----------------------------------------------------------------------------------------------
 
 
 def show_status(places: Places, manner: Manner) -> int:
@@ -184,8 +184,10 @@ def tms_line(status: View) -> str:
     if "state" in status:
         return f"{status['state']}: {status['reason']}" if status.get("reason") else str(status["state"])
     hosts = ", ".join(f"{name} {state}" for name, state in sorted(status.get("hosts", {}).items()))
-    text = f"running, pid {status.get('pid')}, version {status.get('version')}, dispatcher {status.get('dispatcher')}"
-    return f"{text}, hosts: {hosts or 'none in use'}"
+    return (
+        f"running, pid {status.get('pid')}, version {status.get('version')}, "
+        f"dispatcher {status.get('dispatcher')}, hosts: {hosts or 'none in use'}"
+    )
 
 
 def dispatcher_line(status: View, places: Places) -> str:

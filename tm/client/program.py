@@ -1,4 +1,5 @@
-"""The frame around every client: one sentence for each failure, the documented exit status, a quiet end on a closed pipe."""
+"""The frame around every client: one sentence for each failure, the documented exit status, a quiet end on a
+closed pipe."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ class UsageError(TaskManagerError):
 
 
 class Manner:
-    """How a client speaks: *json* one object a line, *quiet* ids alone. ``TM_OUTPUT`` sets what no option says."""
+    """How a client speaks: *json* one object a line, *quiet* ids alone; ``TM_OUTPUT`` is the default."""
 
     __slots__ = ("json", "name", "quiet")
 

@@ -55,4 +55,5 @@ class Progress:
         rate = done / seconds if seconds else 0.0
         left = f"  eta {(self._total - done) / rate:.0f} s" if rate and done < self._total else ""
         bad = f"  {failed} failed" if failed else ""
-        return f"{bar}  {done}/{self._total} {self._what}  {100 * done // self._total} %  {rate:.3g}/s{left}{bad}"
+        share = 100 * done // self._total
+        return f"{bar}  {done}/{self._total} {self._what}  {share} %  {rate:.3g}/s{left}{bad}"

@@ -1,7 +1,9 @@
-"""The fast way through a connection that carries bulk data: the bytes of a frame are handed on where they lie.
+"""The fast way through a connection that carries bulk data: the bytes of a frame are handed on where they
+lie.
 
-`Splitter` says the same as `tm.wire.dialogue.ClientDialogue`, but a bulk frame comes out in the pieces in which it
-arrived, as views of the receive buffer, valid until the next call. Lines still go through the dialogue.
+`Splitter` says the same as `tm.wire.dialogue.ClientDialogue`, but a bulk frame comes out in the pieces in
+which it arrived, as views of the receive buffer, valid until the next call. Lines still go through the
+dialogue.
 """
 
 from __future__ import annotations
@@ -86,5 +88,4 @@ class Splitter:
             yield Piece(self._channel, memoryview(b""), True)
 
     def _words(self, data: bytes) -> Iterator[Reply | Event]:
-        for message in self._dialogue.receive(data):
-            yield message  # type: ignore[misc]  # no bulk frame reaches the dialogue
+        yield from self._dialogue.receive(data)  # type: ignore[misc]  # no bulk frame reaches the dialogue

@@ -1,7 +1,7 @@
 """Handing jobs in: many in one line, some lines on the way at once, each repeatable because of its token.
 
-A submission is known to be accepted when its ids have been read. Until then a line is kept, and sent again with the
-same token over the next connection; the same token gives the same ids, so nothing is ever doubled.
+A submission is known to be accepted when its ids have been read. Until then a line is kept, and sent again
+with the same token over the next connection; the same token gives the same ids, so nothing is ever doubled.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Line:
 
 
 def encode_json(value: object) -> bytes:
-    """Return *value* as JSON that may stand in a protocol line; raise `RefusedError` when it holds what is not UTF-8."""
+    """Return *value* as JSON for a protocol line; raise `RefusedError` when it holds what is not UTF-8."""
     try:
         return _encode(value).replace("\x7f", "\\u007f").encode()
     except UnicodeEncodeError as error:
@@ -86,10 +86,10 @@ def _line(entries: list[bytes], shared: bytes, token: str) -> Line:
 
 
 class Submission:
-    """Submits *lines* over connections that *connect* makes; *listen* also subscribes to what becomes of the jobs.
+    """Submits *lines* over connections that *connect* makes; *listen* also subscribes to the jobs' events.
 
-    After `run` or its failure *ids* has the ids of all that was accepted, and *connection* the open connection, if any;
-    *heard_all* says whether that one has been subscribed since before the first job.
+    After `run` or its failure *ids* has the ids of all that was accepted, and *connection* the open connection,
+    if any; *heard_all* says whether that one has been subscribed since before the first job.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Submission:
         self._exhausted = False
 
     def run(self) -> list[int]:
-        """Return the ids, in the order of the commands; raise `TaskManagerError` for what was not accepted."""
+        """Return the ids, in the order of the commands; raise `TaskManagerError` where not all are accepted."""
         troubles = 0
         since = 0.0
         while True:
@@ -202,7 +202,7 @@ class Submission:
 
 
 def _passing(error: TaskManagerError, unsure: bool) -> bool:
-    """Whether it may be better soon: the way is broken; or, with jobs on it, the server would not start just now."""
+    """Whether it may be better soon; jobs that may have been sent justify more patience."""
     if isinstance(error, LostError) or error.word.startswith("net."):
         return error.word != "net.name"
     return unsure and error.word == "internal.tms"

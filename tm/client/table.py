@@ -12,7 +12,7 @@ _GAP = "  "
 
 
 class Column:
-    """A column: its *title*, whether numbers are aligned *right*, and the width below which it is never squeezed."""
+    """A column: its *title*, whether it is aligned *right*, the *least* width it may be squeezed to."""
 
     __slots__ = ("least", "right", "title")
 
@@ -23,7 +23,7 @@ class Column:
 
 
 def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """Return the lines of a table, at most *width* wide where the columns that have a *least* width permit it."""
+    """Return the lines of a table, at most *width* wide as far as the columns' *least* widths permit."""
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [
         max([len(column.title), *(text_width(row[at]) for row in cells)]) for at, column in enumerate(columns)

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 def parse_time(text: str) -> float:
     """Return the seconds since the epoch of ``2026-11-22T14:02:03.123Z``."""
     at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
+    utc = timezone.utc  # noqa: UP017  datetime.UTC came with Python 3.11
+    return (at if at.tzinfo else at.replace(tzinfo=utc)).timestamp()
 
 
 def local_time(text: str | None) -> str:

@@ -1,7 +1,9 @@
-"""The TLS side of a client: our certificate, exactly the servers we trust, and a sentence for every way to fail.
+"""The TLS side of a client: our certificate, exactly the servers we trust, and a sentence for every way to
+fail.
 
-With TLS 1.3 a server's refusal of our certificate arrives only with the first bytes we read, after a handshake and a
-request that seemed to succeed. Nothing is therefore believed before the greeting has been read.
+With TLS 1.3 a server's refusal of our certificate arrives only with the first bytes we read, after a
+handshake and a request that seemed to succeed. Nothing is therefore believed before the greeting has been
+read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import socket
 import ssl
 import stat
 
-from tm.client.connection import Connection, LostError
+from tm.client.connection import SILENCE, Connection, LostError
 from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
@@ -44,7 +46,7 @@ def open_tls(places: Places, host: str, port: int, expected: str, name: str) -> 
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         secured = context.wrap_socket(sock)
-    except socket.timeout:
+    except SILENCE:
         sock.close()
         raise TaskManagerError(
             "net.timeout", f"{peer} does not answer the handshake; is that the right port?"
@@ -61,7 +63,7 @@ def open_tls(places: Places, host: str, port: int, expected: str, name: str) -> 
 
 
 def dial(host: str, port: int, peer: str) -> socket.socket:
-    """Return a TCP connection; raise `TaskManagerError` ``net.name``, ``net.refused``, ``net.timeout``, ``net.unreachable``."""
+    """Return a TCP connection; raise `TaskManagerError` ``net.…``."""
     try:
         return socket.create_connection((host, port), CONNECT_SECONDS)
     except socket.gaierror as error:
@@ -69,7 +71,7 @@ def dial(host: str, port: int, peer: str) -> socket.socket:
             "net.name",
             f"{peer}: the name '{host}' is not known here ({error.strerror}); check it, or use an address",
         ) from None
-    except socket.timeout:
+    except SILENCE:
         raise TaskManagerError(
             "net.timeout",
             f"{peer} is not reachable: no answer within {CONNECT_SECONDS:.0f} s; is the host up?",
@@ -87,7 +89,7 @@ def dial(host: str, port: int, peer: str) -> socket.socket:
 
 
 def make_context(places: Places) -> ssl.SSLContext:
-    """Return the context with our certificate and those we trust; raise `TaskManagerError` ``auth.key``, ``auth.certificate``."""
+    """Return the context with our key and whom we trust; raise `TaskManagerError` ``auth.key``, ``auth.certificate``."""
     check_key(places.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -133,7 +135,7 @@ def check_key(path: str) -> None:
 
 
 def read_certificates(path: str) -> list[bytes]:
-    """Return the certificates in the PEM file *path*, in DER form; raise `TaskManagerError` ``auth.certificate``."""
+    """Return the certificates in *path* in DER form; raise `TaskManagerError` ``auth.certificate``."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             text = file.read()
@@ -144,7 +146,7 @@ def read_certificates(path: str) -> list[bytes]:
 
 
 def check_server(presented: bytes, places: Places, expected: str, peer: str) -> None:
-    """Raise `TaskManagerError` ``auth.server`` unless *presented* is exactly the certificate that is *expected*."""
+    """Raise `TaskManagerError` ``auth.server`` unless *presented* is the very certificate that is *expected*."""
     own = read_certificates(places.certificate)[:1]
     others = [one for one in read_certificates(places.trusted) if one not in own]
     good = {DISPATCHER: others, OWN: own, EITHER: own + others}[expected]
@@ -208,9 +210,9 @@ _ALERTS = (
 def _false_server(peer: str) -> TaskManagerError:
     return TaskManagerError(
         "auth.server",
-        f"{peer} shows a certificate that is not the one you trust; nothing was sent. Is that the right host and port? "
-        "If its certificate has been renewed, get the new one from the administrator and put it among those you trust "
-        "(ca_certs.USER.crt)",
+        f"{peer} shows a certificate that is not the one you trust; nothing was sent. Is that the right host "
+        "and port? If its certificate has been renewed, the administrator gives you the new one for your "
+        "ca_certs.USER.crt",
     )
 
 

@@ -1,4 +1,5 @@
-"""The way to the user's own server (TMS): find it, or start one. However many clients want one at once, one is started."""
+"""The way to the user's own server (TMS): find it, or start one. However many clients want one at once, one
+is started."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import struct
 import sys
 import time
 
-from tm.client.connection import Connection, LostError, plain_failure
+from tm.client.connection import SILENCE, Connection, LostError, plain_failure
 from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
@@ -29,8 +30,8 @@ _PAUSE = 0.05
 def open_tms(places: Places, start: bool = True) -> Connection:
     """Return a greeted connection to the user's TMS; start one when there is none and *start* is true.
 
-    Raises `TaskManagerError`: ``net.tms`` (none, and not to be started), ``internal.tms`` (it does not start),
-    ``auth.…``, ``net.timeout`` (it hangs).
+    Raises `TaskManagerError`: ``net.tms`` (none, and not to be started), ``internal.tms`` (it does not
+    start), ``auth.…``, ``net.timeout`` (it hangs).
     """
     connection = find_tms(places)
     if connection is not None:
@@ -41,7 +42,7 @@ def open_tms(places: Places, start: bool = True) -> Connection:
 
 
 def open_any(places: Places) -> Connection:
-    """Return a connection on which questions are answered: to the TMS where one runs, else to the TaskDispatcher."""
+    """Return a connection for questions: to the TMS where one runs, else to the TaskDispatcher."""
     try:
         connection = find_tms(places)
     except LostError:
@@ -50,7 +51,7 @@ def open_any(places: Places) -> Connection:
 
 
 def find_tms(places: Places) -> Connection | None:
-    """Return a connection to the user's TMS, None when it does not run; raise `TaskManagerError` when it hangs or refuses."""
+    """Return a connection to the TMS, None when it does not run; raise `TaskManagerError` when it hangs or refuses."""
     address = read_address(places)
     if address is None:
         return None
@@ -69,7 +70,7 @@ def find_tms(places: Places) -> Connection | None:
 
 
 def open_socket(path: str, peer: str) -> Connection | None:
-    """Return a connection to the TMS behind the Unix socket *path*; None when nobody of this user listens there."""
+    """Return a connection to the TMS behind the Unix socket *path*; None when nobody listens there."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(5.0)
     try:
@@ -77,7 +78,7 @@ def open_socket(path: str, peer: str) -> Connection | None:
         uid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     except OSError as error:
         sock.close()
-        if isinstance(error, socket.timeout) or error.errno == errno.EAGAIN:
+        if isinstance(error, SILENCE) or error.errno == errno.EAGAIN:
             raise LostError(
                 "net.timeout", f"{peer} does not take connections: it hangs; end it and try again"
             ) from None
@@ -118,7 +119,7 @@ def boot_id() -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make the local folder *path*, mode 0700; raise `TaskManagerError` ``config.directory`` when it cannot be trusted."""
+    """Make the folder *path*, mode 0700; raise `TaskManagerError` ``config.directory`` when it cannot be trusted."""
     missing = []
     parent = path
     while not os.path.lexists(parent):

@@ -21,7 +21,7 @@ _TURN_SECONDS = 60.0
 
 
 def wait(watch: Watch, ids: Sequence[int], manner: Manner, turn_seconds: float = _TURN_SECONDS) -> int:
-    """Wait until all of *ids* have ended; return the exit status: the job's own for one, 0 for many when all succeeded."""
+    """Wait until all of *ids* have ended; return the job's own exit status, of many 0 when all succeeded."""
     count = None
     if len(ids) > 1:
         from tm.client.progress import Progress

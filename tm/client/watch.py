@@ -1,8 +1,8 @@
 """Watching jobs until they have ended, without losing a wake-up and across any restart of the servers.
 
-First subscribe, then ask for the state: what happens in between is heard, what happened before is seen. After a broken
-connection the same again over a new one. Long silences are ended by asking too, so that a lost event costs time and
-never an ending.
+First subscribe, then ask for the state: what happens in between is heard, what happened before is seen.
+After a broken connection the same again over a new one. Long silences are ended by asking too, so that a
+lost event costs time and never an ending.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Watch:
         self._asked = clock()
 
     def adopt(self, connection: Connection) -> None:
-        """Use *connection*, which subscribed before any of the jobs existed: nothing needs to be asked first."""
+        """Use *connection*, subscribed since before the jobs existed: nothing needs to be asked first."""
         self._connection = connection
         self._asked = self._clock()
 
@@ -63,7 +63,7 @@ class Watch:
             self._connection = None
 
     def look(self, seconds: float) -> list[View]:
-        """Wait at most *seconds* for news and return it, the views that changed; raise `TaskManagerError` when it is hopeless."""
+        """Wait at most *seconds* for news; return the views that changed; raise `TaskManagerError` when hopeless."""
         try:
             connection = self._connection or self._begin()
             if self._clock() - self._asked >= self._doubt:
@@ -82,7 +82,7 @@ class Watch:
             except TaskManagerError as error:
                 self._interrupted(error, _PAUSES[-1])
 
-    # -- inside ---------------------------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------------------
 
     def _begin(self) -> Connection:
         """Connect; the state of all jobs is in doubt, so the next look asks."""
@@ -132,7 +132,7 @@ class Watch:
 
 
 def views_of(connection: Connection, ids: list[int]) -> Iterator[View]:
-    """Yield the public views of the user's jobs *ids*, ascending; raise `RefusedError` for one that is unknown."""
+    """Yield the views of the user's jobs *ids*, ascending; raise `RefusedError` for one that is unknown."""
     if len(ids) <= FEW:
         replies = list(connection.ask_all((("jobinfo", str(number)) for number in ids), json=True))
         for reply in replies:

@@ -44,8 +44,8 @@ Answer = Reply | Deferred[Reply]
 class Conversation(Promise):
     """What a server makes of its connections."""
 
-    def identify(self, transport: TLSMemoryBIOProtocol | None) -> str:
-        """Return the user on the other side of *transport* (None: a Unix socket of this user); raise `RefusedError`."""
+    def identify(self, transport: object) -> str:
+        """Return the user on the other side of *transport* (TLS, or a Unix socket); raise `RefusedError`."""
 
     def greeting(self, user: str) -> str:
         """Return what the greeting says after ``OK``."""
@@ -127,11 +127,10 @@ class ServerConnection(Protocol):
         assert self.transport is not None
         self.transport.registerProducer(self, True)
         if not isinstance(self.transport, TLSMemoryBIOProtocol):
-            self._greet(None)
+            self._greet()
 
     def handshakeCompleted(self) -> None:  # noqa: N802  IHandshakeListener
-        assert isinstance(self.transport, TLSMemoryBIOProtocol)
-        self._greet(self.transport)
+        self._greet()
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -174,9 +173,9 @@ class ServerConnection(Protocol):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _greet(self, transport: TLSMemoryBIOProtocol | None) -> None:
+    def _greet(self) -> None:
         try:
-            self.user = self._conversation.identify(transport)
+            self.user = self._conversation.identify(self.transport)
         except RefusedError as refusal:
             _log.warn("refused a connection: {word} {text}", event="refused", word=refusal.word, text=refusal.text)
             self._send(Reply(refusal.text, word=refusal.word).encode())

@@ -54,9 +54,10 @@ class KeeperUser(Promise):
 class KeeperLink(Protocol):
     """One connection to a keeper."""
 
-    def __init__(self, number: int, user: KeeperUser) -> None:
+    def __init__(self, number: int, user: KeeperUser, made: Deferred[KeeperLink]) -> None:
         self.number = number
         self.pid = 0
+        self._made = made
         self._user = user
         self._partial = b""
 
@@ -64,6 +65,10 @@ class KeeperLink(Protocol):
         """Say one line to the keeper."""
         if self.transport is not None:
             self.transport.write(_encode(keys) + b"\n")
+
+    @override
+    def connectionMade(self) -> None:
+        self._made.callback(self)
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -90,9 +95,7 @@ class _Factory(ClientFactory):
 
     @override
     def buildProtocol(self, addr: object) -> KeeperLink:
-        made, link = self._made, self._link
-        made.callback(link)
-        return link
+        return self._link
 
     @override
     def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
@@ -126,7 +129,7 @@ class Keepers:
         """Connect to the running keeper *number*; fails with `TaskManagerError` ``net.keeper`` when there is none."""
         made: Deferred[KeeperLink] = Deferred()
         path = os.path.join(self._spool, f"keeper-{number}.sock")
-        self._reactor.connectUNIX(path, _Factory(KeeperLink(number, user), made), timeout=5)
+        self._reactor.connectUNIX(path, _Factory(KeeperLink(number, user, made), made), timeout=5)
         return made
 
     async def start(self, number: int, user: KeeperUser) -> KeeperLink:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tm.keeper.order import Key
 
 RETRY_AFTER = 1.0
+GATHER = 0.002
+"""Seconds that endings wait for others to share a record with, while orders wait for their slots anyway."""
+
 _PEEK = os.WEXITED | os.WNOWAIT | os.WNOHANG
 
 
@@ -48,15 +51,19 @@ class Attempts:
         self._unrecorded: list[Fact] = []
         self._told_early: set[Key] = set()
         self._retry_at: float | None = None
-        self._null = os.open("/dev/null", os.O_RDWR)
+        self._record_at: float | None = None
+        self._starter = spawn.Starter()
 
     @property
     def next_at(self) -> float | None:
         """When to `tend` even if no child dies, or None."""
-        times = [
-            at for at in (self._retry_at, self._felling.next_at, self._orphans.next_at) if at is not None
-        ]
-        return min(times, default=None)
+        times = (self._retry_at, self._record_at, self._felling.next_at, self._orphans.next_at)
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def gathering(self) -> bool:
+        """Whether there will be more to tell in a moment."""
+        return self._record_at is not None
 
     @property
     def settled(self) -> bool:
@@ -104,6 +111,8 @@ class Attempts:
             self._unrecorded.remove(fact)
             self._told_early.discard(_key(fact))
             self._reap(fact)
+        if not self._unrecorded:
+            self._record_at = None
 
     def tend(self, now: float, child_died: bool) -> None:
         """Do all there is to do at *now*; *child_died*: some child may have ended since the last time."""
@@ -114,7 +123,7 @@ class Attempts:
             self._fell(now)
         self._launch(now)
         if self._unrecorded:
-            self._record(now)
+            self._gather(now)
         if child_died or _due(self._orphans.next_at, now):
             self._orphans.sweep(now)
         if self._log.grown:
@@ -183,18 +192,26 @@ class Attempts:
             self._retry_at = now + RETRY_AFTER
             return
         reach("keeper.intent")
+        before = procfs.ticks()
         try:
-            pid = spawn.start(order, environment, self._null)
+            pid = self._starter.start(order, environment)
         except spawn.StartError as error:
             self._refuse(key, error.exit_code, error.text)
             return
         reach("keeper.started")
-        process = procfs.read(pid)
-        running = Running(key, order.cores, pid, process.ticks if process else 0, time.time())
+        running = Running(key, order.cores, pid, procfs.started_at(pid, before), time.time())
         self._log.append(journal.start(running))
         self._mains[pid] = key
         self.book.start(running)
         self.news.append(running.fact())
+
+    def _gather(self, now: float) -> None:
+        """Record what has ended: at once, but a moment later while orders wait and the disk is not full."""
+        if self._record_at is None and self._retry_at is None and self.book.queued:
+            self._record_at = now + GATHER
+        elif self._record_at is None or now >= self._record_at or not self.book.queued:
+            self._record_at = None
+            self._record(now)
 
     def _record(self, now: float) -> None:
         if self._retry_at is None:

@@ -51,7 +51,10 @@ def _is_still_there(lock: int, path: str) -> bool:
 
 
 def detach() -> None:
-    """Lead a session of our own, if we do not lead one yet."""
+    """Lead a session of our own, if we do not lead one yet, and have the three standard descriptors in use."""
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(null, True)
+    os.close(null)
     if os.getsid(0) != os.getpid():
         with contextlib.suppress(PermissionError):
             os.setsid()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 LINE_LIMIT = 64 * 1024 * 1024
-CHUNK = 256 * 1024
-TURN_LIMIT = 4 * CHUNK
+CHUNK = 32 * 1024
+TURN_LIMIT = 32 * CHUNK
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 

@@ -70,7 +70,7 @@ class Keeper:
         events = dict(poll.poll(max(0, math.ceil(after * 1000))))
         if not events and next_at is None:
             self._look_around()
-        return os.read(self._signals, 65536) if self._signals in events else b"", events.get(descriptor, 0)
+        return os.read(self._signals, 4096) if self._signals in events else b"", events.get(descriptor, 0)
 
     def _look_around(self) -> None:
         """Leave when nobody can ever ask again: nothing to do, nobody there, the socket gone."""
@@ -113,7 +113,7 @@ class Keeper:
             hello = {"pid": os.getpid(), "number": self._number, **self._attempts.book.hello()}
             self._link.tell({"hello": hello})
         elif news and self._link.connected:
-            if not self._link.clear:
+            if self._attempts.gathering or not self._link.clear:
                 return
             self._link.tell({"facts": news})
             reach("keeper.told")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from tm.keeper.order import Key
 
@@ -40,6 +41,22 @@ def read(pid: int) -> Process | None:
     fields = stat[stat.rindex(b")") + 2 :].split()
     cpu = sum(map(int, fields[11:15])) / _TICKS
     return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in _DEAD, cpu)
+
+
+def ticks() -> int:
+    """Return the time since boot in clock ticks."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 1_000_000_000
+
+
+def started_at(child: int, before: int) -> int:
+    """Return the start of *child*, just begun, in clock ticks since boot; *before* is that time before it began.
+
+    Within one tick there is no need to ask the kernel, which answers only once the ``exec`` is quite done.
+    """
+    if ticks() == before:
+        return before
+    process = read(child)
+    return process.ticks if process is not None else before
 
 
 def snapshot() -> dict[int, Process]:
@@ -104,9 +121,9 @@ def _content(path: str) -> bytes | None:
     except OSError:
         return None
     try:
-        content = piece = os.read(file, 65536)
+        content = piece = os.read(file, 8192)
         while piece:
-            piece = os.read(file, 65536)
+            piece = os.read(file, 8192)
             content += piece
     except OSError:
         return None

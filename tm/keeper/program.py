@@ -18,13 +18,13 @@ def main(arguments: list[str]) -> int:
         print("usage: keeper SPOOL NUMBER", file=sys.stderr)
         return EXIT_USAGE
     spool, number = arguments[0], int(arguments[1])
+    life.detach()
     try:
         lock = life.claim(spool, number)
     except TaskManagerError as error:
         print(f"keeper: {error.text}", file=sys.stderr)
         return error.exit_status
     signals = life.listen_to_signals()
-    life.detach()
     kernel.become_subreaper()
     link = Link(f"keeper-{number}.sock")
     attempts = Attempts(Log(f"keeper-{number}.log"))
