@@ -59,7 +59,7 @@ class Interaction:
         self._ending: dict[str, Any] | None = None
 
     def run(self, signals: Signals) -> dict[str, Any]:
-        """Return how the command ended, ``{"run": 17, "state": …, "exit_code": …}``; raise `TaskManagerError`."""
+        """Return how the command ended, ``{"run": 17, "state": …}``; raise `TaskManagerError`."""
         poll = select.poll()
         poll.register(signals.fd, _READ)
         registered: dict[int, int] = {}

@@ -59,8 +59,8 @@ def job_directory(chdir: str | None, environ: Mapping[str, str]) -> str:
 def capture(environ: Mapping[str, str], export: str, additions: list[str], cwd: str) -> dict[str, str]:
     """Return the environment of a job.
 
-    *export* is ``ALL``, ``NONE`` (only HOME, LOGNAME, PATH, SHELL, USER) or a list of names and ``NAME=VALUE``,
-    in which ``ALL`` may stand too; *additions* are ``NAME=VALUE``. What belongs to this login session, or to
+    *export* is ``ALL``, ``NONE`` (only HOME, LOGNAME, PATH, SHELL, USER) or a list of names and
+    ``NAME=VALUE``, in which ``ALL`` may stand too; *additions* are ``NAME=VALUE``. What belongs to this login session, or to
     TaskManager's inside, and what is not UTF-8, stays behind.
     """
     words = [word for word in export.split(",") if word]

@@ -45,9 +45,9 @@ def split_command(
 ) -> tuple[list[str], str | list[str]]:
     """Return the options of *argv* and the command behind them: shell text, or an argument vector.
 
-    *valued* are the options that take one value, *many* those that take all that follow up to the next option.
-    A ``--`` ends the options and says that a vector follows; any later one is the command's. Without it one word
-    is shell text, and more are a vector. No command is the empty vector.
+    *valued* are the options that take one value, *many* those that take all up to the next option. A ``--``
+    ends the options and says that a vector follows; any later one is the command's. Without it one word is
+    shell text, and more are a vector. No command is the empty vector.
     """
     at = 0
     while at < len(argv):
@@ -66,7 +66,7 @@ def split_command(
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of ``4G``, ``500M`` or ``1.5T``; a bare number counts MiB, as with other batch systems."""
+    """Return the bytes of ``4G``, ``500M`` or ``1.5T``; a bare number counts MiB."""
     found = _SIZE.match(text.strip())
     if not found:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 500M, 4G or 1.5T")

@@ -88,8 +88,8 @@ def _line(entries: list[bytes], shared: bytes, token: str) -> Line:
 class Submission:
     """Submits *lines* over connections that *connect* makes; *listen* also subscribes to the jobs' events.
 
-    After `run` or its failure *ids* has the ids of all that was accepted, and *connection* the open connection,
-    if any; *heard_all* says whether that one has been subscribed since before the first job.
+    After `run` or its failure *ids* has the ids of what was accepted, and *connection* the open connection, if
+    any; *heard_all* says whether that one has been subscribed since before the first job.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Submission:
         self._exhausted = False
 
     def run(self) -> list[int]:
-        """Return the ids, in the order of the commands; raise `TaskManagerError` where not all are accepted."""
+        """Return the ids, in the order of the commands; raise `TaskManagerError` unless all are accepted."""
         troubles = 0
         since = 0.0
         while True:

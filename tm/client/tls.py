@@ -89,7 +89,7 @@ def dial(host: str, port: int, peer: str) -> socket.socket:
 
 
 def make_context(places: Places) -> ssl.SSLContext:
-    """Return the context with our key and whom we trust; raise `TaskManagerError` ``auth.key``, ``auth.certificate``."""
+    """Return the context with our key and whom we trust; raise `TaskManagerError` ``auth.…``."""
     check_key(places.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -146,7 +146,7 @@ def read_certificates(path: str) -> list[bytes]:
 
 
 def check_server(presented: bytes, places: Places, expected: str, peer: str) -> None:
-    """Raise `TaskManagerError` ``auth.server`` unless *presented* is the very certificate that is *expected*."""
+    """Raise `TaskManagerError` ``auth.server`` unless *presented* is the one that is *expected*."""
     own = read_certificates(places.certificate)[:1]
     others = [one for one in read_certificates(places.trusted) if one not in own]
     good = {DISPATCHER: others, OWN: own, EITHER: own + others}[expected]

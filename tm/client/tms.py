@@ -51,7 +51,7 @@ def open_any(places: Places) -> Connection:
 
 
 def find_tms(places: Places) -> Connection | None:
-    """Return a connection to the TMS, None when it does not run; raise `TaskManagerError` when it hangs or refuses."""
+    """Return a connection to the TMS, None when none runs; raise `TaskManagerError` when it hangs."""
     address = read_address(places)
     if address is None:
         return None
@@ -119,7 +119,7 @@ def boot_id() -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make the folder *path*, mode 0700; raise `TaskManagerError` ``config.directory`` when it cannot be trusted."""
+    """Make the folder *path*, mode 0700; raise `TaskManagerError` when it cannot be trusted."""
     missing = []
     parent = path
     while not os.path.lexists(parent):

@@ -63,7 +63,7 @@ class Watch:
             self._connection = None
 
     def look(self, seconds: float) -> list[View]:
-        """Wait at most *seconds* for news; return the views that changed; raise `TaskManagerError` when hopeless."""
+        """Wait at most *seconds* for news, the views that changed; raise `TaskManagerError` when hopeless."""
         try:
             connection = self._connection or self._begin()
             if self._clock() - self._asked >= self._doubt:
