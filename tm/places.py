@@ -84,6 +84,10 @@ class Places:
         """The Unix socket of the user's server, for clients on its machine."""
         return os.path.join(self.tms_directory, "tms.sock")
 
+    def program(self, name: str) -> str:
+        """The path of our program *name*, to be run by `python`."""
+        return find_program(name, self.root, self.python)
+
     def spool(self, host: str) -> str:
         """The local folder of the user's server on *host* (TMMS) and its keepers."""
         return os.path.join(self.local_directory, "hosts", host)
@@ -145,6 +149,17 @@ def find_python(root: str, environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("TM_PYTHON") or (beside if os.path.exists(beside) else sys.executable)
 
 
+def find_program(name: str, root: str, python: str) -> str:
+    """Return the path of our program *name*: the checkout's ``bin/NAME``, else what pip put beside *python*.
+
+    Where neither is, e.g. after ``pip install --user``, it is beside the program that runs.
+    """
+    beside = os.path.join(os.path.dirname(python), name)
+    ours = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), name)
+    candidates = (os.path.join(root, "bin", name), beside, ours)
+    return next((path for path in candidates if os.path.exists(path)), beside)
+
+
 def read_info(path: str) -> dict[str, str]:
     """Return the values of ``TaskDispatcher.info``; raise `ConfigError` with file and line."""
     try:
@@ -152,7 +167,10 @@ def read_info(path: str) -> dict[str, str]:
             lines = file.readlines()
     except OSError as error:
         raise ConfigError(
-            [f"{path}: {error.strerror}; it says where the TaskDispatcher is: 'tm setup' writes it, TM_ETC names its folder"],
+            [
+                f"{path}: {error.strerror}; it says where the TaskDispatcher is:"
+                " 'tm setup' writes it, TM_ETC names its folder"
+            ],
             "config.missing",
         ) from None
     values: dict[str, str] = {}

@@ -10,7 +10,6 @@ import os
 import socket
 import stat
 import struct
-import sys
 import time
 
 from tm.client.connection import SILENCE, Connection, LostError, plain_failure
@@ -195,7 +194,9 @@ def _launch(places: Places, end: float) -> None:
     import subprocess
     import tempfile
 
-    script = _script(places)
+    script = places.program("TMS")
+    if not os.path.exists(script):
+        raise _not_started(places, f"there is no {script}")
     with tempfile.TemporaryFile() as complaints:
         try:
             process = subprocess.Popen(
@@ -218,18 +219,6 @@ def _launch(places: Places, end: float) -> None:
         said = complaints.read(65536).decode(errors="replace").strip().splitlines()
     if status != 0:
         raise _not_started(places, said[-1] if said else f"exit status {status}")
-
-
-def _script(places: Places) -> str:
-    beside = os.path.join(os.path.dirname(places.python), "TMS")
-    for script in (
-        os.path.join(places.root, "bin", "TMS"),
-        beside,
-        os.path.join(os.path.dirname(sys.argv[0]), "TMS"),
-    ):
-        if os.path.exists(script):
-            return script
-    raise _not_started(places, f"there is no {places.root}/bin/TMS")
 
 
 def _not_started(places: Places, why: str) -> TaskManagerError:

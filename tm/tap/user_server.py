@@ -162,7 +162,7 @@ def _dispatcher_address(where: Places) -> tuple[str, int]:
 def _host_command(where: Places, host: str, address: str, port: int) -> list[str]:
     """Return what starts this user's server on *host*: the same installation, told what it cannot know there."""
     handed = [f"{name}={os.environ[name]}" for name in _HANDED_DOWN if name in os.environ]
-    program = os.path.join(where.root, "bin", "TMMS")
+    program = where.program("TMMS")
     return ["env", *handed, where.python, program, "--host", host, "--tms", f"{address}:{port}"]
 
 
@@ -179,7 +179,7 @@ def _write_address(where: Places, address: str, port: int) -> None:
 
 def start_detached(where: Places) -> None:
     """Start the user's server from one of its servers on hosts, and do not wait for it."""
-    command = f"exec {shlex.quote(where.python)} {shlex.quote(os.path.join(where.root, 'bin', 'TMS'))}"
+    command = f"exec {shlex.quote(where.python)} {shlex.quote(where.program('TMS'))}"
     null = subprocess.DEVNULL
     subprocess.Popen(["/bin/sh", "-c", command], stdin=null, stdout=null, stderr=null, start_new_session=True)
 
