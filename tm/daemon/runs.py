@@ -92,6 +92,7 @@ class Runs:
                 peer.send_event(json)
             else:
                 peer.send_bulk(data.channel, data.data)
+        run.client.hold(False)
         return Reply()
 
     def state(self, peer: Peer, argument: str) -> Reply:

@@ -63,6 +63,7 @@ class Command(ProcessProtocol):
         self._started_at: float | None = None
         self._ended: Fact | None = None
         self._closed = False
+        self._early: list[Bulk] = []
 
     # -- the connection -------------------------------------------------------------------------------------------
 
@@ -112,11 +113,13 @@ class Command(ProcessProtocol):
         elif "rows" in wish and self._spec.terminal:
             self._resize(wish["rows"], wish["columns"])
 
-    def bulk(self, link: ClientLink, data: Bulk) -> None:
-        """The client's input."""
-        if self.transport is None or self._ended is not None:
+    def bulk(self, link: ClientLink | None, data: Bulk) -> None:
+        """The client's input; what comes before the process is there waits for it."""
+        if self.transport is None:
+            self._early.append(data)
+        elif self._ended is not None:
             return
-        if data.data:
+        elif data.data:
             self.transport.write(data.data)
         elif self._spec.terminal:
             self.transport.write(b"\x04")
@@ -139,6 +142,9 @@ class Command(ProcessProtocol):
         pid = self.transport.pid or 0
         self._now.told(Fact(*self.key, "started", self._started_at, pid=pid))
         self._say({"state": "started", "host": self._now.host})
+        early, self._early = self._early, []
+        for data in early:
+            self.bulk(self._link, data)
 
     @override
     def connectionMade(self) -> None:
