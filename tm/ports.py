@@ -108,7 +108,7 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """Which jobs to list: of one user (None: all), in these phases (empty: all), named like a glob, ids above *after*."""
+    """Which jobs to list: a user's (None: all), in these phases (empty: all), named like a glob, ids above *after*."""
 
     user: str | None = None
     phases: frozenset[Phase] = frozenset()
@@ -182,7 +182,7 @@ class Peer(Protocol):
         """Stop reading from this peer for somebody else's sake, or go on."""
 
     def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """Have *callback* called with True when this peer does not keep up with reading, and with False when it does."""
+        """Have *callback* called with True when this peer does not keep up reading, and with False when it does."""
 
 
 class Link(Protocol):

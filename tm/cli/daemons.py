@@ -1,4 +1,4 @@
-"""``bin/TaskDispatcher``, ``bin/TMS`` and ``bin/TMMS``: twistd with everything explicit that it would else take from where it stands."""
+"""``TaskDispatcher``, ``TMS`` and ``TMMS``: twistd, told all that it would else take from its surroundings."""
 
 from __future__ import annotations
 
@@ -14,19 +14,36 @@ PLUGINS = {
 }
 
 
+def task_dispatcher() -> None:
+    """Be the TaskDispatcher."""
+    run("TaskDispatcher", sys.argv[1:])
+
+
+def tms() -> None:
+    """Be the server of the calling user, a TMS."""
+    run("TMS", sys.argv[1:])
+
+
+def tmms() -> None:
+    """Be the server of the calling user on this host, a TMMS."""
+    run("TMMS", sys.argv[1:])
+
+
 def run(name: str, arguments: list[str]) -> None:
     """Become the daemon *name*; ``-n`` as the first argument keeps it in the foreground."""
-    root = find_root()
+    program = os.path.abspath(sys.argv[0])
     try:
         from twisted.scripts import twistd
     except ImportError:
-        python = find_python(root)
+        python = find_python(find_root())
         if os.path.abspath(python) == os.path.abspath(sys.executable):
-            sys.exit(f"{name}: this Python ({sys.executable}) has no Twisted; run 'python3 quickstart.py' or set TM_PYTHON")
-        os.execv(python, [python, sys.argv[0], *arguments])
+            sys.exit(
+                f"{name}: this Python ({sys.executable}) has no Twisted; run 'python3 quickstart.py' or set TM_PYTHON"
+            )
+        os.execv(python, [python, program, *arguments])
     foreground = ["--nodaemon"] if arguments[:1] == ["-n"] else []
     sys.argv = [
-        name, *foreground, "--pidfile=", "--logger=tm.edge.log.quiet", "--umask=077", "--rundir=/",
+        program, *foreground, "--pidfile=", "--logger=tm.edge.log.quiet", "--umask=077", "--rundir=/",
         PLUGINS[name], *arguments[len(foreground) :],
     ]  # fmt: skip
     twistd.run()

@@ -1,7 +1,7 @@
-"""Jobs whose keeper has been killed: they are this server's children now, or strangers to be watched until they are gone.
+"""Jobs whose keeper has been killed: this server's children now, or strangers to be watched until they are gone.
 
-As a subreaper this server inherits what a keeper of its own leaves behind and reads the exit codes itself. Of a job whose
-keeper was another server's child nobody can learn the code any more: when it is gone, it is lost.
+As a subreaper this server inherits what a keeper of its own leaves behind and reads the exit codes itself. Of a job
+whose keeper was another server's child nobody can learn the code any more: when it is gone, it is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOST = "the keeper that could have read its exit code was killed, and its server
 class Adopted:
     """One running job without a keeper."""
 
-    __slots__ = ("at", "child", "key", "kill_at", "keeper", "pid", "ticks")
+    __slots__ = ("at", "child", "keeper", "key", "kill_at", "pid", "ticks")
 
     def __init__(self, key: Key, keeper: int, pid: int, ticks: int, at: float) -> None:
         self.key = key

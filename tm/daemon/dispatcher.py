@@ -1,7 +1,7 @@
 """TaskDispatcher: the service around the brain. It owns the brain, its turns, and the links to the users' servers.
 
-What it is told by its verbs (`tm.daemon.dispatcher_verbs`) goes to the brain; what the brain wants is committed and then
-said to users' servers and watchers. After a failed commit the brain is made anew from the store.
+What it is told by its verbs (`tm.daemon.dispatcher_verbs`) goes to the brain; what the brain wants is committed and
+then said to users' servers and watchers. After a failed commit the brain is made anew from the store.
 """
 
 from __future__ import annotations
@@ -225,7 +225,9 @@ class Dispatcher(Service):
         if not self.running:
             return
         done = self.around.writer.run(self.around.store.load)
-        done.addCallbacks(self._begin, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None)
+        done.addCallbacks(
+            self._begin, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None
+        )
 
     def _tell(self, effects: Effects) -> None:
         for want in effects.wants:

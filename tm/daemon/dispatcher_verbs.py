@@ -171,7 +171,8 @@ class DispatcherVerbs:
     def _runjob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         raise RefusedError(
             "auth.unsigned",
-            "a job must be signed by its user's own server: use hRunJob, or say this to your TMS (hSend does it for you)",
+            "a job must be signed by its user's own server:"
+            " use hRunJob, or say this to your TMS (hSend does it for you)",
         )
 
     def _canceljob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:

@@ -1,10 +1,10 @@
 """What a user's server on a host knows of its attempts, and the journal lines that let the next one know it too.
 
-Pure: lines in, lines out. An order is claimed by its line being on disk before anybody acts on it; the mark (the highest
-command number seen) outlives the attempts, so a repeated order never starts twice.
+Pure: lines in, lines out. An order is claimed by its line being on disk before anybody acts on it; the mark (the
+highest command number seen) outlives the attempts, so a repeated order never starts twice.
 
-Journal lines: ``o`` an order line as it came; ``f`` a final fact that no keeper keeps; ``d`` attempts that are done with;
-``s`` a snapshot of everything but the attempts.
+Journal lines: ``o`` an order line as it came; ``f`` a final fact that no keeper keeps; ``d`` attempts that are done
+with; ``s`` a snapshot of everything but the attempts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """TMMS, the user's server on a host: claims orders on disk, has a keeper run them, and tells what became of them.
 
-Nothing is acted on before its journal line is on disk, and nothing is forgotten before the dispatcher has acknowledged it.
-Keepers outlive this server; the next one finds them by their sockets and journals in the spool.
+Nothing is acted on before its journal line is on disk, and nothing is forgotten before the dispatcher has
+acknowledged it. Keepers outlive this server; the next one finds them by their sockets and journals in the spool.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Keepers, as a user's server on a host uses them: gives them claims, takes their facts, survives their deaths.
 
-New work goes to a keeper that is this server's own child, so that one kill never costs an exit code. Keepers found at the start
-finish what they run and give back what they have not begun. When a keeper dies its journal says what became of each claim.
+New work goes to a keeper that is this server's own child, so that one kill never costs an exit code. Keepers found at
+the start finish what they run and give back what they have not begun. When a keeper dies its journal says what became
+of each claim.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Keeping:
     """All keepers of one spool, and the jobs that have none."""
 
     def __init__(
-        self, keepers: Keepers, files: KeeperFiles, book: Book, told: Told, clock: IReactorTime, host: str, cluster: str,
+        self, keepers: Keepers, files: KeeperFiles, book: Book, told: Told, clock: IReactorTime,
+        host: str, cluster: str,
         keep: Callable[[list[bytes]], Deferred[Any]],
     ) -> None:  # fmt: skip
         self._keepers = keepers

@@ -1,4 +1,4 @@
-"""What the dispatcher says to users' servers, as event lines: orders for their hosts, and which hosts they should start."""
+"""What the dispatcher says to users' servers, as event lines: orders for their hosts, which hosts to start."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """TMS, the user's server: it signs what its user orders, checks what the dispatcher sends, and relays.
 
-It keeps nothing whose loss matters: kill it at any moment, start another, and everything goes on. Its links are one to the
-dispatcher (dialled), one from each of its servers on hosts, and its clients'.
+It keeps nothing whose loss matters: kill it at any moment, start another, and everything goes on. Its links are one
+to the dispatcher (dialled), one from each of its servers on hosts, and its clients'.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class ServerConnection(Protocol):
         self._throttle()
 
     def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """Have *callback* called with True when this peer does not keep up with reading, and with False when it does."""
+        """Have *callback* called with True when this peer does not keep up reading, and with False when it does."""
         self._congestion = callback
 
     # -- Twisted --------------------------------------------------------------------------------------------------

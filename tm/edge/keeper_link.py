@@ -10,7 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorUNIX
-from twisted.internet.protocol import ClientFactory, Protocol, ProcessProtocol, connectionDone
+from twisted.internet.protocol import ClientFactory, ProcessProtocol, Protocol, connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import override
 

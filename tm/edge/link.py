@@ -1,7 +1,8 @@
 """The dialling side of a daemon's link: it comes back by itself, says it is alive, and asks.
 
-`Dialler` keeps one connection to a server whose address may change between tries. Requests are answered in their order; when
-the connection is gone, all that are unanswered fail with ``net.lost``, and whoever asked asks again on the next one.
+`Dialler` keeps one connection to a server whose address may change between tries. Requests are answered in their
+order; when the connection is gone, all that are unanswered fail with ``net.lost``, and whoever asked asks again on
+the next one.
 """
 
 from __future__ import annotations

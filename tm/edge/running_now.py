@@ -1,6 +1,7 @@
 """Commands that run now on this host (``hRun``): a process whose input and output are on a connection of their own.
 
-The connection is the command's life: when it is lost the command is ended. Who does not read holds up the command, nobody else.
+The connection is the command's life: when it is lost the command is ended. Who does not read holds up the command,
+nobody else.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ os.umask(mask)
 try: os.chdir(cwd)
 except OSError as e: sys.exit(print(f"cannot work in {cwd}: {e.strerror}",file=sys.stderr) or 125)
 try: os.execvp(argv[0],argv)
-except OSError as e: sys.exit(print(f"cannot start {argv[0]}: {e.strerror}",file=sys.stderr) or (127 if e.errno==2 else 126))
+except OSError as e:
+ print(f"cannot start {argv[0]}: {e.strerror}",file=sys.stderr); sys.exit(127 if e.errno==2 else 126)
 """
 LATE_OUTPUT_SECONDS = 1.0
 SIGNALS = {"INT", "TERM", "KILL", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "TSTP"}

@@ -23,7 +23,10 @@ def private_directory(path: str) -> None:
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise ConfigError(
-            [f"{path}: must be a folder of user number {os.getuid()} with mode 0700; remove it or choose another place"],
+            [
+                f"{path}: must be a folder of user number {os.getuid()} with mode 0700;"
+                " remove it or choose another place"
+            ],
             "spool.unsafe",
         )
 
@@ -142,7 +145,9 @@ def _lock(path: str) -> BinaryIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise StoreError("busy.running", f"another server of this user already works in {os.path.dirname(path)}") from None
+        raise StoreError(
+            "busy.running", f"another server of this user already works in {os.path.dirname(path)}"
+        ) from None
     return file
 
 

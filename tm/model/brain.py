@@ -1,8 +1,8 @@
 """The dispatcher's brain: what happened goes in by its methods, what to do comes out of `take`.
 
-It knows all jobs that have not ended, all hosts and all sessions, and decides alone. It does no I/O; every method that
-needs the time is given it (*at*, seconds since the epoch). A job that ends leaves the brain with the records of that turn;
-the store keeps it.
+It knows all jobs that have not ended, all hosts and all sessions, and decides alone. It does no I/O; every method
+that needs the time is given it (*at*, seconds since the epoch). A job that ends leaves the brain with the records of
+that turn; the store keeps it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Brain:
             most = max(host.cores for host in whole)
             raise RefusedError(
                 "job.impossible",
-                f"no host has {job.cores} cores and {job.memory} bytes of memory for one job; the largest has {most} cores",
+                f"no host has {job.cores} cores and {job.memory} bytes of memory for one job;"
+                f" the largest has {most} cores",
             )
         if job.interactive and not any(
             allowed(kind, room) and fits(kind, room) and self._reach_at(job.user, room.name, job.submitted_at)
@@ -219,7 +220,9 @@ class Brain:
             if held is None or held.attempt != attempt or held.user != session.user:
                 orders.forget.append((number, attempt))
 
-    def facts_reported(self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float) -> None:
+    def facts_reported(
+        self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float
+    ) -> None:
         """Take what a user's server on a host says of its attempts; what is known already changes nothing.
 
         Raises `RefusedError` ``host.unknown`` when that server has not said hello.

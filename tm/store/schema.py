@@ -38,7 +38,7 @@ def create(path: str) -> None:
 def connect(path: str) -> sqlite3.Connection:
     """Return a checked connection to the store at *path*, durable at each commit.
 
-    Raises `StoreError`: ``store.missing``, ``store.network`` (not on a local disk), ``store.corrupt``, ``store.version``.
+    Raises `StoreError`: ``store.missing``, ``store.network`` (no local disk), ``store.corrupt``, ``store.version``.
     """
     if not os.path.exists(path):
         raise StoreError(

@@ -1,7 +1,7 @@
 """The store on SQLite: one connection that writes (used by one thread at a time), one that reads.
 
-A commit is a whole batch. Many rows go to SQLite in one statement, so that the interpreter's lock is given back once for
-all of them and not once a row.
+A commit is a whole batch. Many rows go to SQLite in one statement, so that the interpreter's lock is given back once
+for all of them and not once a row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Composition roots: each module here reads options, builds one server out of model, daemon and adapters, and joins them.
+"""Composition roots: each module here reads options, builds a server out of model, daemon and adapters, joins them.
 
 With `tm.cli` the only modules that know everything.
 """
