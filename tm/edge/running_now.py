@@ -126,7 +126,7 @@ class Command(ProcessProtocol):
         elif self._spec.terminal:
             self.transport.write(b"\x04")
         else:
-            self.transport.closeStdin()
+            self._end_of_input()
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -153,6 +153,16 @@ class Command(ProcessProtocol):
         writer = getattr(self.transport, "pipes", {}).get(0)
         if writer is not None and self._link is not None and self._link.transport is not None:
             writer.registerProducer(_Reading(self._link.transport), True)
+
+    def _end_of_input(self) -> None:
+        """Close the command's input; a writer with a producer would never get to it."""
+        assert self.transport is not None
+        writer = self.transport.pipes.get(0)
+        if writer is not None:
+            writer.unregisterProducer()
+            self.transport.closeStdin()
+        if self._link is not None and self._link.transport is not None:
+            self._link.transport.resumeProducing()
 
     @override
     def childDataReceived(self, childFD: int, data: bytes) -> None:
