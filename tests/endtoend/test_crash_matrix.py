@@ -1,0 +1,108 @@
+"""Every named failpoint, one small workload each: who reaches it dies as by ``kill -9`` and is started again as users would.
+
+The ledger outside the product says whether anything was lost or done twice. One fault alone never makes a job ``lost``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.cluster import ROOT, Cluster
+from tests.support.processes import marked, wait_for
+
+TURNS = {
+    "dispatcher.commit": (1, 2, 3), "dispatcher.committed": (1, 2, 3), "dispatcher.answered": (1, 2, 3),
+    "dispatcher.told": (1, 2, 3),
+    "tms.submit": (1,), "tms.submitted": (1,), "tms.order": (1, 2), "tms.ordered": (1, 2), "tms.relay": (1, 2, 3),
+    "tms.relayed": (1, 2, 3),
+    "tmms.join": (1,), "tmms.order": (1, 2), "tmms.claimed": (1, 2), "tmms.give": (1, 2), "tmms.given": (1, 2),
+    "tmms.report": (1, 2), "tmms.reported": (1, 2), "tmms.acknowledged": (1, 2),
+    "keeper.intent": (1, 2, 3), "keeper.started": (1, 2, 3), "keeper.ended": (1, 2), "keeper.recorded": (1, 2),
+    "keeper.told": (1, 2),
+}  # fmt: skip
+"""Which visit of each point is to be the last."""
+
+DAEMONS = ("keeper:alice:n1", "tmms:alice:n1", "tms:alice", "dispatcher")
+
+
+class CrashMatrixTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.cluster = Cluster(users=("alice",))
+        self.addCleanup(self.cluster.stop)
+
+    def try_point(self, name: str) -> None:
+        """Let *name* kill once for each of its turns while jobs are submitted, run, end and are cancelled."""
+        cluster = self.cluster
+        accepted: list[int] = []
+        for turn in TURNS[name]:
+            for daemon in DAEMONS:
+                cluster.kill(daemon)
+            mark = cluster.arm(name, turn)
+            cluster.start_dispatcher()
+            cluster.start_tms("alice")
+            accepted += self.work(mark)
+            self.assertTrue(os.path.exists(mark), f"nobody came to {name} for the {turn}. time")
+            cluster.check(accepted)
+
+    def work(self, mark: str) -> list[int]:
+        """Submit, cancel, and wait for the end of everything; return the ids of the jobs in the ledger."""
+        cluster = self.cluster
+        ids = cluster.submit_ledger("alice", 3)
+        ids += cluster.submit_ledger("alice", 2, seconds=0.3)
+        doomed = cluster.submit("alice", "exec sleep 1000")
+        cluster.wait(doomed, states=("running",))
+        ids += cluster.submit_ledger("alice", 1)
+        cluster.ask("alice", "canceljob", str(doomed[0]))
+        cluster.wait(ids)
+        ended = cluster.wait(doomed)[0]
+        self.assertEqual(ended["state"], "cancelled", ended)
+        self.assertEqual([line for line in marked(cluster.folder).values() if line == "sleep 1000"], [])
+        return ids
+
+    def test_every_failpoint_of_the_servers_is_tried(self) -> None:
+        found: set[str] = set()
+        for path in Path(ROOT, "tm").rglob("*.py"):
+            found.update(re.findall(r"\breach\(\"([a-z.]+)\"\)", path.read_text()))
+        self.assertEqual(found, set(TURNS))
+
+
+def _add(name: str) -> None:
+    def test(self: CrashMatrixTests) -> None:
+        self.try_point(name)
+
+    setattr(
+        CrashMatrixTests, f"test_whoever_dies_at_{name.replace('.', '_')}_loses_and_doubles_nothing", test
+    )
+
+
+for _name in TURNS:
+    _add(_name)
+
+
+class RandomKillTests(SynchronousTestCase):
+    rounds = int(os.environ.get("TM_KILL_ROUNDS", "8"))
+
+    def test_random_kills_lose_and_double_nothing(self) -> None:
+        seed = int(os.environ.get("TM_KILL_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"TM_KILL_SEED={seed} TM_KILL_ROUNDS={self.rounds}")
+        chance = random.Random(seed)
+        cluster = Cluster(users=("alice",))
+        self.addCleanup(cluster.stop)
+        cluster.start_dispatcher()
+        accepted: list[int] = []
+        for _ in range(self.rounds):
+            accepted += cluster.submit_ledger(
+                "alice", chance.randrange(1, 8), seconds=chance.choice((None, 0.05, 0.4))
+            )
+            victim = chance.choice(DAEMONS)
+            moment = chance.uniform(0, 0.5)
+            wait_for(lambda: cluster.pid(victim), f"the daemon {victim}") if chance.random() < 0.5 else None
+            cluster.wait([], moment)
+            cluster.kill(victim)
+            cluster.wait(accepted, 40)
+        cluster.check(accepted)

@@ -1,0 +1,357 @@
+"""A private cluster in a temporary folder: real daemons, real TLS, real processes, and what a test does with them.
+
+All users run under the account of the tests; ``TM_USER``, ``TM_USER_DIRECTORY``, ``TM_LOCAL_DIRECTORY`` and ``TM_ETC``
+tell them apart. Everything that is started has the folder in its environment, so that `Cluster.stop` finds it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support import ledger, processes
+from tests.support.processes import wait_for
+from tests.support.talk import HungUpError, Refused, Talk
+from tm.cli.certs import Administration
+from tm.cli.setup import setup
+from tm.places import find_root
+
+ROOT = find_root()
+HOSTS: Mapping[str, Mapping[str, object]] = {"n1": {"launcher": "local", "cores": 2}}
+FINAL = {"completed", "failed", "cancelled", "timeout", "out_of_memory", "lost"}
+LEDGER_JOB = [sys.executable, "-I", "-S", os.path.join(ROOT, "tests", "support", "ledger.py")]
+
+View = dict[str, Any]
+
+
+class DaemonError(Exception):
+    """A daemon did not start: *status* is its exit status, *said* what it wrote on stderr."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"exit status {status}: {said}")
+        self.status = status
+        self.said = said
+
+
+class Cluster:
+    """An installation with its *users* (the first one administers it) and *hosts* (tables of the configuration)."""
+
+    def __init__(
+        self, users: Iterable[str] = ("alice", "bob"), hosts: Mapping[str, Mapping[str, object]] = HOSTS
+    ) -> None:
+        self.folder = tempfile.mkdtemp(prefix="tm-", dir="/tmp")
+        self.etc = os.path.join(self.folder, "etc")
+        self.state = os.path.join(self.folder, "var")
+        self.work = os.path.join(self.folder, "work")
+        self.ledger_path = os.path.join(self.folder, "ledger")
+        self.failpoint = ""
+        self.users = list(users)
+        self.port = free_port()
+        self._talks: dict[str, Talk] = {}
+        self._tended = False
+        self._rounds = 0
+        try:
+            self._install(hosts)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _install(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
+        os.mkdir(self.work)
+        setup(self.etc, {"cluster": "test", "host": "localhost", "port": str(self.port)}, "localhost")
+        administration = Administration(self.etc, ("localhost",), datetime.datetime.now(datetime.UTC), 30)
+        for user in self.users:
+            administration.create(user, f"{user}@example.org", register=True)
+            home = self.directory(user)
+            os.makedirs(home, mode=0o700)
+            for name in (f"{user}.key", f"{user}.crt", f"ca_certs.{user}.crt"):
+                shutil.move(os.path.join(self.etc, "certs", name), home)
+                if name.endswith(".crt"):
+                    shutil.copy(os.path.join(home, name), os.path.join(self.etc, "certs"))
+        rights = '["hosts", "jobs", "reload", "log", "shutdown"]'
+        self.write_etc("groups", f'[groups.admins]\nmembers = ["{self.users[0]}"]\nrights = {rights}\n')
+        self.configure(hosts)
+
+    def configure(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
+        """Write the table of hosts."""
+        lines = []
+        for name, table in hosts.items():
+            lines.append(f"[hosts.{name}]")
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+        self.write_etc("ComputerCluster.config", "\n".join([*lines, ""]))
+
+    def write_etc(self, name: str, text: str) -> None:
+        """Write a file of ``etc/``."""
+        Path(self.etc, name).write_text(text)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.stop()
+
+    # -- places ---------------------------------------------------------------------------------------------------
+
+    def directory(self, user: str) -> str:
+        """The folder of the user's key and certificates."""
+        return os.path.join(self.folder, "home", user)
+
+    def local(self, user: str) -> str:
+        """The folder of the user's servers."""
+        return os.path.join(self.folder, "local", user)
+
+    def spool(self, user: str, host: str = "n1") -> str:
+        """The spool of the user's server on *host*."""
+        return os.path.join(self.local(user), "hosts", host)
+
+    def pair(self, user: str) -> tuple[str, str]:
+        """The user's certificate and key."""
+        return (
+            os.path.join(self.directory(user), user + ".crt"),
+            os.path.join(self.directory(user), user + ".key"),
+        )
+
+    def environment(self, user: str) -> dict[str, str]:
+        """The environment of *user*'s processes."""
+        return {
+            "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin", "HOME": self.directory(user),
+            "LANG": "C.UTF-8", "TM_ETC": self.etc, "TM_USER": user, "TM_USER_DIRECTORY": self.directory(user),
+            "TM_LOCAL_DIRECTORY": self.local(user), "TM_PYTHON": sys.executable,
+            **({"TM_FAILPOINT": self.failpoint} if self.failpoint else {}),
+        }  # fmt: skip
+
+    def arm(self, name: str, nth: int = 1) -> str:
+        """Let the first process that reaches the failpoint *name* for the *nth* time die; return the file it makes then."""
+        self._rounds += 1
+        mark = os.path.join(self.folder, f"died-{self._rounds}")
+        self.failpoint = f"{name}:{nth}:{mark}"
+        return mark
+
+    # -- daemons --------------------------------------------------------------------------------------------------
+
+    def launch(self, command: list[str], user: str, folder: str | None = None) -> str:
+        """Run *command*, which detaches, to its end; return what it said on stderr, raise `DaemonError` if it failed."""
+        with tempfile.TemporaryFile() as said:
+            ended = subprocess.run(
+                command, env=self.environment(user), cwd=folder or self.folder, stdin=subprocess.DEVNULL,
+                stdout=said, stderr=said, timeout=60, check=False,
+            )  # fmt: skip
+            said.seek(0)
+            text = said.read().decode(errors="replace")
+        if ended.returncode != 0:
+            raise DaemonError(ended.returncode, text)
+        return text
+
+    def start_dispatcher(self, *options: str) -> None:
+        """Start the TaskDispatcher (with an empty store the first time) and wait until it greets."""
+        if not os.path.exists(os.path.join(self.state, "TaskDispatcher.sqlite")) and not options:
+            options = ("--init",)
+        program = os.path.join(ROOT, "bin", "TaskDispatcher")
+        self.launch(
+            [sys.executable, program, "--etc", self.etc, "--state", self.state, *options], self.users[0]
+        )
+        self._tended = True
+        self.wait_greeting()
+
+    def wait_greeting(self) -> None:
+        """Wait until the dispatcher greets."""
+        wait_for(self._greets, "the greeting of the dispatcher; " + self.logs(), pause=0.05)
+
+    def _greets(self) -> bool:
+        try:
+            Talk.tls(self.port, self.pair(self.users[0])).close()
+        except (OSError, HungUpError):
+            return False
+        return True
+
+    def start_tms(self, user: str) -> None:
+        """Start the user's server and wait until it answers."""
+        self.launch([sys.executable, os.path.join(ROOT, "bin", "TMS")], user)
+        wait_for(lambda: self._open(user), f"the server of {user}")
+
+    def pid(self, name: str) -> int:
+        """Return the pid of ``dispatcher``, ``tms:USER``, ``tmms:USER:HOST`` or ``keeper:USER:HOST`` (its newest); 0 for none."""
+        kind, *rest = name.split(":")
+        if kind == "dispatcher":
+            files = [Path(self.state, "TaskDispatcher.pid")]
+        elif kind == "tms":
+            files = [Path(self.local(rest[0]), "tms", "tms.pid")]
+        elif kind == "tmms":
+            files = [Path(self.spool(*rest), "tmms.pid")]
+        else:
+            files = sorted(Path(self.spool(*rest)).glob("keeper-*.pid"), key=lambda path: int(path.stem[7:]))
+        for file in reversed(files):
+            try:
+                pid = int(file.read_text())
+            except (FileNotFoundError, ValueError):
+                continue
+            if processes.is_alive(pid):
+                return pid
+        return 0
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal, KILL by default, to the daemon called *name* as in `pid`; return its pid, 0 when there is none."""
+        pid = self.pid(name)
+        if pid:
+            processes.kill(pid, number)
+        return pid
+
+    # -- conversations --------------------------------------------------------------------------------------------
+
+    def dispatcher(self, user: str) -> Talk:
+        """Return a new connection to the dispatcher."""
+        return Talk.tls(
+            self.port, self.pair(user), trusted=os.path.join(self.etc, "certs", "taskdispatcher.crt")
+        )
+
+    def tms(self, user: str) -> Talk:
+        """Return the open connection to the user's server, a new one if it broke, which a new server gets if need be."""
+        talk = self._talks.get(user) or self._open(user)
+        if talk is None:
+            self.start_tms(user)
+            talk = self._talks[user]
+        return talk
+
+    def _open(self, user: str) -> Talk | None:
+        try:
+            talk = Talk.unix(os.path.join(self.local(user), "tms", "tms.sock"))
+        except (OSError, HungUpError):
+            return None
+        self._talks[user] = talk
+        return talk
+
+    def ask(
+        self, user: str, verb: str, rest: str | None = None, as_json: bool = False, seconds: float = 30.0
+    ) -> list[str]:
+        """Ask as a client does that may repeat its request: over a new connection, of a new server, until it is answered.
+
+        Whatever has died meanwhile is started again, the dispatcher too. Returns the body; raises `Refused`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.tms(user).ask(verb, rest, as_json).body
+            except Refused as refused:
+                if not refused.word.startswith(("net.", "store.io")) or time.monotonic() > deadline:
+                    raise
+            except (HungUpError, OSError, DaemonError):
+                if time.monotonic() > deadline:
+                    raise
+                self.forget_talk(user)
+            self.tend()
+            time.sleep(0.05)
+
+    def forget_talk(self, user: str) -> None:
+        """Hang up the connection to the user's server."""
+        talk = self._talks.pop(user, None)
+        if talk is not None:
+            talk.close()
+
+    def tend(self) -> None:
+        """Be the operator: start the dispatcher when it has died."""
+        if self._tended and not self.pid("dispatcher"):
+            self.start_dispatcher()
+
+    def submit(self, user: str, *commands: str | list[str], token: str = "", **common: object) -> list[int]:
+        """Submit a job for each of *commands*; return their ids once they are accepted."""
+        wish = {
+            "token": token or uuid.uuid4().hex, "jobs": [{"command": command} for command in commands],
+            "common": {
+                "cwd": self.work, "environment": {"PATH": "/usr/bin:/bin", "TM_TEST": self.folder}, **common,
+            },
+        }  # fmt: skip
+        return [int(line) for line in self.ask(user, "submit", json.dumps(wish))]
+
+    def submit_ledger(
+        self, user: str, count: int = 1, seconds: float | None = None, **common: object
+    ) -> list[int]:
+        """Submit *count* jobs that write into the ledger, each sleeping *seconds*."""
+        more = [] if seconds is None else [str(seconds)]
+        return self.submit(user, *[[*LEDGER_JOB, self.ledger_path, *more]] * count, **common)
+
+    def jobs(self, user: str, arguments: str = "") -> dict[int, View]:
+        """Return the public views of the user's jobs by id."""
+        views = map(json.loads, self.ask(user, "lsjobs", arguments or None, True))
+        return {view["id"]: view for view in views}
+
+    def job(self, user: str, number: int) -> View:
+        """Return the public view of one job."""
+        view: View = json.loads(self.ask(user, "jobinfo", str(number), True)[0])
+        return view
+
+    def wait(
+        self, ids: Iterable[int], seconds: float = 30.0, user: str = "alice", states: Iterable[str] = FINAL
+    ) -> list[View]:
+        """Return the views of *ids* once all are in *states*, tending the cluster meanwhile."""
+        wanted, good = list(ids), set(states)
+        deadline = time.monotonic() + seconds
+        while True:
+            jobs = self.jobs(user)
+            if all(number in jobs and jobs[number]["state"] in good for number in wanted):
+                return [jobs[number] for number in wanted]
+            if time.monotonic() > deadline:
+                shown = [
+                    (n, jobs[n]["state"], jobs[n]["reason"]) if n in jobs else (n, "unknown") for n in wanted
+                ]
+                raise AssertionError(
+                    f"jobs are not {sorted(good)} after {seconds:g} s: {shown}\n{self.logs()}"
+                )
+            self.tend()
+            time.sleep(0.05)
+
+    # -- the oracle -----------------------------------------------------------------------------------------------
+
+    def ledger(self) -> list[ledger.Line]:
+        """Return what the jobs themselves wrote."""
+        return ledger.read(self.ledger_path)
+
+    def check(self, accepted: list[int], user: str = "alice") -> None:
+        """Fail unless the ledger and the dispatcher agree: accepted = final, at most one start, codes as computed."""
+        wrong = ledger.complaints(self.ledger(), accepted, self.jobs(user))
+        if wrong:
+            raise AssertionError("\n".join([*wrong, self.logs()]))
+
+    def logs(self) -> str:
+        """Return the last lines of all logs, for the text of a failure."""
+        shown = []
+        for path in sorted(Path(self.folder).rglob("*.log")):
+            if path.stem.startswith(("TaskDispatcher", "tms", "tmms")):
+                lines = path.read_text(errors="replace").splitlines()[-12:]
+                shown += [f"--- {path}", *(line[:600] for line in lines)]
+        return "\n".join(shown)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End everything that was started here, jobs too, and remove the folder; fail if anything is left."""
+        for user in list(self._talks):
+            self.forget_talk(user)
+        left = processes.end_marked(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if left or os.path.exists(self.folder):
+            raise AssertionError(f"left behind: {left or self.folder}")
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)

@@ -1,0 +1,71 @@
+"""Processes that carry a marker in their environment: what a test has started, and what those have started in turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+def wait_for(condition: Callable[[], Value], what: str, seconds: float = 20.0, pause: float = 0.02) -> Value:
+    """Return the first true value of *condition*; fail after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+        time.sleep(pause)
+    return value
+
+
+def is_alive(pid: int) -> bool:
+    """Whether *pid* is a process that has not ended (a zombie has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b") ")[2][:1] not in b"ZX"
+
+
+def marked(marker: str) -> dict[int, str]:
+    """Return the living processes, ours apart, whose environment holds *marker*: their command lines by pid."""
+    found = {}
+    sought = marker.encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            environment = Path("/proc", name, "environ").read_bytes()
+            if sought in environment and is_alive(int(name)):
+                line = Path("/proc", name, "cmdline").read_bytes()
+                found[int(name)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+    return found
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal; KILL waits until the process is gone."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    if number == signal.SIGKILL:
+        wait_for(lambda: not is_alive(pid), f"the end of process {pid}")
+
+
+def end_marked(marker: str) -> dict[int, str]:
+    """Kill all processes with *marker*, also those that appear meanwhile; return those that could not be ended."""
+    deadline = time.monotonic() + 10.0
+    while (left := marked(marker)) and time.monotonic() < deadline:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)
+    return left
