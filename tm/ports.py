@@ -166,7 +166,7 @@ class Peer(Protocol):
     def send_bulk(self, channel: int, data: bytes) -> None:
         """Send raw bytes of a channel."""
 
-    def on_close(self, callback: Callable[[], None]) -> None:
+    def on_close(self, callback: Callable[[], object]) -> None:
         """Have *callback* called when the connection is gone."""
 
     def abort(self) -> None:

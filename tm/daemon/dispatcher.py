@@ -175,7 +175,7 @@ class Dispatcher(Service):
         """Let *peer* hear of *topics* too; return all it hears of."""
         if peer not in self._watchers:
             self._watchers[peer] = set()
-            peer.on_close(lambda: self._watchers.pop(peer, None) and None)
+            peer.on_close(lambda: self._watchers.pop(peer, None))
         self._watchers[peer].update(topics)
         peer.wait_for_ever()
         return self._watchers[peer]

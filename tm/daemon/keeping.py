@@ -230,9 +230,9 @@ class Keeping:
     def keeper_greets(self, link: KeeperLink, greeting: Greeting) -> None:
         """A keeper says what it has."""
         self._links[link.number] = link
-        known = {*map(tuple, greeting.queued)}
+        known = {(job, attempt) for job, attempt in greeting.queued}
         for key in known:
-            claim = self._book.claims.get(key)  # type: ignore[call-overload]  # a pair
+            claim = self._book.claims.get(key)
             if claim is not None:
                 claim.keeper = link.number
         for fact in [*greeting.running, *greeting.ended]:

@@ -182,7 +182,8 @@ class UserServer(Service):
         failpoint.reach("tms.submit")
         answers = [Deferred.fromCoroutine(_reply(link, chunk.encode())) for chunk in chunks]
         ids: list[int] = []
-        for good, answer in await DeferredList(answers, consumeErrors=True):
+        results: list[tuple[bool, Any]] = await DeferredList(answers, consumeErrors=True)
+        for good, answer in results:
             if not good:
                 raise answer.value
             ids += answer
@@ -210,7 +211,7 @@ class UserServer(Service):
         """Pass the dispatcher's events of *topics* on to *peer*."""
         if peer not in self._watchers:
             self._watchers[peer] = set()
-            peer.on_close(lambda: self._watchers.pop(peer, None) and None)
+            peer.on_close(lambda: self._watchers.pop(peer, None))
         self._watchers[peer] |= topics
         peer.wait_for_ever()
 

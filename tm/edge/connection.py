@@ -11,6 +11,7 @@ import socket
 import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from typing import Any
 from typing import Protocol as Promise
 
 from twisted.internet.defer import Deferred
@@ -62,6 +63,7 @@ class ServerConnection(Protocol):
     """One connection; a `Peer` for the conversation."""
 
     noisy = False
+    transport: Any  # sockets can do more than ITransport says
     user = ""
 
     def __init__(self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None]) -> None:
@@ -80,7 +82,7 @@ class ServerConnection(Protocol):
         self._unsent = 0
         self._patience = IDLE_SECONDS
         self._heard = clock.seconds()
-        self._closers: list[Callable[[], None]] = []
+        self._closers: list[Callable[[], object]] = []
         self._timer = clock.callLater(HANDSHAKE_SECONDS, self._silent)
 
     # -- Peer -----------------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ class ServerConnection(Protocol):
         """Send raw bytes of a channel."""
         self._send(encode_bulk(channel, data))
 
-    def on_close(self, callback: Callable[[], None]) -> None:
+    def on_close(self, callback: Callable[[], object]) -> None:
         """Have *callback* called when the connection is gone."""
         self._closers.append(callback)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 from typing import Protocol as Promise
 
 from twisted.internet.defer import Deferred, fail
@@ -56,6 +57,8 @@ class Listener(Promise):
 
 class ClientLink(Protocol):
     """One connection to a server; a `Link`."""
+
+    transport: Any  # sockets can do more than ITransport says
 
     def __init__(self, listener: Listener, clock: IReactorTime) -> None:
         self._listener = listener

@@ -156,11 +156,11 @@ class Command(ProcessProtocol):
 
     def _end_of_input(self) -> None:
         """Close the command's input; a writer with a producer would never get to it."""
-        assert self.transport is not None
-        writer = self.transport.pipes.get(0)
+        process: Any = self.transport
+        writer = process.pipes.get(0)
         if writer is not None:
             writer.unregisterProducer()
-            self.transport.closeStdin()
+            process.closeStdin()
         if self._link is not None and self._link.transport is not None:
             self._link.transport.resumeProducing()
 

@@ -67,11 +67,16 @@ class Late(MultiService):
 
     @override
     def stopService(self) -> Deferred[Any]:
-        closed = gatherResults([maybeDeferred(port.stopListening) for port in self._ports], consumeErrors=True)
+        ports = [maybeDeferred(port.stopListening) for port in self._ports]
+        closed: Deferred[Any] = gatherResults(ports, consumeErrors=True)
         closed.addCallback(lambda _: maybeDeferred(super(Late, self).stopService))
         for ending in reversed(self._endings):
-            closed.addBoth(lambda _, ending=ending: ending())
+            closed.addBoth(_then, ending)
         return closed
+
+
+def _then(_: object, ending: Callable[[], Any]) -> Any:
+    return ending()
 
 
 def bound_resources() -> None:

@@ -106,6 +106,7 @@ def _build(late: Late, where: Places, address: str) -> None:
     log_path = os.path.join(where.tms_directory, "tms.log")
     JsonLog(log_path).start()
     own = fingerprint(load_certificate(where.certificate))
+    port: int
     server = UserServer(_surroundings(where, clock, log_path, lambda host: _host_command(where, host, address, port)))
     users = Users.of(User(where.user, (own,)))
 
