@@ -34,6 +34,7 @@ _encode = msgspec.json.Encoder().encode
 
 RETRY_STORE_SECONDS = 2.0
 GRACE_SECONDS = 10.0
+MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +241,15 @@ class Dispatcher(Service):
             if peer is None:
                 continue
             known = self._sent.setdefault((user, name), set())
+            if len(known) > MOST_KNOWN:
+                known.clear()
             for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):
                 peer.send_event(line)
-        if self._watchers:
-            for notice in effects.notices:
+        for notice in effects.notices:
+            if notice.fields.get("state") == "lost":
+                _log.warn("job {job} is lost: {reason}", event="lost", job=notice.fields["id"], user=notice.user,
+                          host=notice.fields["host"], reason=notice.fields["reason"])  # fmt: skip
+            if self._watchers:
                 self._notify(notice)
 
     def _environment(self, digest: str) -> str | None:
