@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LARGE_VERBS = (b"submit", b"report:", b"join:", b"hello:", b"attach:")
+LARGE_VERBS = (b"submit:", b"submit.json:", b"run:", b"run.json:", b"report:", b"join:", b"hello:", b"attach:")
 
 
 class ServerDialogue:
@@ -45,6 +45,11 @@ class ClientDialogue:
         self._size = 0
         self._reply: Reply | None = None
 
+    @property
+    def in_reply(self) -> bool:
+        """Whether the body of a reply is still coming: then a line is a line of it, whatever it begins with."""
+        return self._reply is not None
+
     def receive(self, data: bytes) -> Iterator[Reply | Event | Bulk]:
         """Yield what *data* completes, in order; raise `WireError` where the conversation cannot go on."""
         for frame in self._frames.feed(data):
@@ -58,13 +63,15 @@ class ClientDialogue:
                 yield Event(frame[2:])
             else:
                 self._reply = parse_status(frame)
+                self._frames.plain = True
                 self._size = 0
 
     def _body_line(self, reply: Reply, line: bytes) -> Reply | None:
         if line == b".":
             self._reply = None
+            self._frames.plain = False
             return reply
-        self._size += len(line)
+        self._size += len(line) + 1
         if self._size > self._body_limit:
             raise WireError("limit.reply", f"an answer may have {self._body_limit} bytes; this one has more")
         reply.body.append((line[1:] if line.startswith(b".") else line).decode(errors="replace"))

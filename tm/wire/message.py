@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _VERB = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
+_BODY_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNSAFE = re.compile(r"[%:\x00-\x1f\x7f]")
 
 
@@ -26,18 +27,16 @@ def quote(argument: str) -> str:
 
 
 def unquote(argument: str) -> str:
-    """Return what `quote` was given; raise `RefusedError` on a ``%`` that begins no escape."""
+    """Return what `quote` was given; an escape is a byte of UTF-8. Raises `RefusedError` where there is none."""
     if "%" not in argument:
         return argument
-    if argument.count("%") != len(_ESCAPED.findall(argument)):
+    raw = argument.encode()
+    if raw.count(b"%") != len(_ESCAPED.findall(raw)):
         raise RefusedError("proto.malformed", "a '%' in an argument is written %25")
-    raw = _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), argument)
-    if any(ord(c) > 127 for c in _ESCAPED.sub("", argument)):
-        return raw
     try:
-        return raw.encode("latin-1").decode()
-    except UnicodeError:
-        return raw
+        return _ESCAPED.sub(lambda found: bytes((int(found.group(1), 16),)), raw).decode()
+    except UnicodeDecodeError:
+        raise RefusedError("proto.malformed", "the escapes in an argument must be UTF-8") from None
 
 
 class Request:
@@ -51,9 +50,12 @@ class Request:
         self.json = json
 
     def encode(self) -> bytes:
-        """Return the line with its end."""
+        """Return the line with its end; raise `RefusedError` when it would be more than one line."""
         word = self.verb + ".json" if self.json else self.verb
-        return (word if self.rest is None else f"{word}:{self.rest}").encode() + b"\n"
+        line = word if self.rest is None else f"{word}:{self.rest}"
+        if "\n" in line:
+            raise RefusedError("proto.malformed", "a request is one line; write its line ends percent-encoded")
+        return line.encode(errors="replace") + b"\n"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Request) and (self.verb, self.rest, self.json) == (
@@ -109,13 +111,16 @@ class Reply:
         return self.word is None
 
     def encode(self) -> bytes:
-        """Return all lines of the reply, its end included."""
+        """Return all lines of the reply, its end included.
+
+        A line end within the body begins another line of the body; other control characters become spaces.
+        """
         text = _CONTROL.sub(" ", self.text)
         head = f"ERR {self.word} {text}" if self.word else f"OK {text}" if text else "OK"
         if not self.body:
-            return head.encode() + b"\n.\n"
-        lines = ["." + line if line.startswith(".") else line for line in self.body]
-        return "\n".join([head, *lines, ".\n"]).encode()
+            return head.encode(errors="replace") + b"\n.\n"
+        body = ("\n" + "\n".join(self.body)).replace("\n.", "\n..")
+        return (head + _BODY_CONTROL.sub(" ", body) + "\n.\n").encode(errors="replace")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Reply) and (self.word, self.text, self.body) == (

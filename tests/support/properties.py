@@ -1,0 +1,13 @@
+"""How hypothesis is used here: the same examples in every run, so many of them, and nothing remembered."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+
+def examples(most: int) -> settings:
+    """Return the settings of a property that is tried with at most *most* examples."""
+    return settings(
+        max_examples=most, derandomize=True, deadline=None, database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )  # fmt: skip
