@@ -51,13 +51,17 @@ def _is_still_there(lock: int, path: str) -> bool:
 
 
 def detach() -> None:
-    """Lead a session of our own, if we do not lead one yet, and have the three standard descriptors in use."""
-    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(null, True)
-    os.close(null)
+    """Lead a session of our own, if we do not yet; hand no descriptor but the first three to any job."""
     if os.getsid(0) != os.getpid():
         with contextlib.suppress(PermissionError):
             os.setsid()
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(null, True)
+    os.close(null)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
 
 
 def listen_to_signals() -> int:

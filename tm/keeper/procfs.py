@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _DEAD = (b"Z", b"X")
+_EXEC_TAKES_MS = 100
 _pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kernel lacks it
 
 
@@ -49,7 +50,7 @@ def ticks() -> int:
 
 
 def started_at(child: int, before: int) -> int:
-    """Return the start of *child*, just begun, in clock ticks since boot; *before* is that time before it began.
+    """Return the start of *child*, just begun, in clock ticks since boot; *before* is the time before that.
 
     Within one tick there is no need to ask the kernel, which answers only once the ``exec`` is quite done.
     """
@@ -74,9 +75,15 @@ def children() -> list[int]:
 
 
 def claim(pid: int) -> Key | None:
-    """Return the (job, attempt) that the environment of *pid* names, or None."""
+    """Return the (job, attempt) that the environment of *pid* names, or None; wait out an ``exec`` under way."""
     found: dict[bytes, bytes] = {}
-    for entry in (_content(f"/proc/{pid}/environ") or b"").split(b"\0"):
+    content = _content(f"/proc/{pid}/environ")
+    for _ in range(_EXEC_TAKES_MS):
+        if content != b"" or not _is_in_exec(pid):
+            break
+        time.sleep(0.001)
+        content = _content(f"/proc/{pid}/environ")
+    for entry in (content or b"").split(b"\0"):
         name, equals, value = entry.partition(b"=")
         if equals and name in (b"TM_JOB_ID", b"TM_ATTEMPT"):
             found.setdefault(name, value)
@@ -105,6 +112,15 @@ def send(process: Process, number: int) -> None:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def _is_in_exec(pid: int) -> bool:
+    """Whether *pid* lives and has no environment yet, not even an empty one."""
+    stat = _content(f"/proc/{pid}/stat")
+    if stat is None:
+        return False
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return fields[0] not in _DEAD and fields[48] == b"0"
 
 
 def _all() -> Iterator[Process]:

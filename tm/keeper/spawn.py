@@ -1,9 +1,9 @@
 """Start the command of an order: its folder, its files, its environment, its session.
 
-The way is `os.posix_spawn`, the quickest there is: no shell, no copy of this process. It knows neither working
-directory nor umask, so this process, which has one thread, takes the job's for that moment and then its own again;
-all its descriptors are closed on ``exec``. What cannot be started says so with the status a shell would give:
-127 not found, 126 not executable, 125 our own side of it (files, working directory).
+The way is `os.posix_spawn`, the quickest there is: no shell, no copy of this process. It knows neither
+working directory nor umask, so this process, which has one thread, takes the job's for that moment and then
+its own again; all its descriptors are closed on ``exec``. What cannot be started says so with the status a
+shell would give: 127 not found, 126 not executable, 125 our own side of it (files, working directory).
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Starter:
             raise StartError(code, f"cannot start {_shown(arguments[0])}: {error.strerror}") from None
 
 
-def posix_spawn(program: bytes, arguments: list[bytes], environment: Mapping[bytes, bytes], files: Files) -> int:
+def posix_spawn(
+    program: bytes, arguments: list[bytes], environment: Mapping[bytes, bytes], files: Files
+) -> int:
     """Start *program* and return its pid; raise `NotImplementedError` where no session can be asked for."""
     return os.posix_spawn(
         program,
@@ -152,7 +154,7 @@ def _open(path: str, flags: int, opened: list[int]) -> int:
 
 
 def _find(name: bytes, environment: Mapping[bytes, bytes]) -> bytes:
-    """Return the program that *name* means under *environment*, as ``execvp`` looks for it; raise `OSError`."""
+    """Return the program that *name* means under *environment*, as ``execvp`` does; raise `OSError`."""
     if b"/" in name:
         return name
     reason = errno.ENOENT

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Stem:
     """What is fixed when looking for trees.
 
-    *keeper* is its pid; *mains* has the first process of each job that is not reaped yet: pid → (job, attempt);
-    *claim* reads the (job, attempt) in the environment of a pid, or None.
+    *keeper* is its pid; *mains* has the first process of each job that is not reaped yet: pid → (job,
+    attempt); *claim* reads the (job, attempt) in the environment of a pid, or None.
     """
 
     __slots__ = ("claim", "keeper", "mains")

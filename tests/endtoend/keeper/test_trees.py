@@ -1,0 +1,132 @@
+"""Cancelling, signalling, and what jobs leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from tests.endtoend.keeper.test_jobs import JobCase
+from tests.support.keeper import is_alive, wait_for
+
+DETACHED = "(setsid sh -c 'echo $$ > far; exec sleep 1000' &) ; "
+"""Shell text: a grandchild in a session of its own whose parent is gone, its pid in the file ``far``."""
+
+STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.05; done"
+
+NAMELESS = "(setsid env -i PATH=/bin:/usr/bin sh -c 'echo $$ > far; exec sleep 1000' &) ; "
+
+
+class CancelTests(JobCase):
+    """A cancelled job ends with all that belongs to it."""
+
+    def test_cancel_ends_the_job_by_term(self) -> None:
+        self.peer.say(start=[self.spool.order(1, ["sleep", "1000"])])
+        self.peer.wait("started", 1)
+        self.peer.say(cancel=[[1, 1, 10]])
+
+        self.assertEqual(signal.SIGTERM, self.peer.wait("ended", 1)["signal"])
+
+    def test_cancel_reaches_a_grandchild_that_has_left_the_session(self) -> None:
+        self.peer.say(start=[self.spool.order(1, DETACHED + "sleep 1000"), self.spool.order(2, "sleep 1000")])
+        far = self.spool.pid_in("far")
+        self.peer.say(cancel=[[1, 1, 10]])
+        self.peer.wait("ended", 1)
+
+        self.assertFalse(is_alive(far))
+        self.assertTrue(is_alive(self.peer.wait("started", 2)["pid"]))
+
+    def test_cancel_reaches_what_has_left_the_session_and_its_environment_when_no_other_job_runs(
+        self,
+    ) -> None:
+        self.peer.say(start=[self.spool.order(1, NAMELESS + "sleep 1000")])
+        far = self.spool.pid_in("far")
+        self.peer.say(cancel=[[1, 1, 10]])
+        self.peer.wait("ended", 1)
+
+        self.assertFalse(is_alive(far))
+
+    def test_a_job_that_ignores_term_is_killed_after_its_grace(self) -> None:
+        self.peer.say(start=[self.spool.order(1, STUBBORN)])
+        self.spool.pid_in("stubborn")
+        begin = time.monotonic()
+        self.peer.say(cancel=[[1, 1, 0.3]])
+
+        self.assertEqual(signal.SIGKILL, self.peer.wait("ended", 1)["signal"])
+        self.assertGreaterEqual(time.monotonic() - begin, 0.3)
+
+    def test_the_ending_waits_for_a_child_that_ignores_term(self) -> None:
+        self.peer.say(start=[self.spool.order(1, f'sh -c "{STUBBORN.replace("$", chr(92) + "$")}" & wait')])
+        stubborn = self.spool.pid_in("stubborn")
+        self.peer.say(cancel=[[1, 1, 0.3]])
+
+        self.assertEqual(signal.SIGTERM, self.peer.wait("ended", 1)["signal"])
+        self.assertFalse(is_alive(stubborn))
+
+    def test_a_stopped_job_ends_too(self) -> None:
+        self.peer.say(start=[self.spool.order(1, "kill -STOP $$; exit 3")])
+        self.peer.wait("started", 1)
+        self.peer.say(cancel=[[1, 1, 10]])
+
+        self.assertEqual(signal.SIGTERM, self.peer.wait("ended", 1)["signal"])
+
+    def test_a_second_cancel_may_shorten_the_grace(self) -> None:
+        self.peer.say(start=[self.spool.order(1, STUBBORN)])
+        self.spool.pid_in("stubborn")
+        self.peer.say(cancel=[[1, 1, 1000]])
+        self.peer.say(cancel=[[1, 1, 0]])
+
+        self.assertEqual(signal.SIGKILL, self.peer.wait("ended", 1)["signal"])
+
+    def test_a_signal_reaches_the_whole_tree(self) -> None:
+        heard = "trap 'echo heard >> ledger; exit 0' USR1; "
+        child = f'sh -c "{heard} echo ready >> ready; while :; do sleep 0.05; done" & '
+        own = heard.replace("exit 0", "wait; exit 7") + "echo ready >> ready; while :; do wait; done"
+        self.peer.say(start=[self.spool.order(1, child + own)])
+        wait_for(lambda: self.spool.read("work/ready") == "ready\nready\n", "both are ready")
+        self.peer.say(signal=[[1, 1, signal.SIGUSR1], [9, 1, 9]])
+
+        self.assertEqual(7, self.peer.wait("ended", 1)["exit_code"])
+        self.assertEqual("heard\nheard\n", self.spool.read("work/ledger"))
+
+
+class LeftoverTests(JobCase):
+    """A job's end is told at once; what it leaves is ended afterwards."""
+
+    def test_what_an_ended_job_has_left_is_ended(self) -> None:
+        self.peer.say(start=[self.spool.order(2, "sleep 1000")])
+        self.peer.say(
+            start=[self.spool.order(1, DETACHED + "while [ ! -s far ]; do sleep 0.01; done; exit 5")]
+        )
+        far = self.spool.pid_in("far")
+
+        self.assertEqual(5, self.peer.wait("ended", 1)["exit_code"])
+        wait_for(lambda: not is_alive(far), "the end of what was left")
+
+    def test_what_ignores_term_is_killed_and_does_not_delay_the_ending(self) -> None:
+        stubborn = f'sh -c "{STUBBORN.replace("$", chr(92) + "$")}" & '
+        self.peer.say(start=[self.spool.order(1, stubborn + "while [ ! -s stubborn ]; do sleep 0.01; done")])
+        pid = self.spool.pid_in("stubborn")
+        self.peer.wait("ended", 1)
+
+        self.assertTrue(is_alive(pid))
+        wait_for(lambda: not is_alive(pid), "the end of what ignores TERM")
+
+    def test_nobodys_orphan_ends_with_the_last_job(self) -> None:
+        self.peer.say(start=[self.spool.order(2, "while [ ! -e go ]; do sleep 0.01; done")])
+        self.peer.say(start=[self.spool.order(1, NAMELESS + "while [ ! -s far ]; do sleep 0.01; done")])
+        far = self.spool.pid_in("far")
+        self.peer.wait("ended", 1)
+
+        self.assertTrue(is_alive(far))
+        open(os.path.join(self.spool.work, "go"), "w").close()
+        wait_for(lambda: not is_alive(far), "the end of nobody's orphan")
+
+    def test_an_orphan_of_a_running_job_lives_on_and_is_reaped_when_it_dies(self) -> None:
+        self.peer.say(start=[self.spool.order(1, DETACHED + "sleep 1000"), self.spool.order(2, "true")])
+        far = self.spool.pid_in("far")
+        self.peer.wait("ended", 2)
+
+        self.assertTrue(is_alive(far))
+        os.kill(far, signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{far}"), "the zombie to be reaped")
