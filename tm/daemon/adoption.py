@@ -56,18 +56,19 @@ class Orphanage:
         self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
 
     def stray_child(self, key: Key, known: set[int]) -> procfs.Process | None:
-        """Return the child of ours that must be the just forked process of *key*, if there is one."""
+        """Return our child that must be the just forked process of *key*, if there is one; none of *known* is it."""
         mine = {job.pid for job in self._jobs.values()} | known
-        dead = None
+        likely = None
         for pid in procfs.children():
             process = procfs.read(pid)
             if process is None or pid in mine:
                 continue
-            if procfs.claim(pid) == key:
+            claim = procfs.claim(pid)
+            if claim == key:
                 return process
-            if process.dead or process.session == pid:
-                dead = process
-        return dead
+            if claim is None and (process.dead or process.session == pid):
+                likely = process
+        return likely
 
     def cancel(self, key: Key, grace: float) -> bool:
         """End the job's whole tree: TERM now, KILL after *grace* seconds. Return whether it is one of ours."""

@@ -99,6 +99,8 @@ class Keeping:
         self._links: dict[int, KeeperLink] = {}
         self._own: KeeperLink | None = None
         self._starting = False
+        self._settling = 0
+        self._finding = True
         self._next_number = 1
         self._to_give: list[Claim] = []
         self._moving: set[Key] = set()
@@ -128,6 +130,7 @@ class Keeping:
 
     def settled(self) -> None:
         """Every keeper has been asked: what none of them knows has never been started."""
+        self._finding = False
         self.give([claim for claim in self._book.claims.values() if self._is_free(claim)])
 
     def _is_free(self, claim: Claim) -> bool:
@@ -139,7 +142,7 @@ class Keeping:
         """Have *claims* run; also says the grant."""
         self._to_give += claims
         if self._own is None:
-            if self._to_give and not self._starting:
+            if self._to_give and not self._starting and not self._settling:
                 self._starting = True
                 background.start(self._start_own(), "starting a keeper")
             return
@@ -275,17 +278,28 @@ class Keeping:
             self._own = None
         if any(claim.keeper == link.number for claim in self._book.claims.values()):
             _log.error("keeper {number} is gone", event="keeper", number=link.number, pid=link.pid)
-            background.start(self._settle_dead(link.number, ours, False, link.pid), "settling what a keeper left")
+            self._settling += 1
+            background.start(self._settle_killed(link, ours), "settling what a keeper left")
 
     # -- dead keepers ---------------------------------------------------------------------------------------------
 
+    async def _settle_killed(self, link: KeeperLink, ours: bool) -> None:
+        """Settle what *link*'s keeper left once it is dead and the last child it forked has come to its program."""
+        try:
+            for _ in range(100):
+                await _pause(self._clock, 0.05)
+                process = procfs.read(link.pid)
+                if process is None or process.dead:
+                    break
+            await self._settle_dead(link.number, ours, False, link.pid)
+        finally:
+            self._settling -= 1
+        self.give([])
+
     async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
-        for _ in range(100):
-            process = procfs.read(pid) if pid else None
-            if process is None or process.dead:
-                break
-            await _pause(self._clock, 0.05)
         left = keeper_journal.read(self._files.keeper_file(number, "log"))
+        known = {pid, *(link.pid for link in self._links.values()), *(one.pid for one in left.started.values())}
+        known |= {fact["pid"] for fact in left.endings.values() if "pid" in fact}
         endings = [msgspec.convert(fact, Fact) for fact in left.endings.values()]
         for fact in endings:
             claim = self._book.claims.get((fact.job, fact.attempt))
@@ -298,18 +312,20 @@ class Keeping:
                 continue
             if claim.keeper is None and ours:
                 continue
-            self._settle(claim, number, left, ours, rebooted, again)
+            self._settle(claim, number, left, known if ours else None, rebooted, again)
         await self._keep([])
         if number not in self._orphans.keepers:
             self._files.bury(number)
         if self._orphans and not self._look.running:
             self._look.start(LOOK_SECONDS, now=False)
-        if ours:
+        if not self._finding:
             self.give(again)
 
     def _settle(
-        self, claim: Claim, number: int, left: keeper_journal.Journal, ours: bool, rebooted: bool, again: list[Claim]
-    ) -> None:
+        self, claim: Claim, number: int, left: keeper_journal.Journal, known: set[int] | None, rebooted: bool,
+        again: list[Claim],
+    ) -> None:  # fmt: skip
+        """Say what became of *claim*; *known* are processes that it is not, None if there is no child of ours."""
         key = claim.key
         started = left.started.get(key)
         now = self._clock.seconds()
@@ -322,10 +338,10 @@ class Keeping:
             self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
         elif key in left.intents:
             claim.keeper = None
-            child = self._orphans.stray_child(key, {link.pid for link in self._links.values()}) if ours else None
+            child = self._orphans.stray_child(key, known) if known is not None else None
             if child is not None:
                 self._orphans.take(key, number, child.pid, child.ticks, now)
-            elif ours:
+            elif known is not None:
                 again.append(claim)
             else:
                 reason = "its keeper and its server were killed as it was about to start; whether it did nobody knows"
