@@ -30,7 +30,7 @@ from tm.wire.message import Reply
 _log = Logger()
 
 PATIENCE_SECONDS = 5.0
-JOIN_SECONDS = 30.0
+JOIN_SECONDS = 10.0
 
 
 class _Topic(msgspec.Struct):
