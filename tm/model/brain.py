@@ -8,6 +8,7 @@ that turn; the store keeps it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from tm.errors import IllegalMoveError, RefusedError
 from tm.model.cluster import Hello, HostState, Link, Room, Session, Spool
@@ -268,6 +269,8 @@ class Brain:
         for session in self.sessions.values():
             if session.host is host:
                 session.retry_at = 0.0
+                if not active:
+                    self._recall(session)
         self._effects.notices.append(Notice("hosts", None, {"host": name, "active": active, "reason": reason}))
 
     # -- time and placement ---------------------------------------------------------------------------------------
@@ -291,33 +294,36 @@ class Brain:
         """Called about once a second: take back what waits in vain, ask again for servers that running jobs need."""
         for (user, name), session in self.sessions.items():
             if session.overdue(at):
-                orders = self._orders(session)
-                orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
-                session.mean_run = max(1.0, session.mean_run or 0.0)
+                self._recall(session)
             waits = session.link is Link.STARTING and at - session.since > LAUNCH_PATIENCE
             idle = session.link in (Link.DOWN, Link.FAILED) and at >= session.retry_at and at - session.since > 1.0
             if session.jobs and user in self.attached and (waits or idle):
                 session.link, session.since = Link.STARTING, at
                 self._effects.wants.append(Want(user, name))
 
+    def _recall(self, session: Session) -> None:
+        """Take back what stands in line on a host; nothing more is sent ahead before a job there has been short again."""
+        if session.ahead and session.link is Link.UP:
+            orders = self._orders(session)
+            orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
+        session.mean_run = max(1.0, session.mean_run or 0.0)
+
     def _send_ahead(self, at: float) -> None:
+        """Send short jobs of the best class to where they can follow a running one of their kind at once."""
         heads = self.queue.heads()
         if not heads:
             return
         kind = heads[0][2]
         for (user, name), session in self.sessions.items():
-            if user != kind.user or not session.occupying or not session.host.active:
+            if user != kind.user or not session.host.active or (kind.hosts and name not in kind.hosts):
                 continue
-            head = self.jobs[heads[0][1]]
-            room = session.room_ahead(head)
-            if room <= 0 or (kind.hosts and name not in kind.hosts):
-                continue
-            batch = [number for number, _ in zip(self.queue.ids(kind), range(room), strict=False)]
-            for number in batch:
-                job = self.jobs[number]
-                session.ahead[number] = job
-                self._assign(job, session, at)
-            return
+            head = next(iter(self.queue.ids(kind)), None)
+            if head is None:
+                return
+            room = session.room_ahead(self.jobs[head])
+            for number in list(islice(self.queue.ids(kind), room)):
+                session.ahead[number] = self.jobs[number]
+                self._assign(self.jobs[number], session, at)
 
     def _assign(self, job: Job, session: Session, at: float) -> None:
         assert session.spool is not None
