@@ -302,7 +302,7 @@ class Brain:
                 self._effects.wants.append(Want(user, name))
 
     def _recall(self, session: Session) -> None:
-        """Take back what stands in line on a host; nothing more is sent ahead before a job there has been short again."""
+        """Take back what stands in line on a host; no more is sent ahead before jobs there are short again."""
         if session.ahead and session.link is Link.UP:
             orders = self._orders(session)
             orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
