@@ -52,7 +52,7 @@ def make_parser() -> Parser:
 
 
 def _run(argv: list[str], manner: Manner) -> int:
-    options = make_parser().parse_args(argv)
+    options = make_parser().parse_intermixed_args(argv)
     manner.choose(options.json, False)
     host, port, topics = split_words(options.words)
     places = whereabouts.find()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from tm.client.submit import Submission
     from tm.places import Places
 
 HELP = """
@@ -172,22 +173,26 @@ def _submit(options: argparse.Namespace, command: str | list[str], manner: Manne
             _print_ids(submission.ids, manner)
         raise
     _print_ids(submission.ids, manner)
-    return _wait(
-        submission.ids, submission.connection if submission.heard_all else None, places, manner, options.wait
-    )
-
-
-def _wait(ids: list[int], connection: Connection | None, places: Places, manner: Manner, wanted: bool) -> int:
-    if not wanted:
+    if not options.wait:
         return 0
+    try:
+        return _wait(submission, places, manner)
+    except KeyboardInterrupt:
+        from tm.client.wait import hint
+
+        hint(submission.ids, manner)
+        raise
+
+
+def _wait(submission: Submission, places: Places, manner: Manner) -> int:
     from tm.client import tms
     from tm.client.wait import wait
     from tm.client.watch import Watch
 
-    watch = Watch(lambda: tms.open_any(places), ids, manner.say)
-    if connection is not None:
-        watch.adopt(connection)
-    return wait(watch, ids, manner)
+    watch = Watch(lambda: tms.open_any(places), submission.ids, manner.say)
+    if submission.connection is not None and submission.heard_all:
+        watch.adopt(submission.connection)
+    return wait(watch, submission.ids, manner)
 
 
 def read_commands(source: str) -> Iterator[str]:

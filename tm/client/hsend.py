@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from tm import places as whereabouts
@@ -50,7 +51,7 @@ def make_parser() -> Parser:
 
 
 def _run(argv: list[str], manner: Manner) -> int:
-    options = make_parser().parse_args(argv)
+    options = make_parser().parse_intermixed_args(argv)
     manner.choose(options.json, False)
     port = parse_port(options.port)
     line = " ".join(options.line)
@@ -77,10 +78,10 @@ def parse_port(text: str) -> int:
 class Talk:
     """A conversation in raw lines; what must be signed goes to the user's own server."""
 
-    def __init__(self, connection: Connection, places: Places, json: bool = False) -> None:
+    def __init__(self, connection: Connection, places: Places, wants_json: bool = False) -> None:
         self.connection = connection
         self._places = places
-        self._json = json
+        self._json = wants_json
         self._own: Connection | None = None
 
     def say(self, line: str) -> Reply:
@@ -139,7 +140,7 @@ def _say(talk: Talk, line: str, manner: Manner) -> int:
         show(talk.say(line))
         event = talk.connection.event(0.0)
         while event is not None:
-            print(f"* {event}")
+            print("* " + json.dumps(event, ensure_ascii=False))
             event = talk.connection.event(0.0)
     except TaskManagerError as error:
         if error.word in ("net.lost", "net.timeout"):

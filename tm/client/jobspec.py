@@ -60,8 +60,8 @@ def capture(environ: Mapping[str, str], export: str, additions: list[str], cwd: 
     """Return the environment of a job.
 
     *export* is ``ALL``, ``NONE`` (only HOME, LOGNAME, PATH, SHELL, USER) or a list of names and
-    ``NAME=VALUE``, in which ``ALL`` may stand too; *additions* are ``NAME=VALUE``. What belongs to this login session, or to
-    TaskManager's inside, and what is not UTF-8, stays behind.
+    ``NAME=VALUE``, in which ``ALL`` may stand too; *additions* are ``NAME=VALUE``. What belongs to this login
+    session, or to TaskManager's inside, and what is not UTF-8, stays behind.
     """
     words = [word for word in export.split(",") if word]
     if "ALL" in words:

@@ -114,7 +114,7 @@ def card(view: View) -> list[str]:
     width = max(len(key) for key in view)
     lines = []
     for key, value in view.items():
-        if value in (None, "", []):
+        if value in (None, "", []) or (key in _SIZES and not value):
             continue
         if key in _TIMES:
             value = local_time(str(value))

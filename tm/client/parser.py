@@ -22,11 +22,16 @@ _POWER = {"K": 1, "": 2, "M": 2, "G": 3, "T": 4, "P": 5}
 _IDS = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?\Z")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return a formatter of fixed width: argparse makes many, and asking the terminal would load shutil."""
+    return argparse.HelpFormatter(prog, width=100)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose help is the text it was given and whose complaints are a `UsageError`."""
 
     def __init__(self, name: str, text: str) -> None:
-        super().__init__(prog=name, add_help=False, allow_abbrev=False)
+        super().__init__(prog=name, add_help=False, allow_abbrev=False, formatter_class=_formatter)
         self._text = text
         self.add_argument("-h", "--help", action="help")
         self.add_argument("--version", action="version", version=version_line(name))

@@ -88,8 +88,8 @@ def _line(entries: list[bytes], shared: bytes, token: str) -> Line:
 class Submission:
     """Submits *lines* over connections that *connect* makes; *listen* also subscribes to the jobs' events.
 
-    After `run` or its failure *ids* has the ids of what was accepted, and *connection* the open connection, if
-    any; *heard_all* says whether that one has been subscribed since before the first job.
+    After `run` or its failure *ids* has the ids of what was accepted, and *connection* the open one,
+    if any; *heard_all* says whether that one has been subscribed since before the first job.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Submission:
         if not self.ids:
             raise self._refused
         raise RefusedError(
-            self._refused.word, f"{self._refused.text} (those before, {len(self.ids)}, are accepted)"
+            self._refused.word, f"{self._refused.text} ({len(self.ids)} accepted, the others not)"
         )
 
     def _drive(self) -> None:

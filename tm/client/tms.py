@@ -111,7 +111,7 @@ def read_address(places: Places) -> dict[str, Any] | None:
 def boot_id() -> str:
     """Return what tells this machine, since it was last started, from all others."""
     try:
-        with open(_BOOT_ID, encoding="ascii") as file:
+        with open(_BOOT_ID, encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return "unknown"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tm.client.ending import exit_status, sentence
-from tm.client.program import EXIT_INTERRUPTED
+from tm.client.ending import exit_status, has_ended, sentence
 from tm.errors import EXIT_REFUSED
 
 TYPE_CHECKING = False
@@ -30,20 +29,17 @@ def wait(watch: Watch, ids: Sequence[int], manner: Manner, turn_seconds: float =
     failed = 0
     try:
         while watch.left:
-            ended = [view for view in watch.look(turn_seconds) if view["id"] not in watch.left]
+            ended = [view for view in watch.look(turn_seconds) if has_ended(view)]
             for view in ended:
                 _tell(view, manner, alone=count is None)
                 failed += exit_status(view) != 0
             if count is not None:
                 count.show(len(ids) - len(watch.left), failed)
-    except KeyboardInterrupt:
+    finally:
         if count is not None:
             count.end()
-        hint(ids, manner)
-        return EXIT_INTERRUPTED
     if count is None:
         return exit_status(watch.views[ids[0]])
-    count.end()
     return _sum_up(watch, ids, manner)
 
 
