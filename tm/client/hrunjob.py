@@ -167,13 +167,19 @@ def _submit(options: argparse.Namespace, command: str | list[str], manner: Manne
         lambda: Connection.open_tms(places), make_lines(commands, common), options.wait, manner.say
     )
     try:
+        return _submitted(submission, options.wait, places, manner)
+    finally:
+        if submission.connection is not None:
+            submission.connection.close()
+
+
+def _submitted(submission: Submission, wanted: bool, places: Places, manner: Manner) -> int:
+    try:
         submission.run()
-    except (TaskManagerError, KeyboardInterrupt):
+    finally:
         if submission.ids:
             _print_ids(submission.ids, manner)
-        raise
-    _print_ids(submission.ids, manner)
-    if not options.wait:
+    if not wanted:
         return 0
     try:
         return _wait(submission, places, manner)
