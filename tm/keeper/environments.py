@@ -54,5 +54,5 @@ class Environments:
                 raise ValueError("this is no digest")
             with open(f"{self._folder}/{digest}", encoding="utf-8") as file:
                 self.keep(digest, json.load(file))
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"its environment {digest} is not here: {error}") from None

@@ -9,6 +9,7 @@ the file has grown it is replaced by one of what still counts.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -128,6 +129,7 @@ class Log:
     def __init__(self, path: str) -> None:
         self._path = path
         self._file = _open(path)
+        _sync_folder(path)
         self.size = os.fstat(self._file).st_size
         self._reserved = 0
         self._limit = LIMIT
@@ -173,18 +175,20 @@ class Log:
             new = _open(new_path)
             try:
                 os.ftruncate(new, 0)
-                whole = os.write(new, content) == len(content)
+                if os.write(new, content) < len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(new)
-                if whole:
-                    os.rename(new_path, self._path)
-                    new, self._file = self._file, new
-                    self.size = self._reserved = len(content)
+                os.rename(new_path, self._path)
+                new, self._file = self._file, new
+                self.size = self._reserved = len(content)
             finally:
                 os.close(new)
+            self._limit = LIMIT + 2 * self.size
+            _sync_folder(self._path)
         except OSError:
-            self._limit = self.size + LIMIT
-            return
-        self._limit = LIMIT + 2 * self.size
+            self._limit = max(self._limit, self.size + LIMIT)
+            with contextlib.suppress(OSError):
+                os.unlink(new_path)
 
     def close(self) -> None:
         """Close the file."""
@@ -193,3 +197,11 @@ class Log:
 
 def _open(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

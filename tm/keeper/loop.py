@@ -54,6 +54,8 @@ class Keeper:
                 newcomer = self._link.accept()
             else:
                 self._listen(now)
+                if self._link.idle:
+                    self._look_around()
         self._attempts.tend(now, signal.SIGCHLD in numbers)
         if signal.SIGTERM in numbers and not self._attempts.book.running:
             self._leaving = self._terminated = True
@@ -82,7 +84,7 @@ class Keeper:
             for message in self._link.receive():
                 try:
                     self._obey(message, now)
-                except (TypeError, ValueError, KeyError, AttributeError) as error:
+                except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
                     raise WireError("proto.malformed", f"the keeper does not understand: {error!r}") from None
         except WireError as error:
             self._link.tell({"error": error.text})
@@ -98,9 +100,9 @@ class Keeper:
         for entry in message.get("start", ()):
             attempts.queue(entry)
         if "cancel" in message:
-            attempts.cancel([(key_of(values), float(values[2])) for values in message["cancel"]], now)
+            attempts.cancel([(key_of(values), _seconds(values[2])) for values in message["cancel"]], now)
         for values in message.get("signal", ()):
-            attempts.signal(key_of(values), int(values[2]))
+            attempts.signal(key_of(values), _signal_number(values[2]))
         attempts.recall(map(key_of, message.get("recall", ())))
         if "forget" in message:
             attempts.forget(map(key_of, message["forget"]))
@@ -118,3 +120,17 @@ class Keeper:
             self._link.tell({"facts": news})
             reach("keeper.told")
         news.clear()
+
+
+def _seconds(value: float) -> float:
+    seconds = float(value)
+    if not seconds >= 0:
+        raise ValueError(f"a grace is a number of seconds, not {value!r}")
+    return seconds
+
+
+def _signal_number(value: int) -> int:
+    number = int(value)
+    if not 0 < number < signal.NSIG:
+        raise ValueError(f"there is no signal {value!r}")
+    return number

@@ -75,7 +75,7 @@ def children() -> list[int]:
 
 
 def claim(pid: int) -> Key | None:
-    """Return the (job, attempt) that the environment of *pid* names, or None; wait out an ``exec`` under way."""
+    """Return the (job, attempt) in the environment of *pid*, or None; wait out an ``exec`` under way."""
     found: dict[bytes, bytes] = {}
     content = _content(f"/proc/{pid}/environ")
     for _ in range(_EXEC_TAKES_MS):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 
 from tm.errors import TaskManagerError
 
@@ -102,7 +101,9 @@ def posix_spawn(
 
 
 def popen(program: bytes, arguments: list[bytes], environment: Mapping[bytes, bytes], files: Files) -> int:
-    """Do the same with what every Python can, at some more expense."""
+    """Do the same with what every Python can, at some more expense of time and memory."""
+    import subprocess
+
     child = subprocess.Popen(
         arguments,
         executable=program,
@@ -139,7 +140,7 @@ def _enter(cwd: str) -> None:
     try:
         os.chdir(to_bytes(cwd))
     except OSError as error:
-        raise StartError(NOT_PREPARED, f"cannot enter {cwd}: {error.strerror}") from None
+        raise StartError(NOT_PREPARED, f"cannot enter {_shown(to_bytes(cwd))}: {error.strerror}") from None
 
 
 def _open(path: str, flags: int, opened: list[int]) -> int:
@@ -147,7 +148,7 @@ def _open(path: str, flags: int, opened: list[int]) -> int:
     try:
         file = os.open(to_bytes(path), flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
     except OSError as error:
-        raise StartError(NOT_PREPARED, f"cannot open {path}: {error.strerror}") from None
+        raise StartError(NOT_PREPARED, f"cannot open {_shown(to_bytes(path))}: {error.strerror}") from None
     opened.append(file)
     os.set_blocking(file, True)
     return file

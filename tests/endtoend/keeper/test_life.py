@@ -66,14 +66,22 @@ class ConnectionTests(JobCase):
     def test_a_line_that_is_no_message_ends_the_connection_and_nothing_else(self) -> None:
         self.peer.say(start=[self.spool.order(1, "sleep 1000")])
         pid = self.peer.wait("started", 1)["pid"]
-        for line in (
-            b"nonsense\n",
-            b"[]\n",
-            b'{"cancel": [[1]]}\n',
-            b'{"start": [{"job": "x"}]}\n',
-            b'{"env": 3}\n',
-        ):
-            self.peer.send(line)
+        wrong = [
+            "nonsense",
+            "[]",
+            '{"env": 3}',
+            '{"grant": Infinity}',
+            '{"start": [{"job": "x"}]}',
+            '{"start": [3]}',
+        ]
+        wrong += [
+            '{"cancel": [[1]]}',
+            '{"cancel": [[1, 1, NaN]]}',
+            '{"signal": [[1, 1, 99]]}',
+            '{"forget": 1}',
+        ]
+        for line in wrong:
+            self.peer.send(line.encode() + b"\n")
             self.assertIn("error", self.peer.read_line())
             self.assertEqual({}, self.peer.read_line())
             self.peer.close()
@@ -156,3 +164,9 @@ class LifeTests(JobCase):
         self.peer.say(start=[self.spool.order(2, "exit 5", stdout=None, cwd=home)])
 
         self.assertEqual([4, 5], [self.peer.wait("ended", job)["exit_code"] for job in (1, 2)])
+
+    def test_it_leaves_when_nobody_can_ever_ask_again(self) -> None:
+        shutil.rmtree(self.spool.path)
+        self.peer.close()
+
+        self.assertEqual(0, self.keeper.wait(20))
