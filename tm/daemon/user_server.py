@@ -31,6 +31,7 @@ _log = Logger()
 
 PATIENCE_SECONDS = 5.0
 JOIN_SECONDS = 10.0
+ATTACH_EVERY = 2.0
 
 
 class _Topic(msgspec.Struct):
@@ -85,6 +86,7 @@ class UserServer(Service):
         self.around = surroundings
         self.clock = surroundings.clock
         self.dispatcher: Link | None = None
+        self._link: Link | None = None
         self.dispatcher_state = "connecting"
         self.hosts: dict[str, HostLink] = {}
         self._waiting: list[Deferred[Link]] = []
@@ -103,9 +105,11 @@ class UserServer(Service):
         background.start(self._attach(link, shown), "attaching to the dispatcher")
 
     async def _attach(self, link: Link, shown: str) -> None:
+        self._link = link
         reply = await link.ask("attach", shown)
         if not reply.ok:
             self.dispatcher_state = reply.text
+            self.clock.callLater(ATTACH_EVERY, self._attach_again, link, shown)
             return
         topics = set().union(*self._watchers.values())
         if topics:
@@ -119,8 +123,13 @@ class UserServer(Service):
             if host.peer is not None:
                 host.peer.send_event(b'{"topic":"rejoin"}')
 
+    def _attach_again(self, link: Link, shown: str) -> None:
+        if link is self._link and self.dispatcher is None:
+            background.start(self._attach(link, shown), "attaching to the dispatcher again")
+
     def link_down(self, reason: str) -> None:
         """The dispatcher is not reached."""
+        self._link = None
         if self.dispatcher is not None or self.dispatcher_state != reason:
             _log.warn("no dispatcher: {reason}", event="unreachable", reason=reason)
         self.dispatcher = None

@@ -62,6 +62,7 @@ class SqliteStore:
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
         except sqlite3.Error as error:
+            self._roll_back()
             raise self._failure(error) from error
         return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools)
 
