@@ -160,10 +160,6 @@ class Dispatcher(Service):
         self.brain.user_server_attached(user)
         self.turns.happened()
 
-    def host_said_hello(self, user: str, host: str) -> None:
-        """A server on *host* begins anew: it knows no environment."""
-        self._sent[user, host] = set()
-
     def is_server(self, user: str, peer: Peer) -> bool:
         """Whether *peer* is the attached server of *user*."""
         return self._servers.get(user) is peer
@@ -241,6 +237,8 @@ class Dispatcher(Service):
             if peer is None:
                 continue
             known = self._sent.setdefault((user, name), set())
+            if orders.anew:
+                known.clear()
             if len(known) > MOST_KNOWN:
                 known.clear()
             for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):

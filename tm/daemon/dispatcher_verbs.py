@@ -268,7 +268,6 @@ class DispatcherVerbs:
         check_own(dispatcher, peer.user, peer)
         dispatcher.check_store()
         hello = decoded(Hello, arguments[0])
-        dispatcher.host_said_hello(peer.user, hello.host)
         try:
             dispatcher.brain.host_joined(peer.user, hello, dispatcher.now)
         except RefusedError as error:

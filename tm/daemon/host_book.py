@@ -4,7 +4,7 @@ Pure: lines in, lines out. An order is claimed by its line being on disk before 
 highest command number seen) outlives the attempts, so a repeated order never starts twice.
 
 Journal lines: ``o`` an order line as it came; ``f`` a final fact that no keeper keeps; ``d`` attempts that are done
-with; ``s`` a snapshot of everything but the attempts.
+with; ``s`` a snapshot of everything but the attempts, ``c`` an order line of a claim that a snapshot found.
 """
 
 from __future__ import annotations
@@ -71,19 +71,20 @@ class Book:
     def replay(cls, lines: Iterable[bytes], fresh: Snapshot) -> Book:
         """Return the book that wrote *lines* (a cut last one does not count), or a *fresh* one when there are none."""
         book = cls(fresh)
-        for line in lines:
+        for number, line in enumerate(lines):
             try:
-                book._take(line[:1], line[1:])
+                book._take(line[:1], line[1:], number == 0)
             except msgspec.MsgspecError:
                 continue
         return book
 
-    def _take(self, kind: bytes, rest: bytes) -> None:
-        if kind == b"o":
+    def _take(self, kind: bytes, rest: bytes, first: bool) -> None:
+        if kind in (b"o", b"c"):
             line = _decode_line(rest)
             self._see(line)
             for order in line.orders:
-                self._claim(order)
+                if kind == b"c" or order.c > self.about.mark:
+                    self._claim(order)
         elif kind == b"f":
             fact = _decode_fact(rest)
             claim = self.claims.get((fact.job, fact.attempt))
@@ -93,22 +94,27 @@ class Book:
             for key in _decode_keys(rest):
                 self.claims.pop(key, None)
         elif kind == b"s":
+            mark = self.about.mark
             self.about = msgspec.json.decode(rest, type=Snapshot)
+            if not first:
+                self.about.mark = mark  # claims are what is on disk; the mark in between may be of lines that are not
 
     def snapshot(self) -> Iterator[bytes]:
         """Yield the lines of a journal that says what this book says now."""
         yield b"s" + _encode(self.about)
         for claim in self.claims.values():
-            yield b"o" + _encode(OrderLine("", self.about.epoch, self.about.run, self.grant, orders=[claim.order]))
+            yield b"c" + _encode(OrderLine("", self.about.epoch, self.about.run, self.grant, orders=[claim.order]))
             if claim.fact is not None and claim.keeper is None:
                 yield b"f" + _encode(claim.fact)
 
     def admit(self, line: OrderLine) -> list[Order]:
         """Return the orders of *line* that are new here; they are to be claimed once the line is on disk.
 
-        Raises `RefusedError`: ``store.stale`` for a dispatcher older than one seen before, ``proto.gap`` when commands
-        are missing in between.
+        Raises `RefusedError`: ``store.stale`` for a dispatcher older than one seen before, or for orders meant for an
+        earlier spool of this host, ``proto.gap`` when commands are missing in between.
         """
+        if line.spool and line.spool != self.about.spool:
+            raise RefusedError("store.stale", f"an order for spool {line.spool}; this one is {self.about.spool}")
         if line.epoch < self.about.epoch:
             raise RefusedError("store.stale", f"an order of epoch {line.epoch}; this host has seen {self.about.epoch}")
         fresh = [order for order in line.orders if order.c > self.about.mark]

@@ -8,7 +8,6 @@ import msgspec
 
 from tm.model.cluster import HostState
 from tm.model.effects import Orders
-from tm.model.job import Job
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +36,7 @@ class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orde
     epoch: int
     run: str
     grant: int | None = None
+    spool: str = ""
     environments: dict[str, str] = {}
     orders: list[Order] = []
     cancel: list[tuple[int, int, float]] = []
@@ -65,27 +65,22 @@ def order_lines(
 
     *known* holds the digests of environments that host has been sent and grows by those sent now.
     """
-    line = OrderLine(orders.host, epoch, run, orders.grant)
+    line = OrderLine(orders.host, epoch, run, orders.grant, orders.spool)
     size = 0
-    for job in _in_order(orders.start):
-        text = "" if job.environment in known else environment(job.environment) or "{}"
-        cost = len(job.spec) * 2 + len(text) * 2 + 300
+    for start in sorted(set(orders.start)):
+        text = "" if start.environment in known else environment(start.environment) or "{}"
+        cost = len(start.spec) * 2 + len(text) * 2 + 300
         if line.orders and size + cost > _LARGEST:
             yield _encode(line)
-            line = OrderLine(orders.host, epoch, run, orders.grant)
+            line = OrderLine(orders.host, epoch, run, orders.grant, orders.spool)
             size = 0
         size += cost
         if text:
-            line.environments[job.environment] = text
-            known.add(job.environment)
-        line.orders.append(Order(job.command_number, job.id, job.attempt, job.cores, job.spec, job.signature))
+            line.environments[start.environment] = text
+            known.add(start.environment)
+        line.orders.append(Order(start.number, start.job, start.attempt, start.cores, start.spec, start.signature))
     line.cancel = [(job, attempt, grace) for job, attempt in orders.cancel]
     line.recall = orders.recall
     line.forget = orders.forget
     yield _encode(line)
 
-
-def _in_order(jobs: list[Job]) -> list[Job]:
-    """Return each job once, by its command number; what has gone back to waiting since is left out."""
-    once = {job.command_number: job for job in jobs if job.host is not None}
-    return [once[number] for number in sorted(once)]

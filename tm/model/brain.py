@@ -12,7 +12,7 @@ from itertools import islice
 
 from tm.errors import IllegalMoveError, RefusedError
 from tm.model.cluster import Hello, HostState, Link, Room, Session, Spool
-from tm.model.effects import Effects, Notice, Orders, Want
+from tm.model.effects import Effects, Notice, Orders, Want, start_of
 from tm.model.job import ACTIVE, ON_HOST, Job, Phase, new_job
 from tm.model.lifecycle import Fact, advance
 from tm.model.placement import Policy, allowed, by_priority_and_age, fits
@@ -47,14 +47,19 @@ class Brain:
         self._effects = Effects()
         for job in jobs:
             self._restore(job)
+        for host in self.hosts.values():
+            if host.knows_cores:
+                self._squeeze(host)
 
     # -- what comes out -------------------------------------------------------------------------------------------
 
     def take(self) -> Effects:
         """Return what is to be done because of all that happened since the last call."""
         effects, self._effects = self._effects, Effects()
-        for (user, host), orders in effects.orders.items():
-            orders.grant = self.sessions[user, host].grant
+        for key, orders in effects.orders.items():
+            session = self.sessions[key]
+            orders.grant = session.grant
+            orders.spool = session.spool.id if session.spool else ""
         return effects
 
     # -- jobs -----------------------------------------------------------------------------------------------------
@@ -101,7 +106,6 @@ class Brain:
                 self._notice(job, at)
         else:
             self.queue.remove(number)
-            job.attempt = max(job.attempt, 0)
             self._apply(job, Fact(number, job.attempt, "cancelled", at, reason=reason))
 
     def _check_possible(self, job: Job) -> None:
@@ -110,7 +114,7 @@ class Brain:
             if name not in self.hosts:
                 raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
         whole = [host for host in self.hosts.values() if not job.hosts or host.name in job.hosts]
-        known = [host for host in whole if host.offered_cores or host.seen_cores]
+        known = [host for host in whole if host.knows_cores]
         if whole and len(known) == len(whole) and not any(
             job.cores <= host.cores and job.memory <= host.memory for host in whole
         ):
@@ -133,6 +137,20 @@ class Brain:
             self.queue.add(job)
         elif job.phase in ON_HOST and job.host:
             self._session(job.user, job.host).occupy(job)
+
+    def _squeeze(self, host: HostState) -> None:
+        """Let jobs that need not have begun stand in line again where more would be in use than the host has.
+
+        After a restart nobody knows which of them had been sent ahead: the latest orders are the likeliest.
+        """
+        starting = [
+            (job.command_number, job.id, session) for session in self.sessions.values() if session.host is host
+            for job in session.occupying.values() if job.phase is Phase.STARTING
+        ]  # fmt: skip
+        for _, number, session in sorted(starting, key=lambda item: item[:2], reverse=True):
+            if not host.overfull:
+                return
+            session.stand_back(self.jobs[number])
 
     # -- user servers and their hosts -----------------------------------------------------------------------------
 
@@ -184,12 +202,14 @@ class Brain:
             session.link, session.reason, session.since = Link.STALE, stale, at
             raise RefusedError("store.stale", stale)
         self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
-        session.host.seen_cores = hello.cores or session.host.seen_cores
-        session.host.seen_memory = hello.memory or session.host.seen_memory
         session.link, session.reason, session.since = Link.UP, "", at
         session.failures, session.spool = 0, spool
-        self._orders(session)
         self._reconcile(session, hello, at)
+        was_known = session.host.knows_cores
+        session.host.saw(hello.cores, hello.memory)
+        if not was_known:
+            self._squeeze(session.host)
+        session.move_up(session.host.cores)
 
     def _staleness(self, hello: Hello, spool: Spool, user: str) -> str:
         if (spool.user, spool.host) != (user, hello.host):
@@ -208,9 +228,11 @@ class Brain:
     def _reconcile(self, session: Session, hello: Hello, at: float) -> None:
         holds = {(job, attempt) for job, attempt, _ in hello.holds}
         orders = self._orders(session)
+        orders.anew = True
+        orders.start.clear()
         for job in sorted(session.jobs, key=lambda job: job.command_number):
             if job.spool == hello.spool and job.command_number > hello.mark:
-                orders.start.append(job)
+                orders.start.append(start_of(job))
             elif (job.id, job.attempt) not in holds:
                 self._apply(job, Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it"))
                 continue
@@ -258,6 +280,9 @@ class Brain:
             old.active, old.reason = new.active, new.reason
             fresh[name] = old
         self.hosts = fresh
+        for key in [key for key in self.sessions if key[1] not in fresh]:
+            del self.sessions[key]
+            self._effects.orders.pop(key, None)
         self._effects.notices.append(Notice("hosts", None, {"reason": "configuration read"}))
 
     def host_activated(self, name: str, active: bool, reason: str, at: float) -> None:
@@ -285,7 +310,7 @@ class Brain:
             if session.link is Link.UP:
                 session.occupy(job)
                 self._assign(job, session, at)
-            elif session.link is not Link.STARTING or at - session.since > LAUNCH_PATIENCE:
+            elif session.link is not Link.STARTING:
                 session.link, session.since, session.reason = Link.STARTING, at, "asked for its start"
                 self._effects.wants.append(Want(job.user, placement.host))
         self._send_ahead(at)
@@ -295,9 +320,10 @@ class Brain:
         for (user, name), session in self.sessions.items():
             if session.overdue(at):
                 self._recall(session)
-            waits = session.link is Link.STARTING and at - session.since > LAUNCH_PATIENCE
+            if session.link is Link.STARTING and at - session.since > LAUNCH_PATIENCE:
+                session.failed(f"its server there did not connect in {LAUNCH_PATIENCE:.0f} s", at)
             idle = session.link in (Link.DOWN, Link.FAILED) and at >= session.retry_at and at - session.since > 1.0
-            if session.jobs and user in self.attached and (waits or idle):
+            if session.jobs and user in self.attached and idle:
                 session.link, session.since = Link.STARTING, at
                 self._effects.wants.append(Want(user, name))
 
@@ -333,7 +359,7 @@ class Brain:
         job.host, job.spool, job.command_number = session.host.name, session.spool.id, session.spool.commands
         self._effects.records.spools[session.spool.id] = session.spool
         self._apply(job, Fact(job.id, job.attempt, "placed", at))
-        self._orders(session).start.append(job)
+        self._orders(session).start.append(start_of(job))
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
@@ -345,6 +371,8 @@ class Brain:
             session = self._session(job.user, host)
             session.release(job.id)
             session.ended(job, fact.at)
+        elif job.phase is Phase.RUNNING and host is not None:
+            self._session(job.user, host).runs(job)
         if job.phase is Phase.PENDING:
             self.queue.add(job)
         elif job.phase not in ACTIVE:

@@ -61,6 +61,27 @@ class HostState:
         """Bytes for jobs: as configured, else as the host said; without bound while nobody knows."""
         return self.offered_memory or self.seen_memory or UNLIMITED_MEMORY
 
+    @property
+    def knows_cores(self) -> bool:
+        """Whether `cores` is more than a guess."""
+        return bool(self.offered_cores or self.seen_cores)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether more is in use than there is."""
+        return self.used_cores > self.cores or self.used_memory > self.memory
+
+    def has_room(self, job: Job) -> bool:
+        """Whether *job* fits beside what is in use."""
+        return self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
+
+    def saw(self, cores: int | None, memory: int | None) -> None:
+        """Remember what the host says of itself."""
+        if cores is not None and cores > 0:
+            self.seen_cores = cores
+        if memory is not None and memory > 0:
+            self.seen_memory = memory
+
 
 class Room:
     """What is free on one host during one placement; used up as jobs are placed."""
@@ -133,16 +154,41 @@ class Session:
         self.host.used_memory += job.memory
 
     def release(self, number: int) -> None:
-        """Give back what the job held; the next one sent ahead takes its place."""
+        """Give back what the job held; those sent ahead take its place, as far as there is room."""
         if self.ahead.pop(number, None) is not None:
             return
-        job = self.occupying.pop(number, None)
+        job = self.occupying.get(number)
         if job is None:
             return
+        self._vacate(job)
+        self.move_up(job.cores)
+
+    def move_up(self, cores: int) -> None:
+        """Let those sent ahead take *cores* that became free here, in their order."""
+        host = self.host
+        while self.ahead and host.active:
+            job = next(iter(self.ahead.values()))
+            cores -= job.cores
+            if cores < 0 or not host.has_room(job):
+                return
+            del self.ahead[job.id]
+            self.occupy(job)
+
+    def runs(self, job: Job) -> None:
+        """*job* is seen running: it occupies its cores, also if it was thought to stand in line."""
+        if self.ahead.pop(job.id, None) is not None:
+            self.occupy(job)
+
+    def stand_back(self, job: Job) -> None:
+        """Let *job*, which need not have begun, stand in line before those sent ahead."""
+        self._vacate(job)
+        self.ahead[job.id] = job
+        self.ahead.move_to_end(job.id, last=False)
+
+    def _vacate(self, job: Job) -> None:
+        del self.occupying[job.id]
         self.host.used_cores -= job.cores
         self.host.used_memory -= job.memory
-        if self.ahead:
-            self.occupy(self.ahead.popitem(last=False)[1])
 
     def ended(self, job: Job, at: float) -> None:
         """Learn from a job that has run how long this user's jobs last here."""

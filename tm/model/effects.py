@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tm.model.cluster import Spool
 from tm.model.job import Job
@@ -30,21 +31,42 @@ class Records:
         self.environments.update(later.environments)
 
 
+class Start(NamedTuple):
+    """One attempt to start, as it was ordered: what becomes of the job later does not change an order."""
+
+    number: int
+    job: int
+    attempt: int
+    cores: int
+    spec: str
+    signature: str
+    environment: str
+
+
+def start_of(job: Job) -> Start:
+    """Return the order that starts the current attempt of *job*."""
+    return Start(job.command_number, job.id, job.attempt, job.cores, job.spec, job.signature, job.environment)
+
+
 @dataclass(slots=True)
 class Orders:
-    """What to tell one user's server on one host."""
+    """What to tell one user's server on one host, for the spool it has; *anew* when it has just said hello."""
 
     user: str
     host: str
-    start: list[Job] = field(default_factory=list)
+    spool: str = ""
+    anew: bool = False
+    start: list[Start] = field(default_factory=list)
     cancel: list[tuple[int, int]] = field(default_factory=list)
     recall: list[tuple[int, int]] = field(default_factory=list)
     forget: list[tuple[int, int]] = field(default_factory=list)
     grant: int = 0
 
     def absorb(self, later: Orders) -> None:
-        """Take in what came after this."""
-        self.start += later.start
+        """Take in what came after this; a hello in between has repeated all that is still to start."""
+        self.spool = later.spool
+        self.anew = self.anew or later.anew
+        self.start = later.start if later.anew else self.start + later.start
         self.cancel += later.cancel
         self.recall += later.recall
         self.forget += later.forget

@@ -1,7 +1,8 @@
 """Waiting jobs, kept in classes of alike jobs, so that looking at the queue costs by class and not by job.
 
 Alike jobs have the same user, priority and demands. Within a class the oldest goes first; between classes the higher
-priority, then the older head. Removing from the middle is lazy: a removed id stays in its heap until it surfaces.
+priority, then the older head. Removing from the middle is lazy: a removed id stays in its heap until it surfaces, or
+waits again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class WaitingQueue:
     def __init__(self) -> None:
         self._heaps: dict[JobClass, list[int]] = {}
         self._class_of: dict[int, JobClass] = {}
+        self._removed: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._class_of)
@@ -47,6 +49,9 @@ class WaitingQueue:
             return
         kind = class_of(job)
         self._class_of[job.id] = kind
+        if job.id in self._removed:
+            self._removed.discard(job.id)
+            return
         heap = self._heaps.get(kind)
         if heap is None:
             heap = self._heaps[kind] = []
@@ -58,16 +63,20 @@ class WaitingQueue:
         if kind is None:
             return
         heap = self._heaps[kind]
-        self._surface(heap)
+        self._removed.add(number)
+        while heap and heap[0] in self._removed:
+            self._removed.discard(heappop(heap))
         if not heap:
             del self._heaps[kind]
-        elif len(heap) > 64 and len(heap) > 4 * len(self._class_of):
-            heap[:] = [n for n in heap if n in self._class_of]
-            heapify(heap)
+        elif len(self._removed) > 64 and len(self._removed) > 4 * len(self._class_of):
+            self._clean()
 
-    def _surface(self, heap: list[int]) -> None:
-        while heap and heap[0] not in self._class_of:
-            heappop(heap)
+    def _clean(self) -> None:
+        """Take all removed ids out of the heaps; every heap keeps its head."""
+        for heap in self._heaps.values():
+            heap[:] = [n for n in heap if n not in self._removed]
+            heapify(heap)
+        self._removed.clear()
 
     def heads(self) -> list[tuple[int, int, JobClass]]:
         """Return (order, oldest id, class) of every class, best first; an order is a negative priority."""
@@ -76,13 +85,10 @@ class WaitingQueue:
     def ids(self, kind: JobClass) -> Iterator[int]:
         """Yield the waiting ids of one class, oldest first; the queue must not change meanwhile."""
         heap = self._heaps.get(kind, [])
-        if len(heap) < 2:
-            yield from (n for n in heap if n in self._class_of)
-            return
-        frontier = [(heap[0], 0)]
+        frontier = [(number, at) for at, number in enumerate(heap[:1])]
         while frontier:
             number, at = heappop(frontier)
-            if number in self._class_of:
+            if number not in self._removed:
                 yield number
             for child in (2 * at + 1, 2 * at + 2):
                 if child < len(heap):

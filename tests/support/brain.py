@@ -1,0 +1,290 @@
+"""A brain under test: an honest simulated world of users' servers and hosts around it, and the laws it must keep."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from tm.model.brain import Brain
+from tm.model.cluster import Hello, HostState
+from tm.model.effects import Effects, Orders, Start
+from tm.model.job import ON_HOST, Phase
+from tm.model.lifecycle import Fact
+from tm.store.memory import MemoryStore
+
+Key = tuple[int, int]
+
+
+def host_state(name: str, cores: int | None = 4, memory: int | None = None, active: bool = True) -> HostState:
+    """Return a host of the configuration."""
+    return HostState(
+        name, address=name, launcher="local", options={}, cores=cores, memory=memory, active=active
+    )
+
+
+def order(user: str = "alice", **more: object) -> tuple[str, str]:
+    """Return a signed request of *user* for one job, and its signature."""
+    spec = {"user": user, "command": "true", "cwd": "/", "environment": "e", **more}
+    return json.dumps(spec), "signed"
+
+
+def laws_broken(brain: Brain) -> list[str]:
+    """Return what is wrong inside *brain*; an empty list when all its books agree."""
+    wrong = []
+    for host in brain.hosts.values():
+        sessions = [session for session in brain.sessions.values() if session.host is host]
+        cores = sum(job.cores for session in sessions for job in session.occupying.values())
+        memory = sum(job.memory for session in sessions for job in session.occupying.values())
+        if (host.used_cores, host.used_memory) != (cores, memory):
+            wrong.append(f"{host.name} counts {host.used_cores} cores in use, its jobs occupy {cores}")
+    for (user, name), session in brain.sessions.items():
+        if brain.hosts.get(name) is not session.host:
+            wrong.append(f"the session of {user} on {name} has a host of its own")
+    for job in brain.jobs.values():
+        session = brain.sessions.get((job.user, job.host or ""))
+        places = [
+            job.id in brain.queue,
+            session is not None and job.id in session.occupying,
+            session is not None and job.id in session.ahead,
+        ]
+        if places.count(True) != 1:
+            wrong.append(f"job {job.id}, {job.phase}, is in {places.count(True)} places")
+        if (job.phase in ON_HOST) == places[0]:
+            wrong.append(f"job {job.id} is {job.phase} and {'in' if places[0] else 'not in'} the queue")
+        if job.phase is Phase.RUNNING and places[2]:
+            wrong.append(f"job {job.id} runs and stands in line")
+    held = sum(len(session.jobs) for session in brain.sessions.values())
+    if held + len(brain.queue) != len(brain.jobs):
+        wrong.append(f"{len(brain.jobs)} jobs, but {len(brain.queue)} wait and {held} are on hosts")
+    waiting = [number for _, _, kind in brain.queue.heads() for number in brain.queue.ids(kind)]
+    if len(waiting) != len(set(waiting)) or len(waiting) != len(brain.queue):
+        wrong.append(f"the queue shows {len(waiting)} ids for {len(brain.queue)} jobs")
+    return wrong
+
+
+@dataclass
+class Box:
+    """An honest user's server on one host: claims in order, starts within its grant, keeps what is not acknowledged."""
+
+    user: str
+    host: str
+    spool: str
+    cores: int
+    mark: int = 0
+    acked: int = 0
+    epoch: int = 0
+    grant: int = 0
+    line: list[Start] = field(default_factory=list)
+    running: dict[Key, Start] = field(default_factory=dict)
+    untold: list[Fact] = field(default_factory=list)
+    started: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
+    connected: bool = False
+
+    def hello(self) -> Hello:
+        """Return what this server says at each connection."""
+        holds = [(start.job, start.attempt, "claimed") for start in self.line]
+        holds += [(job, attempt, "running") for job, attempt in self.running]
+        holds += [(fact.job, fact.attempt, "final") for fact in self.untold if fact.what != "started"]
+        return Hello(
+            host=self.host, spool=self.spool, boot="b", epoch=self.epoch, run="r", mark=self.mark, acked=self.acked,
+            holds=holds, cores=self.cores,
+        )  # fmt: skip
+
+    def take(self, orders: Orders, epoch: int, at: float) -> None:
+        """Act on a line of the dispatcher."""
+        if not self.connected or orders.spool != self.spool:
+            return
+        self.epoch = max(self.epoch, epoch)
+        fresh = [start for start in sorted(set(orders.start)) if start.number > self.mark]
+        if [start.number for start in fresh] != list(range(self.mark + 1, self.mark + 1 + len(fresh))):
+            raise AssertionError(f"{self.host}: commands {[s.number for s in fresh]} after {self.mark}")
+        if fresh:
+            self.mark = fresh[-1].number
+        self.line += fresh
+        self.grant = orders.grant
+        for key in orders.cancel:
+            self._cancel(key, at)
+        for key in orders.recall:
+            self._give_back(key, at)
+        for key in orders.forget:
+            self.untold = [fact for fact in self.untold if (fact.job, fact.attempt) != key]
+        self.run(at)
+
+    def _give_back(self, key: Key, at: float) -> None:
+        for start in self.line:
+            if (start.job, start.attempt) == key:
+                self.line.remove(start)
+                self.untold.append(Fact(*key, "returned", at))
+                return
+
+    def _cancel(self, key: Key, at: float) -> None:
+        if key in self.running:
+            self.end(key, at, signal=15)
+        else:
+            self._give_back(key, at)
+
+    def run(self, at: float) -> None:
+        """Start what the grant permits, in order."""
+        while self.line and sum(s.cores for s in self.running.values()) + self.line[0].cores <= self.grant:
+            start = self.line.pop(0)
+            key = (start.job, start.attempt)
+            self.running[key] = start
+            self.started[key] += 1
+            self.untold.append(Fact(*key, "started", at, pid=1))
+
+    def end(self, key: Key, at: float, exit_code: int | None = 0, signal: int | None = None) -> None:
+        """Let the running attempt *key* end."""
+        del self.running[key]
+        code = None if signal else exit_code
+        self.untold.append(Fact(*key, "ended", at, exit_code=code, signal=signal, started_at=at))
+        self.run(at)
+
+
+class World:
+    """A dispatcher (brain and store), its users' servers, and their servers on hosts."""
+
+    def __init__(self, users: list[str], hosts: dict[str, int], known: bool = True) -> None:
+        self.users = users
+        self.cores = hosts
+        self.known = known
+        self.at = 1000.0
+        self.store = MemoryStore()
+        self.boxes = {
+            (user, host): Box(user, host, f"{user}-{host}", cores)
+            for user in users
+            for host, cores in hosts.items()
+        }
+        self.recorded: dict[int, Phase] = {}
+        self.final: dict[int, tuple[object, ...]] = {}
+        self.ordered: dict[tuple[str, int], Key] = {}
+        self.number_of: dict[tuple[str, Key], int] = {}
+        self.tokens = 0
+        self.born()
+
+    def born(self) -> None:
+        """Begin a dispatcher with what the store holds."""
+        loaded = self.store.load()
+        hosts = [host_state(name, cores if self.known else None) for name, cores in self.cores.items()]
+        self.brain = Brain(
+            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
+        )
+        for box in self.boxes.values():
+            box.connected = False
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def submit(self, user: str, count: int = 1, **more: object) -> None:
+        self.tokens += 1
+        self.brain.submitted(user, f"t{self.tokens}", [order(user, **more)] * count, {"e": "{}"}, self.at)
+
+    def connect(self, user: str, host: str) -> None:
+        """The server of *user* on *host* says hello; without a user's server nobody hears it."""
+        if user in self.brain.attached:
+            box = self.boxes[user, host]
+            box.connected = True
+            self.brain.host_joined(user, box.hello(), self.at)
+
+    def disconnect(self, user: str, host: str) -> None:
+        self.boxes[user, host].connected = False
+        self.brain.host_left(user, host, self.at, "its connection is lost")
+
+    def detach(self, user: str) -> None:
+        for (owner, _), box in self.boxes.items():
+            if owner == user:
+                box.connected = False
+        self.brain.user_server_detached(user, self.at)
+
+    def report(self, user: str, host: str, repeat: bool = False) -> None:
+        """The server reports all it has; it forgets it unless the acknowledgement is lost (*repeat*)."""
+        box = self.boxes[user, host]
+        session = self.brain.sessions.get((user, host))
+        if not box.connected or session is None or session.spool is None:
+            return
+        self.brain.facts_reported(user, host, box.spool, box.acked + 1, list(box.untold), self.at)
+        if not repeat:
+            box.acked += 1
+            box.untold.clear()
+
+    def turn(self) -> Effects:
+        """One turn: place, make durable, tell."""
+        self.brain.place(self.at)
+        effects = self.brain.take()
+        self.commit(effects)
+        self.tell(effects)
+        return effects
+
+    def commit(self, effects: Effects) -> None:
+        for job in {**effects.records.new, **effects.records.changed}.values():
+            self._check_recorded(job)
+        self.store.commit(self.store.prepare(effects.records))
+
+    def tell(self, effects: Effects) -> None:
+        for (user, host), orders in effects.orders.items():
+            for start in orders.start:
+                self._check_start(orders, start)
+            self.boxes[user, host].take(orders, self.brain.epoch, self.at)
+
+    # -- what must hold -------------------------------------------------------------------------------------------
+
+    def _check_recorded(self, job: object) -> None:
+        shown = (job.phase, job.exit_code, job.signal, job.ended_at, job.attempt, job.reason)  # type: ignore[attr-defined]
+        known = self.final.get(job.id)  # type: ignore[attr-defined]
+        if known is not None and known != shown:
+            raise AssertionError(f"job {job.id} has ended as {known} and became {shown}")  # type: ignore[attr-defined]
+        if job.phase not in ON_HOST and job.phase is not Phase.PENDING:  # type: ignore[attr-defined]
+            self.final[job.id] = shown  # type: ignore[attr-defined]
+
+    def _check_start(self, orders: Orders, start: Start) -> None:
+        """An attempt has one command number of one spool, and the store has it before it is told."""
+        key = (start.job, start.attempt)
+        if self.ordered.setdefault((orders.spool, start.number), key) != key:
+            raise AssertionError(f"command {start.number} of {orders.spool} is two attempts")
+        if self.number_of.setdefault((orders.spool, key), start.number) != start.number:
+            raise AssertionError(f"attempt {key} has two commands of {orders.spool}")
+        stored = self.store.job(start.job)
+        if stored is None or stored.attempt < start.attempt:
+            raise AssertionError(f"attempt {key} is told and not recorded")
+
+    def check(self) -> None:
+        """Raise `AssertionError` when a law is broken anywhere."""
+        wrong = laws_broken(self.brain)
+        starts: dict[int, list[Key]] = defaultdict(list)
+        for box in self.boxes.values():
+            for key, count in box.started.items():
+                starts[key[0]].append(key)
+                if count > 1:
+                    wrong.append(f"attempt {key} was started {count} times")
+        wrong += [f"job {number} was started as {keys}" for number, keys in starts.items() if len(keys) > 1]
+        for name, cores in self.cores.items():
+            running = sum(
+                s.cores for box in self.boxes.values() if box.host == name for s in box.running.values()
+            )
+            if running > cores:
+                wrong.append(f"{running} cores are in use on {name}, which has {cores}")
+        lost = [number for number, shown in self.final.items() if shown[0] is Phase.LOST]
+        wrong += [f"job {number} was lost, and nothing here loses one" for number in lost]
+        if wrong:
+            raise AssertionError("; ".join(wrong))
+
+    def settle(self) -> None:
+        """Let everybody connect and everything run to its end; raise `AssertionError` if that never comes."""
+        for user in self.users:
+            self.brain.user_server_attached(user)
+        for host in self.brain.hosts.values():
+            host.active = True
+        for user, host in self.boxes:
+            self.connect(user, host)
+        for _ in range(400):
+            self.at += 2.0
+            for user, host in self.boxes:
+                self.report(user, host)
+            self.brain.tick(self.at)
+            self.turn()
+            self.check()
+            for box in self.boxes.values():
+                for key in list(box.running):
+                    box.end(key, self.at)
+            if not self.brain.jobs:
+                return
+        raise AssertionError(f"jobs {sorted(self.brain.jobs)} never end")
