@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tm.client.submit import Submission
+    from tm.client.watch import Watch
     from tm.places import Places
 
 HELP = """
@@ -106,13 +107,7 @@ def _run(argv: list[str], manner: Manner) -> int:
     options = make_parser().parse_args(words)
     manner.choose(options.json, options.quiet)
     options.append = options.append or options.open_mode == "append"
-    looks = (
-        options.follow is not None
-        or options.list
-        or options.info
-        or options.status is not None
-        or options.kill
-    )
+    looks = options.list or options.info or options.kill or (options.follow, options.status) != (None, None)
     if looks and (command or options.source or options.wait):
         raise UsageError("a command is submitted by itself, without -f, -l, -i, -s or -k")
     if options.every and not options.list:
@@ -175,30 +170,36 @@ def _submit(options: argparse.Namespace, command: str | list[str], manner: Manne
 
 def _submitted(submission: Submission, wanted: bool, places: Places, manner: Manner) -> int:
     try:
-        submission.run()
-    finally:
-        if submission.ids:
-            _print_ids(submission.ids, manner)
-    if not wanted:
-        return 0
-    try:
-        return _wait(submission, places, manner)
+        try:
+            submission.run()
+        finally:
+            if submission.ids:
+                _print_ids(submission.ids, manner)
+        return _wait(submission, places, manner) if wanted else 0
     except KeyboardInterrupt:
         from tm.client.wait import hint
 
-        hint(submission.ids, manner)
+        if submission.ids:
+            hint(submission.ids, manner)
         raise
 
 
 def _wait(submission: Submission, places: Places, manner: Manner) -> int:
-    from tm.client import tms
     from tm.client.wait import wait
-    from tm.client.watch import Watch
 
-    watch = Watch(lambda: tms.open_any(places), submission.ids, manner.say)
+    watch = _watch(submission.ids, places, manner)
     if submission.connection is not None and submission.heard_all:
         watch.adopt(submission.connection)
     return wait(watch, submission.ids, manner)
+
+
+def _watch(ids: list[int], places: Places, manner: Manner) -> Watch:
+    """Return a watch that at first asks whoever is there, and after a broken connection sees to a TMS."""
+    from tm.client import tms
+    from tm.client.watch import Watch
+
+    first = iter([tms.open_any])
+    return Watch(lambda: next(first, tms.open_waiting)(places), ids, manner.say)
 
 
 def read_commands(source: str) -> Iterator[str]:

@@ -49,6 +49,14 @@ def open_any(places: Places) -> Connection:
     return connection or Connection.open_dispatcher(places)
 
 
+def open_waiting(places: Places) -> Connection:
+    """Return a connection for who waits for endings: they come through the TMS, so a dead one is replaced."""
+    try:
+        return open_tms(places)
+    except TaskManagerError:
+        return Connection.open_dispatcher(places)
+
+
 def find_tms(places: Places) -> Connection | None:
     """Return a connection to the TMS, None when none runs; raise `TaskManagerError` when it hangs."""
     address = read_address(places)

@@ -39,6 +39,8 @@ def wait(watch: Watch, ids: Sequence[int], manner: Manner, turn_seconds: float =
         if count is not None:
             count.end()
     if count is None:
+        if sys.stderr.isatty() and not manner.quiet:
+            _tell_output(watch.describe(ids[0]), manner)
         return exit_status(watch.views[ids[0]])
     return _sum_up(watch, ids, manner)
 
@@ -69,6 +71,12 @@ def _tell(view: dict[str, Any], manner: Manner, alone: bool) -> None:
         print(json.dumps(shown, ensure_ascii=False), flush=True)
     if alone and not manner.quiet and (exit_status(view) or sys.stderr.isatty()):
         manner.say(sentence(view))
+
+
+def _tell_output(view: dict[str, Any], manner: Manner) -> None:
+    files = {view.get("stdout"), view.get("stderr")} - {None, "/dev/null"}
+    if files:
+        manner.say(f"its output is in {' and '.join(sorted(map(str, files)))}")
 
 
 def _sum_up(watch: Watch, ids: Sequence[int], manner: Manner) -> int:

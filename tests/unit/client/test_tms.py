@@ -90,8 +90,16 @@ class FindTests(House):
         self.places.port = server.listen_tls(self.server_context())
         self.addCleanup(server.stop)
 
-        with tms.open_any(self.places) as connection:
-            self.assertEqual("TaskDispatcher", connection.server)
+        self.places.root = self.folder("without bin")
+        for ask in (tms.open_any, tms.open_waiting):
+            with ask(self.places) as connection:
+                self.assertEqual("TaskDispatcher", connection.server)
+
+    def test_who_waits_is_served_by_the_tms(self) -> None:
+        self.serve_tms()
+
+        with tms.open_waiting(self.places) as connection:
+            self.assertEqual("TMS", connection.server)
 
     def test_a_server_that_breaks_before_it_greets_counts_as_none(self) -> None:
         server = FakeServer()
