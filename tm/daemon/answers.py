@@ -35,7 +35,18 @@ def as_reply(request: Request, shown: dict[str, object] | list[dict[str, object]
 
 def as_lines(shown: Mapping[str, Any]) -> list[str]:
     """Return the fields of one thing, a line each; what is not known is left out."""
-    return [f"{name}: {value}" for name, value in shown.items() if value not in (None, "", [])]
+    return [f"{name}: {_plain(value)}" for name, value in shown.items() if value not in (None, "", [], {})]
+
+
+def _plain(value: object) -> str:
+    """Return *value* as people write it: ``n1 up, n2 down`` for an object, things separated by ``;``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        if any(isinstance(item, Mapping) for item in value):
+            return "; ".join(" ".join(str(part) for part in item.values() if part != "") for item in value)
+        return " ".join(map(str, value))
+    return str(value)
 
 
 def decoded(kind: type[_Value], text: str) -> _Value:
@@ -44,6 +55,8 @@ def decoded(kind: type[_Value], text: str) -> _Value:
         return msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as error:
         raise RefusedError("proto.arguments", f"the JSON argument does not fit: {error}") from None
+    except RecursionError:
+        raise RefusedError("proto.arguments", "the JSON argument is nested too deeply") from None
 
 
 def find(verbs: Mapping[str, Verb], request: Request) -> Verb:

@@ -9,6 +9,7 @@ from tm.model.views import Shown
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
+MOST_IDS = 100_000
 _GROUPS = {"active": ACTIVE, "ended": FINAL, "all": frozenset[Phase]()}
 
 
@@ -51,22 +52,30 @@ def _phases(text: str) -> frozenset[Phase]:
 
 
 def _number(given: dict[str, str], key: str, default: int, most: int) -> int:
-    text = given.get(key, str(default))
-    if not (text.isascii() and text.isdigit()):
-        raise RefusedError("proto.arguments", f"{key}={text}: expected a number")
-    return min(int(text), most)
+    if key not in given:
+        return default
+    return min(whole_number(given[key], f"{key}={given[key]:.40}: expected a number"), most)
+
+
+def whole_number(text: str, complaint: str) -> int:
+    """Return the number *text* of at most 18 digits; raise `RefusedError` ``proto.arguments`` with *complaint*."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise RefusedError("proto.arguments", complaint)
+    return int(text)
 
 
 def job_ids(text: str) -> list[int]:
-    """Return the ids of ``3,5-7``; raise `RefusedError` ``proto.arguments``."""
+    """Return the ids of ``3,5-7``; raise `RefusedError` ``proto.arguments`` or ``limit.ids``."""
     found: list[int] = []
     for part in text.split(","):
+        complaint = f"'{part:.40}' is no job id; ids are numbers, e.g. 17 or 3-7"
         first, dash, last = part.partition("-")
-        if not (first.isascii() and first.isdigit()) or (dash and not (last.isascii() and last.isdigit())):
-            raise RefusedError("proto.arguments", f"'{part}' is no job id; ids are numbers, e.g. 17 or 3-7")
-        low, high = int(first), int(last) if dash else int(first)
-        if high - low >= 100_000:
-            raise RefusedError("limit.ids", "at most 100,000 ids at once")
+        low = whole_number(first, complaint)
+        high = whole_number(last, complaint) if dash else low
+        if high < low:
+            raise RefusedError("proto.arguments", complaint)
+        if len(found) + high - low >= MOST_IDS:
+            raise RefusedError("limit.ids", f"at most {MOST_IDS:,} ids at once")
         found += range(low, high + 1)
     return found
 

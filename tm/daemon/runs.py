@@ -6,6 +6,7 @@ Each run has a connection of its own from the host, so that a slow reader holds 
 from __future__ import annotations
 
 import secrets
+from typing import Annotated
 
 import msgspec
 
@@ -24,8 +25,8 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 class Terminal(msgspec.Struct):
     """The size of the client's terminal and its kind."""
 
-    rows: int
-    columns: int
+    rows: Annotated[int, msgspec.Meta(ge=0, lt=65536)]
+    columns: Annotated[int, msgspec.Meta(ge=0, lt=65536)]
     term: str = "xterm"
 
 

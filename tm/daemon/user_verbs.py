@@ -11,16 +11,17 @@ from twisted.internet.defer import Deferred
 
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, help_reply, json_line, version_reply
+from tm.daemon.listing import whole_number
 from tm.daemon.runs import Runs
 from tm.daemon.signing_desk import Wish
 from tm.daemon.user_server import UserServer
 from tm.errors import RefusedError
+from tm.model.rights import TOPICS, demand
 from tm.model.rights import USER_SERVER as RULES
-from tm.model.rights import demand
 from tm.ports import Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
-from tm.wire.verbs import DISPATCHER, USER_SERVER
+from tm.wire.verbs import DISPATCHER, SIGNALS, USER_SERVER
 
 _DAEMONS_OWN = ("attach", "hello", "hostnews", "report")
 
@@ -42,8 +43,8 @@ class UserVerbs:
             "status": self._status, "runjob": self._runjob, "submit": self._submit, "run": self._run,
             "retire": self._retire, "join": self._join, "report": self._report, "stream": self._stream,
             "runstate": lambda peer, request, arguments: self._runs.state(peer, arguments[0]),
-            "runsignal": lambda peer, request, arguments: self._runs.tell(peer, {"signal": arguments[0]}),
-            "runsize": self._runsize, "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
+            "runsignal": self._runsignal, "runsize": self._runsize,
+            "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:
@@ -98,14 +99,19 @@ class UserVerbs:
         return _later(self._runs.run(peer, arguments[0]))
 
     def _stream(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        if not arguments[0].isdigit():
-            raise RefusedError("proto.arguments", "stream takes the number of a job")
-        return self._runs.stream(peer, int(arguments[0]))
+        return self._runs.stream(peer, whole_number(arguments[0], "stream takes the number of a job"))
+
+    def _runsignal(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        if arguments[0] not in SIGNALS:
+            raise RefusedError("proto.arguments", f"runsignal takes one of {', '.join(SIGNALS)}")
+        return self._runs.tell(peer, {"signal": arguments[0]})
 
     def _runsize(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        if not all(word.isascii() and word.isdigit() and int(word) < 65536 for word in arguments):
-            raise RefusedError("proto.arguments", "runsize takes rows and columns")
-        return self._runs.tell(peer, {"rows": int(arguments[0]), "columns": int(arguments[1])})
+        complaint = "runsize takes rows and columns, each below 65,536"
+        rows, columns = (whole_number(word, complaint) for word in arguments)
+        if max(rows, columns) >= 65536:
+            raise RefusedError("proto.arguments", complaint)
+        return self._runs.tell(peer, {"rows": rows, "columns": columns})
 
     def _retire(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         self._server.clock.callLater(0.05, self._server.around.stop)
@@ -122,6 +128,8 @@ class UserVerbs:
         topics = set(arguments or ["jobs"])
 
         async def subscribed() -> Reply:
+            for topic in topics - set(TOPICS):
+                raise RefusedError("proto.arguments", f"there is no topic '{topic}'; topics are {', '.join(TOPICS)}")
             self._server.watch(peer, topics)
             reply = await self._server.relay("subscribe", ":".join(sorted(topics)))
             if not reply.ok:

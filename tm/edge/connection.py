@@ -1,7 +1,7 @@
 """The serving side of a connection: bytes, identity, order of replies, back-pressure and bounds; no rule of the domain.
 
 Whoever dials is refused or greeted once the handshake has shown who it is. Requests are handed on as they come; replies
-leave in the order of the requests. A peer that does not read is not read from, and one that exceeds a bound is aborted:
+leave in the order of the requests. A peer that does not read is not read from, and one that exceeds a bound is cut off:
 closing politely over TLS would wait for it.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from typing import Protocol as Promise
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -32,6 +32,7 @@ from tm.wire.message import Reply, Request
 MOST_PIPELINED = 128
 MOST_UNSENT = 4 * 1024 * 1024
 HANDSHAKE_SECONDS = 10.0
+LAST_WORD_SECONDS = 1.0
 IDLE_SECONDS = 300.0
 LINK_SECONDS = 90.0
 MOST_PER_ADDRESS = 64
@@ -180,11 +181,7 @@ class ServerConnection(Protocol):
             self.user = self._conversation.identify(self.transport)
         except RefusedError as refusal:
             _log.warn("refused a connection: {word} {text}", event="refused", word=refusal.word, text=refusal.text)
-            self._send(Reply(refusal.text, word=refusal.word).encode())
-            assert self.transport is not None
-            self.transport.unregisterProducer()
-            self.transport.loseConnection()
-            self._timer.reset(1.0)
+            self._last_word(refusal)
             return
         self._greeted = True
         self._send(Reply(self._conversation.greeting(self.user)).encode())
@@ -199,8 +196,16 @@ class ServerConnection(Protocol):
                     return
         except WireError as error:
             _log.warn("cut off {user}: {text}", event="cut", user=self.user, word=error.word, text=error.text)
-            self._send(Reply(error.text, word=error.word).encode())
-            self.abort()
+            self._last_word(error)
+
+    def _last_word(self, error: TaskManagerError) -> None:
+        """Say why, hear nothing more, and be gone within a second whatever the peer does."""
+        self._greeted = False
+        self._send(_refusal(error).encode())
+        assert self.transport is not None
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._timer.reset(LAST_WORD_SECONDS)
 
     def _take(self, message: Request | Bulk | RefusedError) -> None:
         if isinstance(message, Bulk):
@@ -208,17 +213,11 @@ class ServerConnection(Protocol):
             return
         slot: list[Reply | None] = [None]
         self._waiting.append(slot)
-        answer: Answer
-        try:
-            if isinstance(message, RefusedError):
-                raise message
-            answer = self._conversation.answer(self, message)
-        except TaskManagerError as error:
-            answer = _refusal(error)
-        if isinstance(answer, Deferred):
-            answer.addErrback(_failed).addCallback(lambda reply: self._reply(slot, reply))
-        else:
-            self._reply(slot, answer)
+        if isinstance(message, RefusedError):
+            self._reply(slot, _refusal(message))
+            return
+        answer = maybeDeferred(self._conversation.answer, self, message)
+        answer.addErrback(_failed).addCallback(lambda reply: self._reply(slot, reply))
 
     def _reply(self, slot: list[Reply | None], reply: Reply) -> None:
         slot[0] = reply
@@ -244,7 +243,7 @@ class ServerConnection(Protocol):
             self.transport.pauseProducing()
             return
         self._read()
-        if self._reading and self._held:
+        if self._reading and self._held and self._greeted:
             held, self._held = bytes(self._held), bytearray()
             self._arriving = self._dialogue.receive(held)
             self._read()

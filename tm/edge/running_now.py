@@ -29,6 +29,7 @@ from tm.errors import TaskManagerError
 from tm.model.job import JobSpec
 from tm.model.lifecycle import Fact
 from tm.wire.frames import BULK_LIMIT, Bulk
+from tm.wire.verbs import SIGNALS
 
 _log = Logger()
 
@@ -44,7 +45,6 @@ except OSError as e:
  print(f"cannot start {argv[0]}: {e.strerror}",file=sys.stderr); sys.exit(127 if e.errno==2 else 126)
 """
 LATE_OUTPUT_SECONDS = 1.0
-SIGNALS = {"INT", "TERM", "KILL", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "TSTP"}
 
 
 class Reactor(IReactorProcess, IReactorTime):  # type: ignore[misc]  # two interfaces of one reactor

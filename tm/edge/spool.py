@@ -18,7 +18,7 @@ JOURNAL_LIMIT = 1024 * 1024
 
 
 def private_directory(path: str) -> None:
-    """Make sure *path* is a folder of this user alone, creating it; raise `ConfigError` ``spool.unsafe``."""
+    """Make sure *path* is a folder of this user alone, creating it; raise `ConfigError` ``config.spool``."""
     os.makedirs(path, mode=0o700, exist_ok=True)
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -27,7 +27,7 @@ def private_directory(path: str) -> None:
                 f"{path}: must be a folder of user number {os.getuid()} with mode 0700;"
                 " remove it or choose another place"
             ],
-            "spool.unsafe",
+            "config.spool",
         )
 
 

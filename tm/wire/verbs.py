@@ -8,6 +8,9 @@ from __future__ import annotations
 from tm.errors import RefusedError
 from tm.wire.message import Request, unquote
 
+SIGNALS = ("INT", "TERM", "KILL", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT", "TSTP")
+"""The names that ``runsignal`` takes."""
+
 
 class Verb:
     """*required* and *optional* plain arguments; *tail* says how the last one is written.
@@ -64,7 +67,7 @@ DISPATCHER = _table(
     Verb("submit", "*json", "accept signed job orders"),
     Verb("lsjobs", "*many", "list jobs; user=NAME|all state=S,… limit=N after=ID name=TEXT"),
     Verb("jobinfo", "id", "all that is known of one job"),
-    Verb("canceljob", "ids [reason]", "end jobs: ID[,ID…]"),
+    Verb("canceljob", "ids [reason]", "end jobs; IDS such as 17 or 3,5-7"),
     Verb("lshosts", "", "list the hosts and how they are"),
     Verb("hostinfo", "host", "all that is known of one host"),
     Verb("activatehost", "host", "let jobs start on a host"),
