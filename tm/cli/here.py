@@ -1,0 +1,181 @@
+"""The daemons of one installation on this machine: which ones run, starting what is missing, ending all.
+
+Standard library only. A process is known by what it is and what it holds: its program is one of ours, and it has files
+open in the folders of this installation. Pidfiles are stale after a kill, and another installation may run the same
+programs; this cannot be mistaken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from functools import partial
+from typing import NamedTuple
+
+from tm.cli import seen
+from tm.client.tms import open_tms, read_address
+from tm.errors import TaskManagerError
+from tm.places import Places
+
+NAMES = ("dispatcher", "tms", "tmms", "keeper")
+GRACE_SECONDS = 3.0
+_PROGRAMS = {"dispatcher": "TaskDispatcher", "tms": "TMS", "tmms": "TMMS"}
+_KEEPER = os.path.join("tm", "keeper", "__main__.py")
+_REFUSAL = re.compile(r"([a-z]+\.[a-z]+): (.+)\Z")
+
+
+class Daemon(NamedTuple):
+    """A running daemon, *name* one of `NAMES`; *port* where it listens, if it does."""
+
+    name: str
+    pid: int
+    port: int | None
+    log: str
+
+
+class Here:
+    """The installation of *places* on this machine; *state* is the dispatcher's folder."""
+
+    def __init__(self, places: Places, state: str) -> None:
+        self.places = places
+        self.state = state
+        self._spools = os.path.join(places.local_directory, "hosts")
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def daemons(self) -> list[Daemon]:
+        """Return the daemons that run, in the order of `NAMES`."""
+        found = [daemon for pid, words in seen.processes() if (daemon := self._daemon(pid, words)) is not None]
+        return sorted(found, key=lambda daemon: (NAMES.index(daemon.name), daemon.pid))
+
+    def log_of(self, name: str) -> str:
+        """Return the path of the log of a daemon that need not run, where there is one for all hosts."""
+        if name == "dispatcher":
+            return os.path.join(self.state, "TaskDispatcher.log")
+        return os.path.join(self.places.tms_directory, "tms.log") if name == "tms" else ""
+
+    def _daemon(self, pid: int, words: list[str]) -> Daemon | None:
+        name = _name(words)
+        if name == "dispatcher" and seen.holds(pid, self.state):
+            return Daemon(name, pid, self.places.port, self.log_of(name))
+        if name == "tms" and seen.holds(pid, self.places.tms_directory):
+            address = read_address(self.places) or {}
+            return Daemon(name, pid, address["port"] if address.get("pid") == pid else None, self.log_of(name))
+        path = seen.holds(pid, self._spools) if name in ("tmms", "keeper") else ""
+        if not path:
+            return None
+        host = os.path.relpath(path, self._spools).split(os.sep)[0]
+        return Daemon(name, pid, None, os.path.join(self.places.spool(host), "tmms.log"))
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def start_dispatcher(self, init: bool = False) -> None:
+        """Start the TaskDispatcher unless it runs, with an empty store if *init*.
+
+        Raises `TaskManagerError` with the class that the TaskDispatcher gives, e.g. ``net.port``.
+        """
+        if any(daemon.name == "dispatcher" for daemon in self.daemons()):
+            return
+        places = self.places
+        os.makedirs(self.state, exist_ok=True)
+        command = [
+            places.python, places.program("TaskDispatcher"), "-p", str(places.port), "--etc", places.etc,
+            "--state", self.state, "-e", os.path.join(self.state, "TaskDispatcherError.log"),
+            *(["--init"] if init else []),
+        ]  # fmt: skip
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            refusal = _REFUSAL.match(said)
+            word, text = refusal.groups() if refusal else ("internal.start", said)
+            raise TaskManagerError(word, f"the TaskDispatcher does not start: {text}")
+
+    def start_tms(self) -> None:
+        """Start the user's server unless it runs. Raises `TaskManagerError`."""
+        open_tms(self.places).close()
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def stop(self) -> list[Daemon]:
+        """End all daemons and all that runs in their jobs; return the daemons that ran.
+
+        Jobs that wait stay in the store. Raises `TaskManagerError` when something cannot be ended.
+        """
+        ran = self.daemons()
+        for name in ("dispatcher", "tms", "tmms"):
+            seen.end(partial(self._processes_of, name))
+        for daemon in self.daemons():
+            if daemon.name == "keeper":
+                _empty(os.path.dirname(daemon.log), daemon.pid)
+        seen.end(partial(self._processes_of, "keeper"))
+        seen.end(self._jobs)
+        seen.end(lambda: [pid for name in NAMES for pid in self._processes_of(name)])
+        return ran
+
+    def _processes_of(self, name: str) -> list[int]:
+        """Return the processes that are the daemon *name*, or are about to become it."""
+        certain = [daemon.pid for daemon in self.daemons() if daemon.name == name]
+        likely = [pid for pid, words in seen.processes() if _name(words) == name and self._will_be(name, pid, words)]
+        return list({*certain, *likely})
+
+    def _will_be(self, name: str, pid: int, words: list[str]) -> bool:
+        """Whether a process of the program *name* that holds nothing yet is told to work for this installation."""
+        if name == "dispatcher":
+            return self.state in words
+        if name == "keeper":
+            return any(word.startswith(self._spools + os.sep) for word in words)
+        told = seen.environment(pid)
+        own = {"TM_ETC": self.places.etc, "TM_LOCAL_DIRECTORY": self.places.local_directory}
+        return self.places.program(_PROGRAMS[name]) in words and all(told.get(key, own[key]) == own[key] for key in own)
+
+    def _jobs(self) -> list[int]:
+        """Return the processes that say in their environment that they belong to a job of this cluster."""
+        spared = seen.ancestors(os.getpid())
+        told = {pid: seen.environment(pid) for pid, _ in seen.processes() if pid not in spared}
+        return [pid for pid, one in told.items() if one.get("TM_CLUSTER") == self.places.cluster and "TM_JOB_ID" in one]
+
+
+def _name(words: list[str]) -> str:
+    """Return which daemon the command line *words* is of; nothing for any other program."""
+    for word in words[1:5]:
+        base = os.path.basename(word)
+        for name, program in _PROGRAMS.items():
+            if base == program:
+                return name
+        if word.endswith(_KEEPER):
+            return "keeper"
+    return ""
+
+
+def _empty(spool: str, pid: int) -> None:
+    """Have the keeper *pid* of *spool* give back what waits and end what runs; it records the endings."""
+    try:
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(GRACE_SECONDS)
+            link.connect(_socket_of(spool, pid))
+            lines = link.makefile("r", encoding="utf-8", errors="surrogateescape")
+            hello = json.loads(lines.readline())["hello"]
+            left = [(fact["job"], fact["attempt"]) for fact in hello["running"]]
+            wish = {"grant": 0, "recall": hello["queued"], "cancel": [[*key, GRACE_SECONDS] for key in left]}
+            link.sendall(json.dumps(wish).encode() + b"\n")
+            end = time.monotonic() + 3 * GRACE_SECONDS
+            while left and time.monotonic() < end:
+                link.settimeout(max(0.1, end - time.monotonic()))
+                for fact in json.loads(lines.readline())["facts"]:
+                    if fact["what"] != "started" and (fact["job"], fact["attempt"]) in left:
+                        left.remove((fact["job"], fact["attempt"]))
+    except (OSError, ValueError, KeyError):
+        return
+
+
+def _socket_of(spool: str, pid: int) -> str:
+    for name in os.listdir(spool):
+        if name.startswith("keeper-") and name.endswith(".pid"):
+            with open(os.path.join(spool, name), encoding="ascii") as file:
+                if file.read().strip() == str(pid):
+                    return os.path.join(spool, name[:-4] + ".sock")
+    raise FileNotFoundError(spool)
