@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import replace
+from functools import partial
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -14,7 +16,7 @@ from twisted.logger import Logger
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, find, help_reply, json_line, version_reply
 from tm.daemon.dispatcher import Dispatcher, check_own
-from tm.daemon.listing import host_lines, job_ids, job_lines, job_query
+from tm.daemon.listing import host_lines, job_ids, job_lines, job_query, whole_number
 from tm.errors import RefusedError
 from tm.model.cluster import Hello, Session
 from tm.model.job import ON_HOST, Job, read_spec
@@ -22,7 +24,7 @@ from tm.model.lifecycle import Fact
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand
 from tm.model.views import Shown, show_host, show_job, shown_state, shown_time, why_waiting
-from tm.ports import Peer
+from tm.ports import JobQuery, Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
 from tm.wire.verbs import DISPATCHER as VERBS
@@ -122,15 +124,21 @@ class DispatcherVerbs:
         return as_reply(request, shown, as_lines(shown))
 
     def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
+        found = Deferred.fromCoroutine(self._listed(*listing))
+        return found.addCallback(lambda seen: as_reply(request, seen, job_lines(seen)))
+
+    async def _listed(self, query: JobQuery, states: Set[str]) -> list[Shown]:
+        """Return the views of the jobs of *query* whose state, as it is shown, is one of *states*."""
         dispatcher = self._dispatcher
-        query = job_query(arguments, peer.user, dispatcher.rights_of(peer.user))
-        found: Deferred[list[Job]] = dispatcher.around.reader.run(lambda: dispatcher.around.store.jobs(query))
-
-        def shown(jobs: list[Job]) -> Reply:
-            seen = [self._show(dispatcher.brain.jobs.get(job.id, job)) for job in jobs]
-            return as_reply(request, seen, job_lines(seen))
-
-        return found.addCallback(shown)
+        seen: list[Shown] = []
+        while True:
+            page: list[Job] = await dispatcher.around.reader.run(partial(dispatcher.around.store.jobs, query))
+            views = [self._show(dispatcher.brain.jobs.get(job.id, job)) for job in page]
+            seen += [view for view in views if view["state"] in states]
+            if len(page) < query.limit or len(seen) >= query.limit:
+                return seen[: query.limit]
+            query = replace(query, after=page[-1].id)
 
     def _jobinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher
@@ -162,9 +170,8 @@ class DispatcherVerbs:
 
     def _recent(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         lines = arguments[0] if arguments else "50"
-        if not lines.isdigit():
-            raise RefusedError("proto.arguments", f"'{lines}': expected a number of lines")
-        return Reply(body=self._dispatcher.around.recent_log(int(lines)))
+        count = whole_number(lines, f"'{lines:.40}': expected a number of lines")
+        return Reply(body=self._dispatcher.around.recent_log(count))
 
     # -- orders of people -----------------------------------------------------------------------------------------
 

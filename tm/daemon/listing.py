@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from tm.errors import RefusedError
-from tm.model.job import ACTIVE, FINAL, Phase
+from tm.model.job import ACTIVE, FINAL, ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
 from tm.model.views import Shown
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
 MOST_IDS = 100_000
-_GROUPS = {"active": ACTIVE, "ended": FINAL, "all": frozenset[Phase]()}
+UNREACHABLE = "unreachable"
+_GROUPS = {"active": ACTIVE, "ended": FINAL, "all": ACTIVE | FINAL}
 
 
-def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> JobQuery:
-    """Return the query of ``lsjobs:key=value…`` as *user* asks it.
+def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[JobQuery, frozenset[str]]:
+    """Return the query of ``lsjobs:key=value…`` as *user* asks it, and which states, as they are shown, are wanted.
 
     Raises `RefusedError`: ``proto.arguments`` for what cannot be understood, ``perm.denied`` for jobs of others.
     """
@@ -26,28 +27,29 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> JobQue
         given[key] = value
     owner = given.get("user", user)
     demand(DISPATCHER, "lsjobs", rights, own=owner == user)
-    return JobQuery(
+    states = _states(given.get("state", "all"))
+    phases = {phase for phase in Phase if phase in states} | (ON_HOST if UNREACHABLE in states else frozenset())
+    query = JobQuery(
         user=None if owner == "all" else owner,
-        phases=_phases(given.get("state", "all")),
+        phases=frozenset(phases) if len(phases) < len(Phase) else frozenset(),
         name=given.get("name"),
         after=_number(given, "after", 0, 1 << 62),
         limit=_number(given, "limit", MOST_LISTED, MOST_LISTED),
     )
+    return query, states
 
 
-def _phases(text: str) -> frozenset[Phase]:
-    wanted: set[Phase] = set()
+def _states(text: str) -> frozenset[str]:
+    wanted: set[str] = set()
+    known = [*(phase.value for phase in Phase), UNREACHABLE]
     for word in text.split(","):
         if word in _GROUPS:
-            wanted |= _GROUPS[word]
-        elif word == "unreachable":
-            wanted |= {Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED}
+            wanted |= {phase.value for phase in _GROUPS[word]} | ({UNREACHABLE} if word != "ended" else set())
+        elif word in known:
+            wanted.add(word)
         else:
-            try:
-                wanted.add(Phase(word))
-            except ValueError:
-                known = ", ".join([*(phase.value for phase in Phase), "unreachable", *_GROUPS])
-                raise RefusedError("proto.arguments", f"there is no state '{word}'; the states are {known}") from None
+            words = ", ".join([*known, *_GROUPS])
+            raise RefusedError("proto.arguments", f"there is no state '{word:.40}'; the states are {words}")
     return frozenset(wanted)
 
 

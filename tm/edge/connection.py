@@ -216,7 +216,7 @@ class ServerConnection(Protocol):
         if isinstance(message, RefusedError):
             self._reply(slot, _refusal(message))
             return
-        answer = maybeDeferred(self._conversation.answer, self, message)
+        answer: Deferred[Any] = maybeDeferred(self._conversation.answer, self, message)
         answer.addErrback(_failed).addCallback(lambda reply: self._reply(slot, reply))
 
     def _reply(self, slot: list[Reply | None], reply: Reply) -> None:
