@@ -1,0 +1,88 @@
+"""What ``lsjobs`` and ``canceljob`` make of their arguments, and how answers look as text."""
+
+from __future__ import annotations
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from tm.daemon.answers import as_lines, decoded
+from tm.daemon.listing import MOST_IDS, job_ids, job_query
+from tm.errors import RefusedError
+from tm.model.job import FINAL, ON_HOST, Phase
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Token(msgspec.Struct):
+    token: str
+    more: object = None
+
+
+class JobIdTests(SynchronousTestCase):
+    def refused(self, text: str) -> str:
+        return self.assertRaises(RefusedError, job_ids, text).word
+
+    def test_ids_and_ranges_are_listed_in_their_order(self) -> None:
+        self.assertEqual(job_ids("17"), [17])
+        self.assertEqual(job_ids("9,3-5"), [9, 3, 4, 5])
+
+    def test_what_is_no_id_is_refused_with_a_sentence(self) -> None:
+        for text in ("", "x", "-1", "3-", "3-2", "1,,2", "²", "9" * 19, "9" * 5000, "1-" + "9" * 30):
+            self.assertEqual(self.refused(text), "proto.arguments", text[:40])
+
+    def test_ranges_are_bounded_all_together(self) -> None:
+        self.assertEqual(len(job_ids(f"1-{MOST_IDS}")), MOST_IDS)
+        self.assertEqual(self.refused(f"1-{MOST_IDS + 1}"), "limit.ids")
+        self.assertEqual(self.refused(f"1-{MOST_IDS},7"), "limit.ids")
+
+
+class QueryTests(SynchronousTestCase):
+    def test_without_arguments_it_asks_for_all_of_the_asker(self) -> None:
+        query, states = job_query([], "alice", NOTHING)
+        self.assertEqual(
+            (query.user, query.phases, query.after, query.limit), ("alice", frozenset(), 0, 1000)
+        )
+        self.assertIn("unreachable", states)
+
+    def test_unreachable_jobs_are_sought_among_those_on_hosts(self) -> None:
+        query, states = job_query(["state=unreachable"], "alice", NOTHING)
+        self.assertEqual((query.phases, states), (ON_HOST, frozenset({"unreachable"})))
+
+    def test_active_includes_what_is_unreachable_and_ended_does_not(self) -> None:
+        self.assertIn("unreachable", job_query(["state=active"], "alice", NOTHING)[1])
+        query, states = job_query(["state=ended"], "alice", NOTHING)
+        self.assertEqual((query.phases, states), (FINAL, {phase.value for phase in FINAL}))
+
+    def test_a_running_job_that_is_not_reached_is_not_listed_as_running(self) -> None:
+        query, states = job_query(["state=running"], "alice", NOTHING)
+        self.assertEqual((query.phases, states), ({Phase.RUNNING}, {"running"}))
+
+    def test_jobs_of_others_need_the_right(self) -> None:
+        for owner in ("bob", "all"):
+            refused = self.assertRaises(RefusedError, job_query, [f"user={owner}"], "alice", NOTHING)
+            self.assertEqual(refused.word, "perm.denied")
+        self.assertEqual(job_query(["user=all"], "alice", frozenset({"jobs"}))[0].user, None)
+
+    def test_what_cannot_be_understood_is_refused(self) -> None:
+        for argument in ("state=red", "state=", "limit=many", "after=" + "9" * 40, "colour=red", "state"):
+            refused = self.assertRaises(RefusedError, job_query, [argument], "alice", NOTHING)
+            self.assertEqual(refused.word, "proto.arguments")
+
+
+class TextTests(SynchronousTestCase):
+    def test_objects_and_lists_are_written_as_people_write_them(self) -> None:
+        shown = {
+            "user": "alice", "rights": ["hosts", "jobs"], "hosts": {"n1": "up", "n2": "down"}, "reason": "", "jobs": {},
+            "servers": [{"user": "alice", "link": "up", "reason": ""}, {"user": "bob", "link": "failed", "reason": "x"}],
+        }  # fmt: skip
+        self.assertEqual(
+            as_lines(shown),
+            ["user: alice", "rights: hosts jobs", "hosts: n1 up, n2 down", "servers: alice up; bob failed x"],
+        )
+
+
+class DecodedTests(SynchronousTestCase):
+    def test_json_that_does_not_fit_is_refused_however_deep_it_is(self) -> None:
+        for text in ("", "[]", '{"token":1}', '{"token":"a","more":' + "[" * 100_000):
+            refused = self.assertRaises(RefusedError, decoded, Token, text)
+            self.assertEqual(refused.word, "proto.arguments")
