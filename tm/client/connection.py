@@ -7,6 +7,7 @@ and only who knows that the request may be repeated repeats it.
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections import deque
@@ -34,6 +35,14 @@ SILENCE = socket.timeout  # a TimeoutError only since Python 3.10
 
 class LostError(TaskManagerError):
     """The connection is gone or silent; what was asked last may or may not have been done."""
+
+
+def would_block(error: OSError) -> bool:
+    """Whether *error* only says that a socket would have to wait; ``ssl`` is not loaded to ask."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ in (
+        "SSLWantReadError",
+        "SSLWantWriteError",
+    )
 
 
 def plain_failure(error: OSError, peer: str) -> TaskManagerError:
@@ -172,30 +181,45 @@ class Connection:
     # -- bytes ----------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Send raw protocol bytes."""
-        self.socket.settimeout(self.answer_seconds)
-        try:
-            self.socket.sendall(data)
-        except SILENCE:
-            raise LostError("net.timeout", f"{self.peer} takes nothing any more; try again") from None
-        except OSError as error:
-            raise self._failure(error, self.peer) from None
+        """Send protocol bytes, and read meanwhile: a server takes nothing from who does not read."""
+        view = memoryview(data)
+        poll = None
+        self.socket.setblocking(False)
+        while view:
+            try:
+                view = view[self.socket.send(view) :]
+                continue
+            except OSError as error:
+                if not would_block(error):
+                    raise self._failure(error, self.peer) from None
+            if poll is None:
+                poll = select.poll()
+                poll.register(self.socket, select.POLLIN | select.POLLOUT)
+            if not poll.poll(self.answer_seconds * 1000):
+                raise LostError("net.timeout", f"{self.peer} takes nothing any more; try again")
+            self._read()
 
     def _receive(self, seconds: float) -> Reply | Event | Bulk | None:
         end = time.monotonic() + seconds
         while not self._inbox:
             self.socket.settimeout(max(seconds, 0.001))
-            try:
-                data = self.socket.recv(CHUNK)
-            except SILENCE:
+            if not self._read():
                 return None
-            except OSError as error:
-                raise self._failure(error, self.peer) from None
-            if not data:
-                raise LostError("net.lost", f"{self.peer} has closed the connection")
-            self._inbox.extend(self._dialogue.receive(data))
             seconds = end - time.monotonic()
         return self._inbox.popleft()
+
+    def _read(self) -> bool:
+        """Take in what has come within the socket's timeout; return whether there was anything."""
+        try:
+            data = self.socket.recv(CHUNK)
+        except OSError as error:
+            if isinstance(error, SILENCE) or would_block(error):
+                return False
+            raise self._failure(error, self.peer) from None
+        if not data:
+            raise LostError("net.lost", f"{self.peer} has closed the connection")
+        self._inbox.extend(self._dialogue.receive(data))
+        return True
 
     def _keep(self, message: Reply | Event | Bulk) -> None:
         if isinstance(message, Event):

@@ -77,13 +77,15 @@ def _run(argv: list[str], manner: Manner) -> int:
     from tm.client.interactive import Interaction
     from tm.client.terminal import NoTerminal, RawTerminal, Signals
 
-    on_terminal = not options.no_tty and os.isatty(0) and os.isatty(1)
+    in_front = is_foreground()
+    on_terminal = in_front and not options.no_tty and os.isatty(0) and os.isatty(1)
+    stdin = os.open(os.devnull, os.O_RDONLY) if os.isatty(0) and not in_front else 0
     connection = Connection.open_tms(places)
     sys.stdout.flush()
     try:
         wish = make_wish(options, command, on_terminal)
         with Signals() as signals, RawTerminal(0) if on_terminal else NoTerminal():
-            ending = Interaction(connection, wish).run(signals)
+            ending = Interaction(connection, wish, (stdin, 1, 2)).run(signals)
     finally:
         connection.close()
     return _close(ending, manner)
@@ -103,6 +105,14 @@ def make_wish(options: argparse.Namespace, command: str | list[str], on_terminal
         rows, columns = window_size(1)
         wish["tty"] = {"rows": rows, "columns": columns, "term": os.environ.get("TERM") or "xterm"}
     return wish
+
+
+def is_foreground() -> bool:
+    """Whether this process may use its terminal; one in the background would be stopped by reading."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _close(ending: dict[str, Any], manner: Manner) -> int:

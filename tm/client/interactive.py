@@ -7,12 +7,11 @@ blocks, which is the back-pressure that belongs to a pipe.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 
-from tm.client.connection import refusal
+from tm.client.connection import decode_event, refusal, would_block
 from tm.client.ending import has_ended
 from tm.client.follow import write_all
 from tm.client.stream import Piece, Splitter
@@ -94,10 +93,8 @@ class Interaction:
         for _ in range(_ROUNDS):
             try:
                 size = self._socket.recv_into(self._view)
-            except BlockingIOError:
-                return False
             except OSError as error:
-                if _would_block(error):
+                if would_block(error):
                     return False
                 raise self._lost(error.strerror or str(error)) from None
             if not size:
@@ -106,7 +103,7 @@ class Interaction:
                 if isinstance(message, Piece):
                     self._output(message)
                 elif isinstance(message, Event):
-                    self._event(json.loads(message.json.decode(errors="replace")))
+                    self._event(decode_event(message, self._peer))
                 else:
                     self._answered(message)
             if self._ending is not None:
@@ -119,11 +116,7 @@ class Interaction:
             write_all(fd, piece.data)
 
     def _event(self, event: dict[str, Any]) -> None:
-        if "run" not in event:
-            return
-        if event.get("state") == "started":
-            return
-        if has_ended(event):
+        if "run" in event and has_ended(event):
             self._ending = event
 
     def _answered(self, reply: Reply) -> None:
@@ -149,10 +142,8 @@ class Interaction:
         while self._unsent:
             try:
                 sent = self._socket.send(self._unsent)
-            except BlockingIOError:
-                return
             except OSError as error:
-                if _would_block(error):
+                if would_block(error):
                     return
                 raise self._lost(error.strerror or str(error)) from None
             del self._unsent[:sent]
@@ -179,8 +170,3 @@ class Interaction:
         return TaskManagerError(
             "internal.lost", f"the connection to {self._peer} broke ({why}); {command} is ended with it"
         )
-
-
-def _would_block(error: OSError) -> bool:
-    """Whether a TLS socket means that it would have had to wait; ``ssl`` need not be loaded to ask."""
-    return type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError")

@@ -7,7 +7,7 @@ import os
 import sys
 
 import tm
-from tm.errors import EXIT_USAGE, TaskManagerError
+from tm.errors import EXIT_INTERNAL, EXIT_USAGE, TaskManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,27 +59,52 @@ def version_line(name: str) -> str:
 
 def run(name: str, body: Callable[[list[str], Manner], int], argv: Sequence[str] | None) -> int:
     """Run *body* with the arguments and return the exit status of the process."""
+    _open_standard()
     manner = Manner(name)
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        status = _guarded(manner, body, arguments)
-        sys.stdout.flush()
+        return _guarded(manner, body, list(sys.argv[1:] if argv is None else argv))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return EXIT_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return status
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        manner.say(f"{where}{error.strerror or error}")
+        _abandon_output()
+        return EXIT_INTERNAL
 
 
 def _guarded(manner: Manner, body: Callable[[list[str], Manner], int], arguments: list[str]) -> int:
     try:
-        return body(arguments, manner)
+        status = body(arguments, manner)
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         manner.json = manner.json or "--json" in arguments
         return _complain(manner, error, f"{error.text}; '{manner.name} --help' shows how it is used")
     except TaskManagerError as error:
         return _complain(manner, error, error.text)
+
+
+def _abandon_output() -> None:
+    """Throw away what stdout would not take, or Python tries again when it ends, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard() -> None:
+    """See that descriptors 0 to 2 are open, lest a connection becomes one, and that all can be printed."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None and sys.stdout.errors == "strict":
+        reconfigure(errors="backslashreplace")
 
 
 def _complain(manner: Manner, error: TaskManagerError, text: str) -> int:

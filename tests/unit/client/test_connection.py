@@ -122,6 +122,22 @@ class ConnectionTests(House):
         self.assertEqual([BULK_LIMIT, 1, 0], sizes)
         self.assertIsNone(connection.bulk(0))
 
+    def test_a_long_line_is_sent_to_a_server_that_first_wants_to_be_read(self) -> None:
+        def talk(talker: Talker, request: Request) -> Reply:
+            for number in range(40):
+                talker.send(b'* {"id":%d,"text":"%b"}\n' % (number, b"x" * 100000))
+            return Reply("heard")
+
+        self.server.answers.update(
+            subscribe=talk, submit=lambda talker, request: Reply(str(len(request.rest or "")))
+        )
+        connection = self.connect()
+
+        connection.send(b"subscribe:jobs\nsubmit:" + b"y" * 900000 + b"\n")
+
+        self.assertEqual(["heard", "900000"], [connection.reply().text, connection.reply().text])
+        self.assertEqual(list(range(40)), [(connection.event(5) or {})["id"] for _ in range(40)])
+
     def test_events_go_on_after_a_silence(self) -> None:
         connection = self.connect()
         self.patch(module, "HEARTBEAT_SECONDS", 0.01)

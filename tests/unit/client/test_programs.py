@@ -97,6 +97,22 @@ class EndTests(Programs):
 
         self.assertEqual((141, ""), (process.returncode, err))
 
+    def test_closed_standard_streams_are_no_trouble(self) -> None:
+        _, cluster = self.serve_cluster()
+        command = f"exec {sys.executable} {self.program('hRunJob')} true 0<&- 1>&- 2>&-"
+
+        status = subprocess.run(["/bin/sh", "-c", command], env=self.environ, cwd=self.root).returncode
+
+        self.assertEqual((0, [1]), (status, list(cluster.jobs)))
+
+    def test_a_full_disk_is_one_sentence(self) -> None:
+        self.serve_cluster()
+        with open("/dev/full", "w") as full:
+            process = self.start("hRunJob", "true", stdout=full.fileno())
+            _, err = process.communicate(timeout=60)
+
+        self.assertEqual((125, "hRunJob: No space left on device\n"), (process.returncode, err))
+
     def test_an_interrupt_while_waiting_leaves_the_job_alone(self) -> None:
         server = self.serve_cluster()[0]
         process = self.start("hRunJob", "--wait", "sleep 10")
