@@ -22,8 +22,8 @@ Spoken = Callable[[Peer, Request, list[str]], Answer]
 
 
 def json_line(value: object) -> str:
-    """Return *value* as JSON on one line."""
-    return _encode(value).decode()
+    """Return *value* as JSON that may stand in a line: DEL is the one control character that JSON leaves as it is."""
+    return _encode(value).decode().replace("\x7f", "\\u007f")
 
 
 def as_reply(request: Request, shown: dict[str, object] | list[dict[str, object]], lines: list[str]) -> Reply:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from tm.daemon.answers import json_line
 from tm.daemon.orders import OrderLine
 from tm.errors import RefusedError
 from tm.model.job import JobSpec
@@ -49,7 +50,7 @@ class Chunk(msgspec.Struct):
 
     def encode(self) -> str:
         """Return the argument of ``submit`` at the dispatcher."""
-        return _encode(self).decode()
+        return json_line(self)
 
 
 def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
@@ -68,7 +69,7 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
     orders = []
     for number, job in enumerate(wish.jobs, 1):
         spec = _spec({**common, **job, "user": user, "environment": digest}, number)
-        signed = _encode(spec).decode()
+        signed = json_line(spec)
         orders.append((signed, signer.sign(signed)))
     return list(_chunks(wish.token, orders, {digest: text}))
 
@@ -76,7 +77,7 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
 def _environment(value: object) -> tuple[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise RefusedError("job.invalid", "the environment must be an object of texts")
-    text = _encode(dict(sorted(value.items()))).decode()
+    text = json_line(dict(sorted(value.items())))
     if len(text) > MOST_ENVIRONMENT:
         raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes; use --export")
     return text, hashlib.sha256(text.encode()).hexdigest()

@@ -211,7 +211,8 @@ class Command(ProcessProtocol):
 
     def _say(self, shown: dict[str, object]) -> None:
         if self._link is not None:
-            said: Deferred[Any] = self._link.ask("runstate", msgspec.json.encode(shown).decode())
+            line = msgspec.json.encode(shown).decode().replace("\x7f", "\\u007f")
+            said: Deferred[Any] = self._link.ask("runstate", line)
             said.addErrback(lambda failure: failure.trap(TaskManagerError) and None)
 
     def signal(self, number: int) -> None:
