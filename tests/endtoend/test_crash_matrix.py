@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.cluster import ROOT, Cluster
-from tests.support.processes import marked, wait_for
+from tests.support.processes import is_alive, wait_for
 
 TURNS = {
     "dispatcher.commit": (1, 2, 3), "dispatcher.committed": (1, 2, 3), "dispatcher.answered": (1, 2, 3),
@@ -54,14 +54,15 @@ class CrashMatrixTests(SynchronousTestCase):
         cluster = self.cluster
         ids = cluster.submit_ledger("alice", 3)
         ids += cluster.submit_ledger("alice", 2, seconds=0.3)
-        doomed = cluster.submit("alice", "exec sleep 1000")
+        doomed = cluster.submit_ledger("alice", 1, seconds=1000)
         cluster.wait(doomed, states=("running",))
         ids += cluster.submit_ledger("alice", 1)
         cluster.ask("alice", "canceljob", str(doomed[0]))
         cluster.wait(ids)
         ended = cluster.wait(doomed)[0]
         self.assertEqual(ended["state"], "cancelled", ended)
-        self.assertEqual([line for line in marked(cluster.folder).values() if line == "sleep 1000"], [])
+        alive = [line for line in cluster.ledger() if line.job == doomed[0] and is_alive(line.pid)]
+        self.assertEqual(alive, [], f"job {doomed[0]} is said to be cancelled; {cluster.logs()}")
         return ids
 
     def test_every_failpoint_of_the_servers_is_tried(self) -> None:

@@ -11,6 +11,7 @@ from tm.model.cluster import Hello, HostState
 from tm.model.effects import Effects, Orders, Start
 from tm.model.job import ON_HOST, Phase
 from tm.model.lifecycle import Fact
+from tm.ports import JobQuery
 from tm.store.memory import MemoryStore
 
 Key = tuple[int, int]
@@ -102,7 +103,8 @@ class Box:
         if fresh:
             self.mark = fresh[-1].number
         self.line += fresh
-        self.grant = orders.grant
+        if orders.grant is not None:
+            self.grant = orders.grant
         for key in orders.cancel:
             self._cancel(key, at)
         for key in orders.recall:
@@ -123,6 +125,11 @@ class Box:
             self.end(key, at, signal=15)
         else:
             self._give_back(key, at)
+
+    def acknowledged(self, facts: list[Fact]) -> None:
+        """The dispatcher has *facts* for good."""
+        self.acked += 1
+        self.untold = [fact for fact in self.untold if fact not in facts]
 
     def run(self, at: float) -> None:
         """Start what the grant permits, in order."""
@@ -160,17 +167,36 @@ class World:
         self.ordered: dict[tuple[str, int], Key] = {}
         self.number_of: dict[tuple[str, Key], int] = {}
         self.tokens = 0
+        self.thought: Effects | None = None
+        self.owed: list[tuple[Box, list[Fact]]] = []
+        self.durable: list[Effects] = []
+        self.told_facts: list[tuple[str, str, str, list[Fact]]] = []
         self.born()
 
     def born(self) -> None:
         """Begin a dispatcher with what the store holds."""
         loaded = self.store.load()
-        hosts = [host_state(name, cores if self.known else None) for name, cores in self.cores.items()]
+        hosts = self.configured()
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
         )
+        self.thought = None
+        self.owed = []
+        self.durable.clear()
         for box in self.boxes.values():
             box.connected = False
+
+    def configured(self, without: int = -1) -> list[HostState]:
+        """Return the hosts of the configuration, all but the one at place *without*."""
+        return [
+            host_state(name, cores if self.known else None)
+            for place, (name, cores) in enumerate(self.cores.items()) if place != without
+        ]  # fmt: skip
+
+    @property
+    def submitted(self) -> int:
+        """How many jobs are durably accepted."""
+        return sum(1 for _ in self.store.jobs(JobQuery(limit=100_000)))
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -201,23 +227,52 @@ class World:
         session = self.brain.sessions.get((user, host))
         if not box.connected or session is None or session.spool is None:
             return
-        self.brain.facts_reported(user, host, box.spool, box.acked + 1, list(box.untold), self.at)
+        facts = list(box.untold)
+        self.told_facts.append((user, host, box.spool, facts))
+        self.brain.facts_reported(user, host, box.spool, box.acked + 1, facts, self.at)
         if not repeat:
-            box.acked += 1
-            box.untold.clear()
+            self.owed.append((box, facts))
 
-    def turn(self) -> Effects:
-        """One turn: place, make durable, tell."""
+    def repeat_facts(self, which: int) -> None:
+        """An old report comes again, its facts the other way round."""
+        if self.told_facts:
+            user, host, spool, facts = self.told_facts[which % len(self.told_facts)]
+            session = self.brain.sessions.get((user, host))
+            if session is not None and session.spool is not None:
+                self.brain.facts_reported(user, host, spool, 1, facts[::-1], self.at)
+
+    def think(self) -> None:
+        """A turn of the brain while a commit runs: its effects join those that wait."""
         self.brain.place(self.at)
         effects = self.brain.take()
-        self.commit(effects)
-        self.tell(effects)
-        return effects
+        if self.thought is None:
+            self.thought = effects
+        else:
+            self.thought.absorb(effects)
 
-    def commit(self, effects: Effects) -> None:
-        for job in {**effects.records.new, **effects.records.changed}.values():
-            self._check_recorded(job)
-        self.store.commit(self.store.prepare(effects.records))
+    def commit(self) -> None:
+        """What was thought becomes durable; it is not told yet. Reports since the last thought wait for the next."""
+        if self.thought is not None:
+            effects, self.thought = self.thought, None
+            for job in {**effects.records.new, **effects.records.changed}.values():
+                self._check_recorded(job)
+            self.store.commit(self.store.prepare(effects.records))
+            self.durable.append(effects)
+            for box, facts in self.owed:
+                box.acknowledged(facts)
+            self.owed = []
+
+    def tell_all(self) -> None:
+        """What is durable is told, in order."""
+        durable, self.durable = self.durable, []
+        for effects in durable:
+            self.tell(effects)
+
+    def turn(self) -> None:
+        """A whole turn: think, make durable, tell."""
+        self.think()
+        self.commit()
+        self.tell_all()
 
     def tell(self, effects: Effects) -> None:
         for (user, host), orders in effects.orders.items():
@@ -271,8 +326,7 @@ class World:
         """Let everybody connect and everything run to its end; raise `AssertionError` if that never comes."""
         for user in self.users:
             self.brain.user_server_attached(user)
-        for host in self.brain.hosts.values():
-            host.active = True
+        self.brain.hosts_configured(self.configured(), self.at)
         for user, host in self.boxes:
             self.connect(user, host)
         for _ in range(400):

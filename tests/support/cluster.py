@@ -272,7 +272,7 @@ class Cluster:
                 "cwd": self.work, "environment": {"PATH": "/usr/bin:/bin", "TM_TEST": self.folder}, **common,
             },
         }  # fmt: skip
-        return [int(line) for line in self.ask(user, "submit", json.dumps(wish))]
+        return [int(line) for line in self.ask(user, "submit", json_text(wish))]
 
     def submit_ledger(
         self, user: str, count: int = 1, seconds: float | None = None, **common: object
@@ -349,6 +349,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def json_text(value: object) -> str:
+    """Return *value* as JSON that may stand in a line of the protocol."""
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _toml(value: object) -> str:

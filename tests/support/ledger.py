@@ -48,6 +48,9 @@ class Line:
         self.pid = int(pid)
         self.at = float(at)
 
+    def __repr__(self) -> str:
+        return f"{self.what} of job {self.job}.{self.attempt} by {self.pid} at {self.at}"
+
 
 def read(path: str) -> list[Line]:
     """Return the lines of the ledger *path*; none when no job has run."""
