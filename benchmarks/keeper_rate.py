@@ -1,8 +1,7 @@
-"""Jobs per second of the keeper alone, against a bare `subprocess.Popen` loop in the same run.
+"""The keeper alone, without any other daemon, beside a bare `subprocess.Popen` loop.
 
-``python3 benchmarks/keeper_rate.py [JOBS] [SLOTS …]`` prints one line per number of slots: both rates,
-their ratio, the keeper's processor time a job and its resident memory at the end. The keeper records every
-ending on the disk of TMPDIR.
+It records every ending on the disk of TMPDIR. What is missing to the rate of the whole chain is the others'
+share.
 """
 
 from __future__ import annotations
@@ -14,11 +13,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
+from typing import BinaryIO
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import daemons
+from benchmarks.record import Recorder
+from tm import places
+
 COMMAND = ["/bin/true"]
-ARGUMENTS = [sys.executable, "-I", "-S", str(ROOT / "tm" / "keeper" / "__main__.py")]
+SLOTS = (2, 8)
+
+
+def run(recorder: Recorder, rounds: int, jobs: int) -> None:
+    """Measure with all slots."""
+    for recorder.round in range(1, rounds + 1):
+        for slots in SLOTS:
+            recorder.add("bare Popen", bare_rate(jobs, slots), "1/s", slots=slots)
+            rate, processor, memory = keeper_rate(jobs, slots)
+            recorder.add("jobs", rate, "1/s", slots=slots)
+            recorder.add("processor", processor * 1e6, "us", slots=slots, daemon="keeper")
+            recorder.add("resident", memory / 1e6, "MB", slots=slots, daemon="keeper")
 
 
 def bare_rate(jobs: int, slots: int) -> float:
@@ -41,9 +54,10 @@ def bare_rate(jobs: int, slots: int) -> float:
 
 
 def keeper_rate(jobs: int, slots: int) -> tuple[float, float, int]:
-    """Return the keeper's jobs a second, its processor seconds a job, its resident bytes at the end."""
+    """Return the keeper's jobs a second, its own processor seconds a job, its resident bytes at the end."""
+    program = os.path.join(places.find_root(), "tm", "keeper", "__main__.py")
     with tempfile.TemporaryDirectory() as spool:
-        keeper = subprocess.Popen([*ARGUMENTS, spool, "1"], stdin=subprocess.DEVNULL)
+        keeper = subprocess.Popen([sys.executable, "-I", "-S", program, spool, "1"], stdin=subprocess.DEVNULL)
         peer = _connect(f"{spool}/keeper-1.sock")
         with peer, peer.makefile("rb") as lines:
             lines.readline()
@@ -53,9 +67,8 @@ def keeper_rate(jobs: int, slots: int) -> tuple[float, float, int]:
                 _say(peer, {"start": [_order(job) for job in range(first, min(jobs, first + 100))]})
             _until_ended(peer, lines, jobs)
             rate = jobs / (time.perf_counter() - begin)
-            stat = Path(f"/proc/{keeper.pid}/stat").read_text().rpartition(")")[2].split()
-            memory = int(stat[21]) * os.sysconf("SC_PAGE_SIZE")
-            processor = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") / jobs
+            processor = daemons.processor_seconds(keeper.pid)[0] / jobs
+            memory = daemons.resident(keeper.pid)
             _say(peer, {"leave": True})
             keeper.wait(10)
     return rate, processor, memory
@@ -78,23 +91,17 @@ def _connect(path: str) -> socket.socket:
 def _order(job: int) -> dict[str, object]:
     variables = {"TM_JOB_ID": str(job), "TM_ATTEMPT": "1"}
     return {
-        "job": job,
-        "attempt": 1,
-        "command": COMMAND,
-        "cwd": "/",
-        "env": "e",
-        "vars": variables,
-        "umask": 18,
-    }
+        "job": job, "attempt": 1, "command": COMMAND, "cwd": "/", "env": "e", "vars": variables, "umask": 18,
+    }  # fmt: skip
 
 
 def _say(peer: socket.socket, message: dict[str, object]) -> None:
     peer.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _until_ended(peer: socket.socket, lines: object, jobs: int) -> None:
+def _until_ended(peer: socket.socket, lines: BinaryIO, jobs: int) -> None:
     ended = 0
-    for line in lines:  # type: ignore[attr-defined]
+    for line in lines:
         done = [fact for fact in json.loads(line)["facts"] if fact["what"] == "ended"]
         if any(fact["exit_code"] != 0 for fact in done):
             raise SystemExit(f"a job failed: {done}")
@@ -102,20 +109,3 @@ def _until_ended(peer: socket.socket, lines: object, jobs: int) -> None:
         ended += len(done)
         if ended == jobs:
             return
-
-
-def main() -> None:
-    """Measure and print."""
-    numbers = [int(word) for word in sys.argv[1:]]
-    jobs = numbers[0] if numbers else 2000
-    for slots in numbers[1:] or [2, 8]:
-        bare = bare_rate(jobs, slots)
-        rate, processor, memory = keeper_rate(jobs, slots)
-        print(
-            f"{slots} slots: keeper {rate:.0f}/s, bare {bare:.0f}/s, ratio {rate / bare:.2f}, "
-            f"{processor * 1e6:.0f} us a job, {memory / 1e6:.1f} MB"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,61 @@
+"""Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
+
+Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import sys
+
+from tm import places
+
+NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output")
+MANY_JOBS = {"memory": 10}
+LONG_FACTOR = 5
+
+
+def main(arguments: list[str]) -> None:
+    """Run the chosen workloads."""
+    options = _options(arguments)
+    _use_servers_python()
+    from benchmarks import accepting, keeper_rate, limits, memory, output, starting, throughput
+    from benchmarks.record import Recorder
+
+    workloads = {
+        "limits": limits.run, "keeper": keeper_rate.run, "throughput": throughput.run,
+        "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
+    }  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None
+        recorder = Recorder(file, lambda text: print(text, flush=True))
+        recorder.machine(arguments)
+        for name in options.names or NAMES:
+            recorder.workload = name
+            factor = MANY_JOBS.get(name, 1) * (LONG_FACTOR if options.long and name in MANY_JOBS else 1)
+            workloads[name](recorder, options.rounds, options.jobs * factor)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], help=" ".join(NAMES))
+    add = parser.add_argument
+    add("--json", metavar="FILE", help="append every measurement to FILE, a JSON object a line")
+    add("--rounds", type=int, default=5, metavar="N", help="of each workload (5)")
+    add("--jobs", type=int, default=2000, metavar="N", help="a round (2000; memory ten times as many)")
+    add("--long", action="store_true", help="memory: five times as many jobs again")
+    return parser.parse_args(arguments)
+
+
+def _use_servers_python() -> None:
+    """Begin again with the Python that has the servers' libraries, where this one has not."""
+    python = places.find_python(places.find_root())
+    if importlib.util.find_spec("twisted") is None and python != sys.executable:
+        os.execv(python, [python, "-m", "benchmarks", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,75 @@
+"""Measurements as they are taken: one JSON object a line, and a line for whoever watches.
+
+Keys of every line: ``workload``, ``round`` (from 1), ``what``, ``value``, ``unit``, ``load`` (of the machine over
+the last minute, before), and what else distinguishes it (``slots``, ``way``, ``daemon``). The first line of a run
+has ``workload`` ``machine`` and describes where and when it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import tm
+
+
+class Recorder:
+    """Writes measurements of one run to *file*, if any, and tells *say* of each."""
+
+    def __init__(self, file: TextIO | None, say: Callable[[str], None]) -> None:
+        self._file = file
+        self._say = say
+        self.workload = ""
+        self.round = 0
+
+    def machine(self, arguments: list[str]) -> None:
+        """Record what this run is measured on, and with which *arguments*."""
+        self._write({"workload": "machine", "arguments": arguments, **machine()})
+
+    def add(self, what: str, value: float, unit: str, **marks: object) -> None:
+        """Record one measurement."""
+        line = {
+            "workload": self.workload, "round": self.round, "what": what, **marks,
+            "value": round(value, 4), "unit": unit, "load": round(os.getloadavg()[0], 2),
+        }  # fmt: skip
+        self._write(line)
+        marked = " ".join(f"{key}={mark}" for key, mark in marks.items())
+        self._say(f"{self.workload} {self.round}: {what} {marked}  {value:.4g} {unit}")
+
+    def note(self, text: str) -> None:
+        """Record that something could not be measured, and why."""
+        self._write({"workload": self.workload, "round": self.round, "what": "note", "text": text})
+        self._say(f"{self.workload}: {text}")
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+
+def machine() -> dict[str, object]:
+    """Return what is known of this machine."""
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "version": tm.__version__,
+        "processor": _first("/proc/cpuinfo", "model name"),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "hypervisor": "hypervisor" in _first("/proc/cpuinfo", "flags").split(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _first(path: str, key: str) -> str:
+    for line in Path(path).read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return "unknown"
