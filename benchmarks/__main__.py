@@ -13,6 +13,7 @@ import sys
 
 from tm import places
 
+DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
 NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output")
 MANY_JOBS = {"memory": 10}
 LONG_FACTOR = 5
@@ -40,14 +41,18 @@ def main(arguments: list[str]) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python3 -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []], help=" ".join(NAMES))
+    parser = argparse.ArgumentParser(prog="python3 -m benchmarks", description=DESCRIPTION)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(NAMES))
     add = parser.add_argument
     add("--json", metavar="FILE", help="append every measurement to FILE, a JSON object a line")
     add("--rounds", type=int, default=5, metavar="N", help="of each workload (5)")
     add("--jobs", type=int, default=2000, metavar="N", help="a round (2000; memory ten times as many)")
     add("--long", action="store_true", help="memory: five times as many jobs again")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in NAMES]
+    if unknown:
+        parser.error(f"there is no workload '{unknown[0]}'; there are {', '.join(NAMES)}")
+    return options
 
 
 def _use_servers_python() -> None:

@@ -1,4 +1,4 @@
-"""Jobs a second that are accepted durably while no host is active: in bulk, one by one, by ``hRunJob --from``."""
+"""Jobs a second accepted durably while no host is active: in bulk, one by one, by ``hRunJob --from``."""
 
 from __future__ import annotations
 

@@ -48,15 +48,15 @@ def busy_seconds() -> float:
 def commits(store: str) -> int:
     """Return a counter of the commits of *store*; only differences mean something.
 
-    It is ``iChange`` in the header of SQLite's index of its log, bytes 8 to 11 of the file, and grows by one with
-    each transaction that writes (https://sqlite.org/walformat.html).
+    It is ``iChange`` in the header of SQLite's index of its log, bytes 8 to 11 of the file, and grows by one
+    with each transaction that writes (https://sqlite.org/walformat.html).
     """
     with open(store + "-shm", "rb") as file:
         return int.from_bytes(file.read(12)[8:], sys.byteorder)
 
 
 def segments_sent(pids: dict[str, int]) -> dict[str, int]:
-    """Return the TCP segments with data that each process has sent on its open connections; {} without ``ss``.
+    """Return the TCP segments with data that each process has sent on open connections; {} without ``ss``.
 
     On loopback one write of a daemon is one segment up to 64 KiB.
     """

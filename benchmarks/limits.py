@@ -20,7 +20,7 @@ BYTES = 1 << 30
 
 
 class BareSpawn:
-    """A loop that does nothing but start and reap `/bin/true`: in C where there is a compiler, else in Python."""
+    """A loop that only starts and reaps ``/bin/true``: in C where there is a compiler, else in Python."""
 
     def __init__(self, folder: str) -> None:
         self.how = "Python"
@@ -33,13 +33,13 @@ class BareSpawn:
             if made.returncode == 0:
                 self.how = "C"
 
-    def measure(self, recorder: Recorder, slots: int, count: int, **marks: object) -> None:
-        """Record how many processes a second it starts, *slots* at a time, and the processor time of one."""
+    def measure(self, recorder: Recorder, at_once: int, count: int, **marks: object) -> None:
+        """Record how many processes a second it starts, *at_once* at a time, and the processor time of one."""
         before = _children_seconds()
-        rate = self._rate(slots, count)
+        rate = self._rate(at_once, count)
         used = (_children_seconds() - before) * 1e6 / count
-        recorder.add("bare spawn", rate, "1/s", **marks, at_once=slots, language=self.how)
-        recorder.add("bare processor", used, "us", **marks, at_once=slots, language=self.how)
+        recorder.add("bare spawn", rate, "1/s", **marks, at_once=at_once, language=self.how)
+        recorder.add("bare processor", used, "us", **marks, at_once=at_once, language=self.how)
 
     def _rate(self, slots: int, count: int) -> float:
         if self.how == "C":
@@ -107,8 +107,8 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
         spawn = BareSpawn(folder)
         environment = dict(os.environ)
         for recorder.round in range(1, rounds + 1):
-            for slots in (1, 2, 8):
-                spawn.measure(recorder, slots, jobs)
+            for at_once in (1, 2, 8):
+                spawn.measure(recorder, at_once, jobs)
             start = [sys.executable, "-c", PYTHON_START]
             recorder.add("python start", process_seconds(start, environment, folder) * 1e3, "ms")
             recorder.add("durable append", durable_microseconds(folder), "us")

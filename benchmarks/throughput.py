@@ -1,8 +1,8 @@
 """Jobs a second through the whole chain, and what one job costs by process.
 
 Ways: ``bulk`` (all in one line of ``submit``), ``singly`` (each accepted before the next is sent, over one
-connection), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell text, and an output file for each job). The
-time runs from the first submission until the last ending is on the dispatcher's disk.
+connection), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell text, and an output file for each job).
+The time runs from the first submission until the last ending is on the dispatcher's disk.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def submit(installed: Installation, way: str, jobs: int) -> list[int]:
 
 
 class _Used:
-    """Processor microseconds, commits and sends until now; ``others`` are the seconds of all other processes."""
+    """Processor microseconds, commits, sends until now; ``others`` are the seconds of all other processes."""
 
     def __init__(self, installed: Installation) -> None:
         pids = installed.pids()
