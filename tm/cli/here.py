@@ -114,6 +114,7 @@ class Here:
         seen.end(partial(self._processes_of, "keeper"))
         seen.end(self._jobs)
         seen.end(lambda: [pid for name in NAMES for pid in self._processes_of(name)])
+        seen.wait_until_buried(daemon.pid for daemon in ran)
         return ran
 
     def _processes_of(self, name: str) -> list[int]:

@@ -12,6 +12,7 @@ from tm.keeper import procfs
 
 TERM_SECONDS = 8.0
 KILL_SECONDS = 5.0
+BURIAL_SECONDS = 15.0
 _LOOK_AGAIN = 0.05
 
 
@@ -74,6 +75,14 @@ def end(those: Callable[[], Iterable[int]]) -> None:
                 asked[process.pid] = number
                 procfs.send(process, number)
         time.sleep(_LOOK_AGAIN)
+
+
+def wait_until_buried(pids: Iterable[int]) -> None:
+    """Wait until the dead processes *pids* are not listed any more, as far as their parents do that soon."""
+    limit = time.monotonic() + BURIAL_SECONDS
+    for pid in pids:
+        while (process := procfs.read(pid)) is not None and process.dead and time.monotonic() < limit:
+            time.sleep(_LOOK_AGAIN)
 
 
 def _read(path: str) -> bytes | None:
