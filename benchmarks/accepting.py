@@ -1,14 +1,16 @@
-"""Jobs a second accepted durably while no host is active: in bulk, one by one, by ``hRunJob --from``."""
+"""Jobs a second accepted durably while no host is active: one by one, in bulk, and by ``hRunJob --from``."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.installation import installation
+from benchmarks.installation import Installation, installation
 from benchmarks.limits import durable_microseconds, process_seconds
 from benchmarks.record import Recorder
+from benchmarks.usage import Usage
 
 BULK_FACTOR = 10
 
@@ -18,17 +20,23 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     many = BULK_FACTOR * jobs
     for recorder.round in range(1, rounds + 1):
         with installation(1, active=False) as installed:
-            recorder.add("durable append", durable_microseconds(installed.folder), "us")
-            commits = installed.commits()
-            begin = time.perf_counter()
-            installed.submit_singly(["/bin/true"], jobs)
-            recorder.add("accepted", jobs / (time.perf_counter() - begin), "1/s", way="singly")
-            recorder.add("commits", (installed.commits() - commits) / jobs, "per job", way="singly")
-            begin = time.perf_counter()
-            installed.submit([["/bin/true"]] * many)
-            recorder.add("accepted", many / (time.perf_counter() - begin), "1/s", way="bulk")
             source = os.path.join(installed.folder, "commands")
             Path(source).write_text("true\n" * many)
-            command = installed.client("hRunJob", "--quiet", "--from", source)
-            seconds = process_seconds(command, installed.environment, installed.folder)
-            recorder.add("accepted", many / seconds, "1/s", way="hRunJob --from")
+            program = installed.client("hRunJob", "--quiet", "--from", source)
+            recorder.add("durable append", durable_microseconds(installed.folder), "us")
+            _one(recorder, installed, "singly", jobs, lambda: installed.submit_singly(["/bin/true"], jobs))
+            _one(recorder, installed, "bulk", many, lambda: installed.submit([["/bin/true"]] * many))
+            seconds = process_seconds(program, installed.environment, installed.folder)
+            recorder.add("accepted", many / seconds, "1/s", way="program")
+
+
+def _one(
+    recorder: Recorder, installed: Installation, way: str, jobs: int, work: Callable[[], object]
+) -> None:
+    before = Usage(installed)
+    begin = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - begin
+    after = Usage(installed)
+    recorder.add("accepted", jobs / seconds, "1/s", way=way, others=after.others(before, seconds))
+    after.record(recorder, before, jobs, way=way)

@@ -34,7 +34,7 @@ class BareSpawn:
                 self.how = "C"
 
     def measure(self, recorder: Recorder, at_once: int, count: int, **marks: object) -> None:
-        """Record how many processes a second it starts, *at_once* at a time, and the processor time of one."""
+        """Record how many processes a second it starts, *at_once* at a time, and the processor time each."""
         before = _children_seconds()
         rate = self._rate(at_once, count)
         used = (_children_seconds() - before) * 1e6 / count

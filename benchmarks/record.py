@@ -1,7 +1,7 @@
 """Measurements as they are taken: one JSON object a line, and a line for whoever watches.
 
 Keys of every line: ``workload``, ``round`` (from 1), ``what``, ``value``, ``unit``, ``load`` (of the machine in
-the minute before), and what else distinguishes it (``slots``, ``way``, ``daemon``). The first line of a run has
+the minute before), and what else tells it apart (``slots``, ``way``, ``daemon``). The first line of a run has
 ``workload`` ``machine`` and describes where and when it was made.
 """
 

@@ -7,13 +7,12 @@ The time runs from the first submission until the last ending is on the dispatch
 
 from __future__ import annotations
 
-import resource
 import time
 
-from benchmarks import daemons
 from benchmarks.installation import Installation, installation
 from benchmarks.limits import BareSpawn
 from benchmarks.record import Recorder
+from benchmarks.usage import Usage
 
 SLOTS = (2, 8)
 AT_ONCE = 2
@@ -35,20 +34,16 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
 
 
 def _one(recorder: Recorder, installed: Installation, slots: int, way: str, jobs: int) -> None:
-    before = _Used(installed)
+    before = Usage(installed)
     begin = time.perf_counter()
     ids = submit(installed, way, jobs)
     installed.wait(ids)
     seconds = time.perf_counter() - begin
-    used = _Used(installed).since(before)
+    after = Usage(installed)
     installed.check(ids)
     installed.rest()
-    others = used.pop("others") / seconds
-    recorder.add("jobs", jobs / seconds, "1/s", slots=slots, way=way, others=round(others, 2))
-    for name, value in used.items():
-        what, _, daemon = name.partition(" ")
-        unit = "us" if what == "processor" else "per job"
-        recorder.add(what, value / jobs, unit, slots=slots, way=way, daemon=daemon)
+    recorder.add("jobs", jobs / seconds, "1/s", slots=slots, way=way, others=after.others(before, seconds))
+    after.record(recorder, before, jobs, slots=slots, way=way)
 
 
 def submit(installed: Installation, way: str, jobs: int) -> list[int]:
@@ -57,26 +52,3 @@ def submit(installed: Installation, way: str, jobs: int) -> list[int]:
         return installed.submit_singly(["/bin/true"], jobs)
     installed.common["stdout"] = "tm-%j.out" if way == "shell" else None
     return installed.submit(["true" if way == "shell" else ["/bin/true"]] * jobs)
-
-
-class _Used:
-    """Processor microseconds, commits, sends until now; ``others`` are the seconds of all other processes."""
-
-    def __init__(self, installed: Installation) -> None:
-        pids = installed.pids()
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        self.values = {"processor client": (own.ru_utime + own.ru_stime) * 1e6}
-        for name, pid in pids.items():
-            itself, children = daemons.processor_seconds(pid)
-            self.values[f"processor {name}"] = itself * 1e6
-            if name == "keeper":
-                self.values["processor job"] = children * 1e6
-        ours = sum(self.values.values()) / 1e6
-        self.values["others"] = daemons.busy_seconds() - ours
-        self.values["commits TaskDispatcher"] = installed.commits()
-        for name, count in daemons.segments_sent(pids).items():
-            self.values[f"sends {name}"] = count
-
-    def since(self, before: _Used) -> dict[str, float]:
-        """Return the differences."""
-        return {name: value - before.values.get(name, 0) for name, value in self.values.items()}
