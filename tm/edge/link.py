@@ -29,7 +29,7 @@ from tm.wire.message import Event, Reply, Request
 
 HEARTBEAT_SECONDS = 30.0
 SILENCE_SECONDS = 90.0
-DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+DELAYS = (0.1, 0.2, 0.5, *(1.0,) * 6, *(2.0,) * 4, 5.0, 5.0, 10.0)
 LONGEST_DELAY = 15.0
 
 _log = Logger()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _VERB = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_STUFFED = re.compile(r"\n([.=])")
 _BODY_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNSAFE = re.compile(r"[%:\x00-\x1f\x7f]")
@@ -119,7 +120,7 @@ class Reply:
         head = f"ERR {self.word} {text}" if self.word else f"OK {text}" if text else "OK"
         if not self.body:
             return head.encode(errors="replace") + b"\n.\n"
-        body = ("\n" + "\n".join(self.body)).replace("\n.", "\n..")
+        body = _STUFFED.sub(r"\n.\1", "\n" + "\n".join(self.body))
         return (head + _BODY_CONTROL.sub(" ", body) + "\n.\n").encode(errors="replace")
 
     def __eq__(self, other: object) -> bool:
