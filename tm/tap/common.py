@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from twisted.python.usage import Options
 from typing_extensions import override
 
 from tm.errors import EXIT_CONFIG, TaskManagerError
+
+_log = Logger()
 
 
 def refuse(error: TaskManagerError) -> SystemExit:
@@ -41,6 +45,7 @@ class Late(MultiService):
     def __init__(self, build: Callable[[Late], None]) -> None:
         super().__init__()
         self._build = build
+        self._pid = os.getpid()
         self._ports: list[IListeningPort] = []
         self._endings: list[Callable[[], Any]] = []
 
@@ -50,7 +55,10 @@ class Late(MultiService):
         try:
             self._build(self)
         except TaskManagerError as error:
-            raise refuse(error) from None
+            _log.error("not started: {text}", event="refused", word=error.word, text=error.text)
+            if os.getpid() == self._pid:
+                raise refuse(error) from None
+            raise  # twistd's first process waits for word of this one, and gets it of an Exception only
         super().startService()
 
     def add(self, part: Service) -> None:
@@ -103,6 +111,15 @@ def pidfile(path: str) -> Callable[[], None]:
             return
 
     return remove
+
+
+def check_port(interface: str, port: int) -> None:
+    """Raise the error of a port that cannot be had, while it can still be said where it is read."""
+    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+    try:
+        socket.create_server((interface, port), family=family).close()
+    except OSError as error:
+        raise port_in_use(interface, port, error.strerror) from None
 
 
 def port_in_use(interface: str, port: int, error: object) -> TaskManagerError:

@@ -22,7 +22,7 @@ from tm.edge.tls import check_peer, peer_identity, server_context_factory
 from tm.errors import ConfigError, TaskManagerError
 from tm.store import schema
 from tm.store.sqlite import SqliteStore
-from tm.tap.common import Late, ServerOptions, number, pidfile, port_in_use, refuse
+from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
 
 _log = Logger()
 
@@ -64,9 +64,10 @@ def make_service(options: DispatcherOptions) -> IService:
         if options["init"] and not os.path.exists(store):
             schema.create(store)
         SqliteStore(store).close()
+        interface = options["interface"] or ("127.0.0.1" if info["host"] in ("localhost", "127.0.0.1") else "")
+        check_port(interface, port)
     except TaskManagerError as error:
         raise refuse(error) from None
-    interface = options["interface"] or ("127.0.0.1" if info["host"] in ("localhost", "127.0.0.1") else "")
     error_log = options["error"] or os.path.join(state, "TaskDispatcherError.log")
     return Late(lambda late: _build(late, etc, state, store, info["cluster"], interface, port, error_log))
 
