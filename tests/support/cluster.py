@@ -57,6 +57,7 @@ class Cluster:
         self.work = os.path.join(self.folder, "work")
         self.ledger_path = os.path.join(self.folder, "ledger")
         self.failpoint = ""
+        self.more: dict[str, str] = {}
         self.users = list(users)
         self.port = free_port()
         self._talks: dict[str, Talk] = {}
@@ -129,7 +130,7 @@ class Cluster:
             "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin", "HOME": self.directory(user),
             "LANG": "C.UTF-8", "TM_ETC": self.etc, "TM_USER": user, "TM_USER_DIRECTORY": self.directory(user),
             "TM_LOCAL_DIRECTORY": self.local(user), "TM_PYTHON": sys.executable,
-            **({"TM_FAILPOINT": self.failpoint} if self.failpoint else {}),
+            **({"TM_FAILPOINT": self.failpoint} if self.failpoint else {}), **self.more,
         }  # fmt: skip
 
     def arm(self, name: str, nth: int = 1) -> str:
@@ -281,6 +282,14 @@ class Cluster:
         more = [] if seconds is None else [str(seconds)]
         return self.submit(user, *[[*LEDGER_JOB, self.ledger_path, *more]] * count, **common)
 
+    def tms_refusal(self, user: str, **common: object) -> Refused:
+        """Return how a job that asks for *common* is refused; fail when it is accepted."""
+        try:
+            self.submit(user, "true", **common)
+        except Refused as refused:
+            return refused
+        raise AssertionError(f"accepted: {common}")
+
     def jobs(self, user: str, arguments: str = "") -> dict[int, View]:
         """Return the public views of the user's jobs by id."""
         views = map(json.loads, self.ask(user, "lsjobs", arguments or None, True))
@@ -317,9 +326,9 @@ class Cluster:
         """Return what the jobs themselves wrote."""
         return ledger.read(self.ledger_path)
 
-    def check(self, accepted: list[int], user: str = "alice") -> None:
+    def check(self, accepted: Iterable[int]) -> None:
         """Fail unless the ledger and the dispatcher agree: accepted = final, at most one start, codes as computed."""
-        wrong = ledger.complaints(self.ledger(), accepted, self.jobs(user))
+        wrong = ledger.complaints(self.ledger(), list(accepted), self.jobs(self.users[0], "user=all"))
         if wrong:
             raise AssertionError("\n".join([*wrong, self.logs()]))
 
