@@ -17,7 +17,7 @@ from tm.model.job import ACTIVE, ON_HOST, Job, Phase, new_job
 from tm.model.lifecycle import Fact, advance
 from tm.model.placement import Policy, allowed, by_priority_and_age, fits
 from tm.model.queue import WaitingQueue, class_of
-from tm.model.views import job_fields
+from tm.model.views import job_fields, shown_time
 
 LAUNCH_PATIENCE = 60.0
 
@@ -174,8 +174,7 @@ class Brain:
             return
         session.link, session.reason, session.since = Link.DOWN, reason, at
         session.retry_at = 0.0
-        for job in session.jobs:
-            self._notice(job, at)
+        self._notice_link(session, at)
 
     def launch_reported(self, user: str, host: str, state: str, reason: str, at: float) -> None:
         """The user's server says how the start of its server on *host* goes: ``starting`` or ``failed``."""
@@ -186,9 +185,7 @@ class Brain:
             session.failed(reason, at)
         else:
             session.link, session.reason, session.since = Link.STARTING, reason, at
-        self._effects.notices.append(
-            Notice("hosts", user, {"host": host, "user": user, "link": str(session.link), "reason": reason})
-        )
+        self._notice_link(session, at)
 
     def host_joined(self, user: str, hello: Hello, at: float) -> None:
         """The user's server on a host is reached; agree on what it holds. Raises `RefusedError` ``host.unknown`` or
@@ -202,6 +199,7 @@ class Brain:
             session.link, session.reason, session.since = Link.STALE, stale, at
             raise RefusedError("store.stale", stale)
         self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
+        new = session.link is not Link.UP
         session.link, session.reason, session.since = Link.UP, "", at
         session.failures, session.spool = 0, spool
         self._reconcile(session, hello, at)
@@ -210,6 +208,8 @@ class Brain:
         if not was_known:
             self._squeeze(session.host)
         session.move_up(session.host.cores)
+        if new:
+            self._notice_link(session, at)
 
     def _staleness(self, hello: Hello, spool: Spool, user: str) -> str:
         if (spool.user, spool.host) != (user, hello.host):
@@ -283,7 +283,7 @@ class Brain:
         for key in [key for key in self.sessions if key[1] not in fresh]:
             del self.sessions[key]
             self._effects.orders.pop(key, None)
-        self._effects.notices.append(Notice("hosts", None, {"reason": "configuration read"}))
+        self._notice_host(at, None, reason="configuration read")
 
     def host_activated(self, name: str, active: bool, reason: str, at: float) -> None:
         """Let jobs start on a host, or no more of them. Raises `RefusedError` ``host.unknown``."""
@@ -296,7 +296,7 @@ class Brain:
                 session.retry_at = 0.0
                 if not active:
                     self._recall(session)
-        self._effects.notices.append(Notice("hosts", None, {"host": name, "active": active, "reason": reason}))
+        self._notice_host(at, None, host=name, active=active, reason=reason)
 
     # -- time and placement ---------------------------------------------------------------------------------------
 
@@ -384,7 +384,19 @@ class Brain:
             self._effects.records.changed[job.id] = job
 
     def _notice(self, job: Job, at: float) -> None:
-        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at)))
+        session = self.sessions.get((job.user, job.host or ""))
+        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at, session)))
+
+    def _notice_link(self, session: Session, at: float) -> None:
+        """Tell that a user's server on a host is reached, or not, and so are the jobs there."""
+        self._notice_host(
+            at, session.user, host=session.host.name, user=session.user, link=str(session.link), reason=session.reason
+        )
+        for job in session.jobs:
+            self._notice(job, at)
+
+    def _notice_host(self, at: float, who: str | None, **fields: object) -> None:
+        self._effects.notices.append(Notice("hosts", who, {**fields, "at": shown_time(at)}))
 
     def _orders_for(self, job: Job) -> Orders:
         assert job.host is not None

@@ -18,11 +18,12 @@ def shown_time(at: float | None) -> str | None:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_fields(job: Job, at: float) -> Shown:
-    """Return the event line's fields of a job that changed."""
+def job_fields(job: Job, at: float, session: Session | None) -> Shown:
+    """Return the event line's fields of a job that changed; *session* is its user's server on its host."""
+    state, reason = shown_state(job, session)
     return {
-        "id": job.id, "user": job.user, "state": str(job.phase), "host": job.host, "exit_code": job.exit_code,
-        "signal": job.signal, "reason": job.reason, "at": at,
+        "id": job.id, "user": job.user, "state": state, "host": job.host, "exit_code": job.exit_code,
+        "signal": job.signal, "reason": reason, "at": shown_time(at),
     }  # fmt: skip
 
 
