@@ -73,11 +73,11 @@ class TextTests(SynchronousTestCase):
     def test_objects_and_lists_are_written_as_people_write_them(self) -> None:
         shown = {
             "user": "alice", "rights": ["hosts", "jobs"], "hosts": {"n1": "up", "n2": "down"}, "reason": "", "jobs": {},
-            "servers": [{"user": "alice", "link": "up", "reason": ""}, {"user": "bob", "link": "failed", "reason": "x"}],
+            "servers": [{"user": "alice", "link": "up", "reason": ""}, {"user": "bob", "link": "down", "reason": "x"}],
         }  # fmt: skip
         self.assertEqual(
             as_lines(shown),
-            ["user: alice", "rights: hosts jobs", "hosts: n1 up, n2 down", "servers: alice up; bob failed x"],
+            ["user: alice", "rights: hosts jobs", "hosts: n1 up, n2 down", "servers: alice up; bob down x"],
         )
 
 
