@@ -27,7 +27,7 @@ class BareSpawn:
         self._program = os.path.join(folder, "spawn")
         compiler = shutil.which("cc")
         if compiler is not None:
-            source = Path(__file__).with_name("spawn.c")
+            source = str(Path(__file__).with_name("spawn.c"))
             command = [compiler, "-O2", "-o", self._program, source]
             made = subprocess.run(command, capture_output=True, check=False)
             if made.returncode == 0:

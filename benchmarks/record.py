@@ -1,8 +1,8 @@
 """Measurements as they are taken: one JSON object a line, and a line for whoever watches.
 
-Keys of every line: ``workload``, ``round`` (from 1), ``what``, ``value``, ``unit``, ``load`` (of the machine in
-the minute before), and what else tells it apart (``slots``, ``way``, ``daemon``). The first line of a run has
-``workload`` ``machine`` and describes where and when it was made.
+Keys of every line: ``workload``, ``round`` (from 1), ``what``, ``value``, ``unit``, ``load`` (of the machine
+in the minute before), and what else tells it apart, e.g. ``slots`` or ``daemon``. A run begins with a line whose
+``workload`` is ``machine`` and that says where and when it was made.
 """
 
 from __future__ import annotations

@@ -1,0 +1,272 @@
+"""Make the tables of ``docs/performance.md`` of measurements: ``python3 -m benchmarks.report FILE …``.
+
+A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; nothing else of the page is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.measurements import (
+    ByRound,
+    Measurements,
+    differences,
+    median,
+    number,
+    quotients,
+    summary,
+    sums,
+)
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+SLOTS = (2, 8)
+WAYS = {"bulk": "in bulk", "singly": "one by one", "shell": "as `hRunJob --from`"}
+ACCEPTED = {"bulk": "in bulk", "singly": "one by one", "program": "`hRunJob --from` as a process"}
+DAEMONS = ("TaskDispatcher", "TMS", "TMMS", "keeper")
+ROOM = {"TaskDispatcher": 70.0, "TMS": 55.0, "TMMS": 55.0, "keeper": 15.0}
+
+
+class Aim(NamedTuple):
+    """What is wanted: at least, or *at_most*, *wanted*; and what was measured."""
+
+    text: str
+    wanted: float
+    at_most: bool
+    unit: str
+    values: ByRound
+
+    def row(self) -> list[str]:
+        """Return the row of the table."""
+        middle = median(self.values)
+        good = middle is not None and (middle <= self.wanted if self.at_most else middle >= self.wanted)
+        wanted = f"{'≤' if self.at_most else '≥'} {number(self.wanted)} {self.unit}"
+        verdict = "not measured" if middle is None else "yes" if good else "**no**"
+        return [self.text, wanted, summary(self.values), verdict]
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rule, *rows])
+
+
+def aims(found: Measurements) -> str:
+    """Return the aims and whether they are met."""
+    wanted = []
+    for way, least in (("bulk", 0.25), ("singly", 0.2)):
+        for slots in SLOTS:
+            text = f"jobs through the chain {WAYS[way]}, {slots} slots, as a share of the bare loop"
+            wanted.append(Aim(text, least, False, "", share(found, slots, way)))
+    for way, rate in (("bulk", 10000), ("singly", 1000)):
+        text = f"jobs accepted durably {ACCEPTED[way]}"
+        wanted.append(Aim(text, rate, False, "/s", found.rounds("accepting", "accepted", way=way)))
+    once = found.rounds("starting", "hRunJob")
+    start = found.rounds("starting", "python start")
+    waited = found.rounds("starting", "hRunJob --wait")
+    wanted.append(
+        Aim("`hRunJob true`, as a multiple of the start of Python", 2, True, "", quotients(once, start))
+    )
+    wanted.append(Aim("`hRunJob --wait true` more than that", 25, True, "ms", differences(waited, once)))
+    for daemon, most in ROOM.items():
+        idle = found.rounds("memory", "resident", daemon=daemon, jobs=0)
+        wanted.append(Aim(f"resident memory of an idle {daemon}", most, True, "MB", idle))
+    wanted.append(Aim("`hRun` moves output", 100, False, "MB/s", found.rounds("output", "output")))
+    for daemon in DAEMONS:
+        grown = found.rounds("output", "growth", daemon=daemon)
+        wanted.append(Aim(f"growth of the {daemon} meanwhile", 16, True, "MB", grown))
+    return table(["what", "aim", "measured", "met"], [aim.row() for aim in wanted])
+
+
+def share(found: Measurements, slots: int, way: str) -> ByRound:
+    """Return the rate of the chain as a share of the bare loop's in the same round."""
+    bare = found.rounds("throughput", "bare spawn", slots=slots, way=way)
+    return quotients(found.rounds("throughput", "jobs", slots=slots, way=way), bare)
+
+
+def throughput(found: Measurements) -> str:
+    """Return rates, shares, and how busy others kept the machine."""
+    rows = []
+    for way, shown in WAYS.items():
+        for slots in SLOTS:
+            marks = {"slots": slots, "way": way}
+            bare = found.rounds("throughput", "bare processor", **marks)
+            rows.append([
+                f"{shown}, {slots} slots",
+                summary(found.rounds("throughput", "jobs", **marks)),
+                summary(found.rounds("throughput", "bare spawn", **marks)),
+                summary(share(found, slots, way)),
+                summary(quotients(bare, _cost(found, **marks))),
+                summary(found.others("throughput", "jobs", **marks)),
+            ])  # fmt: skip
+    heads = ["way", "jobs/s", "bare loop/s", "share", "share of processor time", "cores taken by others"]
+    return table(heads, rows)
+
+
+def _cost(found: Measurements, **marks: object) -> ByRound:
+    parts = {line["daemon"] for line in found.pick("throughput", "processor", **marks)}
+    return sums(found.rounds("throughput", "processor", daemon=part, **marks) for part in sorted(parts))
+
+
+def cost(found: Measurements) -> str:
+    """Return the processor time of a job by process."""
+    columns = [(way, slots) for way in WAYS for slots in SLOTS]
+    rows = []
+    for part in ("client", *DAEMONS, "job"):
+        cells = [found.rounds("throughput", "processor", daemon=part, slots=s, way=w) for w, s in columns]
+        rows.append([part if part != "job" else "the job itself", *map(summary, cells)])
+    rows.append(["all", *(summary(_cost(found, slots=slots, way=way)) for way, slots in columns)])
+    bare = [found.rounds("throughput", "bare processor", slots=slots, way=way) for way, slots in columns]
+    rows.append(["bare loop, for comparison", *map(summary, bare)])
+    return table(["µs a job", *_heads(columns)], rows)
+
+
+def messages(found: Measurements) -> str:
+    """Return the commits and sends of a job."""
+    columns = [(way, slots) for way in WAYS for slots in SLOTS]
+    rows = []
+    for what, daemon, shown in (
+        ("commits", "TaskDispatcher", "commits of the TaskDispatcher"),
+        ("sends", "TaskDispatcher", "sends of the TaskDispatcher"),
+        ("sends", "TMS", "sends of the TMS"),
+        ("sends", "TMMS", "sends of the TMMS"),
+    ):
+        cells = [found.rounds("throughput", what, daemon=daemon, slots=s, way=w) for w, s in columns]
+        rows.append([shown, *map(summary, cells)])
+    return table(["a job", *_heads(columns)], rows)
+
+
+def _heads(columns: list[tuple[str, int]]) -> list[str]:
+    return [f"{WAYS[way]}, {slots}" for way, slots in columns]
+
+
+def accepting(found: Measurements) -> str:
+    """Return rates of acceptance, and what one costs."""
+    rows = []
+    for way, shown in ACCEPTED.items():
+        parts = [found.rounds("accepting", "processor", daemon=d, way=way) for d in ("client", *DAEMONS[:2])]
+        rows.append([
+            shown,
+            summary(found.rounds("accepting", "accepted", way=way)),
+            *map(summary, parts),
+            summary(found.rounds("accepting", "commits", way=way)),
+            summary(found.others("accepting", "accepted", way=way)) if way != "program" else "-",
+        ])  # fmt: skip
+    heads = [
+        "way",
+        "jobs/s",
+        "client µs",
+        "TMS µs",
+        "TaskDispatcher µs",
+        "commits a job",
+        "cores taken by others",
+    ]
+    heads[3], heads[4] = heads[4], heads[3]
+    return table(heads, rows)
+
+
+def starting(found: Measurements) -> str:
+    """Return the times of the clients."""
+    names = ("python start", "hRunJob", "hRunJob --wait")
+    shown = ('`python3 -c "import argparse, socket, ssl, json"`', "`hRunJob true`", "`hRunJob --wait true`")
+    start = found.rounds("starting", "python start")
+    rows = []
+    for name, text in zip(names, shown, strict=True):
+        taken = found.rounds("starting", name)
+        rows.append(
+            [text, summary(taken), number(min(taken.values(), default=0)), summary(quotients(taken, start))]
+        )
+    return table(["command", "ms", "best ms", "as a multiple of the first"], rows)
+
+
+def memory(found: Measurements) -> str:
+    """Return the memory of the daemons after so many jobs."""
+    steps = sorted({line["jobs"] for line in found.pick("memory", "resident")})
+    chosen = [
+        step
+        for at, step in enumerate(steps)
+        if at in (0, 1, len(steps) // 4, len(steps) // 2, len(steps) - 1)
+    ]
+    rows = [
+        [daemon, *(summary(found.rounds("memory", "resident", daemon=daemon, jobs=step)) for step in chosen)]
+        for daemon in DAEMONS
+    ]
+    return table(["MB resident after", *(f"{step:,} jobs" for step in chosen)], rows)
+
+
+def output(found: Measurements) -> str:
+    """Return the rate of hRun and the growth of the daemons."""
+    heads = ["through a pipe MB/s", "by `hRun` MB/s", *(f"growth of {daemon} MB" for daemon in DAEMONS)]
+    cells = [found.rounds("output", "pipe"), found.rounds("output", "output")]
+    cells += [found.rounds("output", "growth", daemon=daemon) for daemon in DAEMONS]
+    return table(heads, [list(map(summary, cells))])
+
+
+def limits(found: Measurements) -> str:
+    """Return what the machine can do."""
+    rows = []
+    for at_once in (1, 2, 8):
+        rows.append([
+            f"bare loop, {at_once} at a time, processes/s",
+            summary(found.rounds("limits", "bare spawn", at_once=at_once)),
+        ])  # fmt: skip
+    for what, shown in (
+        ("bare processor", "bare loop, processor µs of one process"),
+        ("python start", "start of Python, ms"),
+        ("durable append", "200 bytes appended durably (`fdatasync`), µs"),
+        ("pipe", "1 GiB of zeros through a pipe, MB/s"),
+    ):
+        rows.append([shown, summary(found.rounds("limits", what))])
+    return table(["limit", "measured"], rows)
+
+
+def keeper(found: Measurements) -> str:
+    """Return the rate of the keeper alone."""
+    rows = []
+    for slots in SLOTS:
+        jobs, bare = (found.rounds("keeper", what, slots=slots) for what in ("jobs", "bare Popen"))
+        own = found.rounds("keeper", "processor", slots=slots)
+        rows.append([str(slots), summary(jobs), summary(bare), summary(quotients(jobs, bare)), summary(own)])
+    return table(["slots", "keeper jobs/s", "`Popen` loop/s", "share", "keeper µs a job"], rows)
+
+
+def machine(found: Measurements) -> str:
+    """Return where, when and how the measurements were made."""
+    lines = []
+    for run in found.machines:
+        kind = "a virtual machine" if run["hypervisor"] else "a machine"
+        memory_of_it = f"{run['memory'] / 2**30:.0f} GiB"
+        system = f"Linux {run['kernel'].split('-')[0]}, Python {run['python']}"
+        command = " ".join(["python3 -m benchmarks", *run["arguments"]])
+        lines.append(
+            f"- {run['at'][:10]}: {kind}, {run['cores']} cores ({run['processor']}), {memory_of_it}, {system}; "
+            f"load at the beginning {run['load']:.1f}; `{command}`"
+        )
+    return "\n".join(lines)
+
+
+PARTS: dict[str, Callable[[Measurements], str]] = {
+    part.__name__: part
+    for part in (
+        machine, aims, throughput, cost, messages, accepting, starting, memory, output, limits, keeper,
+    )
+}  # fmt: skip
+
+
+def fill(page: str, found: Measurements) -> str:
+    """Return *page* with every table made anew."""
+
+    def made(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"<!-- {name} -->\n{PARTS[name](found)}\n<!-- /{name} -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", made, page, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python3 -m benchmarks.report FILE …")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), Measurements(sys.argv[1:])), encoding="utf-8")
