@@ -18,8 +18,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from typing_extensions import override
 from zope.interface import implementer
 
 from tm.edge.keys import fingerprint, load_pair
@@ -135,6 +136,15 @@ def client_context_factory(
     Raises `ConfigError` when key or certificate are not usable.
     """
     return ClientConnections(_context(key_path, certificate_path), accepted, clock)
+
+
+class SecureFactory(TLSMemoryBIOFactory):
+    """Speaks TLS around another factory's protocols; whom that one refuses is hung up on before any handshake."""
+
+    @override
+    def buildProtocol(self, addr: object) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]  # None hangs up
+        inner = self.wrappedFactory.buildProtocol(addr)
+        return None if inner is None else self.protocol(self, inner)
 
 
 @implementer(IOpenSSLServerConnectionCreator)

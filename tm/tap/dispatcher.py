@@ -9,7 +9,6 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger, LogLevel
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from typing_extensions import override
 
 from tm import config, places
@@ -18,7 +17,7 @@ from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.log import JsonLog
-from tm.edge.tls import check_peer, peer_identity, server_context_factory
+from tm.edge.tls import SecureFactory, check_peer, peer_identity, server_context_factory
 from tm.errors import ConfigError, TaskManagerError
 from tm.store import schema
 from tm.store.sqlite import SqliteStore
@@ -105,7 +104,7 @@ def _build(
 
     factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)
     dispatcher.cut = factory.cut
-    secure = TLSMemoryBIOFactory(server_context_factory(*_pair(etc)), False, factory, clock)
+    secure = SecureFactory(server_context_factory(*_pair(etc)), False, factory, clock)
     try:
         late.listens(clock.listenTCP(port, secure, backlog=512, interface=interface))
     except CannotListenError as error:

@@ -13,7 +13,6 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.unix import Server as UnixServer
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from typing_extensions import override
 
 import tm
@@ -27,7 +26,7 @@ from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
 from tm.edge.signing import OrderSigner
 from tm.edge.spool import boot_id, private_directory
-from tm.edge.tls import check_peer, client_context_factory, peer_identity, server_context_factory
+from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.rights import User, Users
 from tm.places import Places, find, read_info
@@ -118,7 +117,7 @@ def _build(late: Late, where: Places, address: str) -> None:
         return check_peer(peer_identity(transport), users, clock.seconds())
 
     factory = ServerFactory(UserVerbs(server, identify), clock)
-    secure = TLSMemoryBIOFactory(server_context_factory(where.key, where.certificate), False, factory, clock)
+    secure = SecureFactory(server_context_factory(where.key, where.certificate), False, factory, clock)
     interface = "127.0.0.1" if address.startswith("127.") else ""
     tcp = clock.listenTCP(0, secure, backlog=128, interface=interface)
     port = tcp.getHost().port
