@@ -11,7 +11,7 @@ import msgspec
 from tm.daemon.answers import json_line
 from tm.daemon.orders import OrderLine
 from tm.errors import RefusedError
-from tm.model.job import JobSpec
+from tm.model.job import JobSpec, read_spec
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
@@ -112,17 +112,23 @@ def _chunks(token: str, orders: list[tuple[str, str]], environments: dict[str, s
 def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str]]:
     """Return the order line of *raw*, what to pass on of it, and the complaints about it.
 
-    An order whose signature is not the user's, or an environment that is not the one of its digest, is not passed on.
+    An order whose signature is not the user's, or whose environment is not the one of its digest, goes on without its
+    text, and an environment that was changed does not go on.
     """
     line = _decode_line(raw)
-    complaints = []
-    for digest, text in list(line.environments.items()):
-        if hashlib.sha256(text.encode()).hexdigest() != digest:
-            complaints.append(f"auth.signature: environment {digest[:16]}… was changed on its way")
-            del line.environments[digest]
+    changed = {
+        digest for digest, text in line.environments.items() if hashlib.sha256(text.encode()).hexdigest() != digest
+    }
+    complaints = [f"auth.signature: environment {digest[:16]}… was changed on its way" for digest in changed]
+    for digest in changed:
+        del line.environments[digest]
     for order in line.orders:
+        complaint = ""
         if not signer.check(order.spec, order.sig):
-            order.refused = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
-            order.spec = ""
-            complaints.append(order.refused)
+            complaint = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
+        elif changed and read_spec(order.spec).environment in changed:
+            complaint = f"auth.signature: the environment of job {order.job} was changed on its way"
+        if complaint:
+            order.refused, order.spec = complaint, ""
+            complaints.append(complaint)
     return line, _encode(line) if complaints else raw, complaints
