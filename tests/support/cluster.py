@@ -209,6 +209,11 @@ class Cluster:
             processes.kill(pid, number)
         return pid
 
+    def memory(self, name: str = "dispatcher") -> int:
+        """Return the resident memory of a daemon in bytes."""
+        pages = Path(f"/proc/{self.pid(name)}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     # -- conversations --------------------------------------------------------------------------------------------
 
     def dispatcher(self, user: str) -> Talk:
