@@ -1,4 +1,4 @@
-"""``docs/protocol.md`` says all there is: each verb with its grammar and rule, each error class with its exit status."""
+"""``docs/protocol.md`` says all there is: verbs with grammar and rule, error classes with their exit status."""
 
 from __future__ import annotations
 
