@@ -19,7 +19,7 @@ from tm.daemon.dispatcher import Dispatcher, check_own
 from tm.daemon.listing import host_lines, job_ids, job_lines, job_query, whole_number
 from tm.errors import RefusedError
 from tm.model.cluster import Hello, Session
-from tm.model.job import ON_HOST, Job, read_spec
+from tm.model.job import ON_HOST, Job, accepted_spec
 from tm.model.lifecycle import Fact
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand
@@ -324,7 +324,7 @@ class DispatcherVerbs:
         state, reason = self._state(job)
         if job.id in brain.jobs and state == "pending":
             reason = why_waiting(job, list(brain.hosts.values()), brain.sessions, job.user in brain.attached)
-        return show_job(job, read_spec(job.spec), state, reason)
+        return show_job(job, accepted_spec(job.spec), state, reason)
 
 
 def _accepted(ids: range) -> Reply:

@@ -10,6 +10,7 @@ import msgspec
 from tm.errors import RefusedError
 
 MOST_CORES = 100_000
+MOST_MEMORY = 1 << 62
 MOST_PRIORITY = 1000
 
 
@@ -63,18 +64,21 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """Return what is wrong with the request as a sentence, or an empty string."""
         if not self.command or self.command == [""]:
             return "the command is empty"
-        if "\0" in self.shown_command:
-            return "the command holds a NUL character"
+        for text in (self.shown_command, self.name, self.cwd, self.stdin, self.stdout, self.stderr):
+            if text and "\0" in text:
+                return f"there is a NUL character in {text!r:.60}"
         if not 1 <= self.cores <= MOST_CORES:
             return f"cores must be from 1 to {MOST_CORES}, not {self.cores}"
-        if self.memory < 0:
-            return f"memory must not be negative, it is {self.memory}"
+        if not 0 <= self.memory < MOST_MEMORY:
+            return f"memory must be from 0 to {MOST_MEMORY - 1} bytes, not {self.memory}"
         if abs(self.priority) > MOST_PRIORITY:
             return f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {self.priority}"
         if not 0 <= self.umask <= 0o777:
             return f"umask must be from 0 to 0777, not {self.umask:o}"
         if not self.cwd.startswith("/"):
             return f"the working directory must be an absolute path, not '{self.cwd}'"
+        if self.terminal and not (len(self.terminal) == 2 and all(0 <= size < 65536 for size in self.terminal)):
+            return f"a terminal has rows and columns, not {self.terminal}"
         return ""
 
     @property
@@ -92,6 +96,11 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 _decode_spec = msgspec.json.Decoder(JobSpec).decode
+
+
+def accepted_spec(text: str) -> JobSpec:
+    """Return the request written in *text*, which was accepted before: what is asked of new ones is not asked again."""
+    return _decode_spec(text)
 
 
 def read_spec(text: str) -> JobSpec:
@@ -150,7 +159,7 @@ def filled(pattern: str, job: int, name: str, host: str, user: str) -> str:
     """Return *pattern* with ``%j %n %h %u %%`` filled in; other letters stay as they are."""
     if "%" not in pattern:
         return pattern
-    values = {"j": str(job), "n": name.replace("/", "_"), "h": host, "u": user, "%": "%"}
+    values = {"j": str(job), "n": name.replace("/", "_"), "h": host, "u": user}
     parts = pattern.split("%")
     out = [parts[0]]
     rest = iter(parts[1:])

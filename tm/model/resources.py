@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]{1,6})?\s*([KMGTP]?)(?:i?B)?\Z", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,19})(\.[0-9]{1,6})?\s*([KMGTP]?)(?:i?B)?\Z", re.IGNORECASE)
 _EXPONENT = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _LARGEST = 2**62
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tm.model.cluster import Spool
 from tm.model.effects import Records
-from tm.model.job import ACTIVE, Job, read_spec
+from tm.model.job import ACTIVE, Job, accepted_spec
 from tm.ports import JobQuery, Loaded
 from tm.store.rows import job_of, row_of
 
@@ -28,7 +28,8 @@ class MemoryStore:
         self._epoch += 1
         jobs = [job_of(row) for _, row in sorted(self._jobs.items())]
         active = [job for job in jobs if job.phase in ACTIVE]
-        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, list(self._spools.values()))
+        spools = [msgspec.structs.replace(spool) for spool in self._spools.values()]
+        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, spools)
 
     def prepare(self, records: Records) -> bytes:
         """Return *records* as they are now."""
@@ -70,5 +71,5 @@ def _matches(job: Job, query: JobQuery) -> bool:
     return (
         (query.user is None or job.user == query.user)
         and (not query.phases or job.phase in query.phases)
-        and (query.name is None or fnmatchcase(read_spec(job.spec).name, query.name))
+        and (query.name is None or fnmatchcase(accepted_spec(job.spec).name, query.name))
     )

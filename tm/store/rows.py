@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tm.model.job import Job, Phase, read_spec
+from tm.model.job import Job, Phase, accepted_spec
 
 COLUMNS = (
     "id", "user", "spec", "signature", "phase", "reason", "attempt", "host", "spool", "command_number", "cancelled_by",
@@ -23,7 +23,7 @@ def row_of(job: Job) -> Row:
 def job_of(row: Row) -> Job:
     """Return the job that *row* describes."""
     values = dict(zip(COLUMNS, row, strict=True))
-    spec = read_spec(str(values["spec"]))
+    spec = accepted_spec(str(values["spec"]))
     values["phase"] = Phase(str(values["phase"]))
     return Job(
         cores=spec.cores, memory=spec.memory, priority=spec.priority, hosts=tuple(spec.hosts),

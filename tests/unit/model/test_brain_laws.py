@@ -1,0 +1,125 @@
+"""Whatever happens, in whatever order: the books agree, nothing starts twice, nothing is lost, all comes to its end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.brain import World
+from tests.support.properties import examples
+from tm.errors import RefusedError
+
+USERS = ["alice", "bob"]
+HOSTS = {"n1": 2, "n2": 5}
+Event = tuple[str, int, int, int]
+
+WEIGHTS = {
+    "submit": 4,
+    "wide": 1,
+    "picky": 1,
+    "cancel": 2,
+    "attach": 2,
+    "detach": 1,
+    "connect": 6,
+    "disconnect": 1,
+    "report": 16,
+    "unacknowledged": 2,
+    "again": 2,
+    "think": 3,
+    "commit": 3,
+    "tell": 3,
+    "turn": 16,
+    "tick": 3,
+    "wait": 2,
+    "end": 16,
+    "fail": 1,
+    "deactivate": 1,
+    "activate": 2,
+    "configure": 1,
+    "failed": 1,
+    "restart": 1,
+}
+
+
+def history(seed: int) -> list[Event]:
+    """Return the events of one life; a flurry of ordinary turns is likelier than any trouble."""
+    dice = random.Random(seed)
+    kinds = dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=dice.randint(20, 160))
+    return [(kind, dice.randrange(2), dice.randrange(2), dice.randrange(10)) for kind in kinds]
+
+
+def apply(world: World, event: Event) -> None:
+    """Let one thing happen in *world*."""
+    what, who, where, number = event
+    user, host = USERS[who], list(HOSTS)[where]
+    box = world.boxes[user, host]
+    running = list(box.running)
+    key = running[number % len(running)] if running else None
+    does: dict[str, Callable[[], object]] = {
+        "submit": lambda: world.submit(user, 1 + number * 3),
+        "wide": lambda: world.submit(user, 1 + number, cores=2 + number % 3, priority=number % 3),
+        "picky": lambda: world.submit(user, 2, hosts=[host], memory=number),
+        "cancel": lambda: world.brain.cancel_asked(_some(world, number), user, "", world.at),
+        "attach": lambda: world.brain.user_server_attached(user),
+        "detach": lambda: world.detach(user),
+        "connect": lambda: world.connect(user, host),
+        "disconnect": lambda: world.disconnect(user, host),
+        "report": lambda: world.report(user, host),
+        "unacknowledged": lambda: world.report(user, host, repeat=True),
+        "again": lambda: world.repeat_facts(number),
+        "think": world.think,
+        "commit": world.commit,
+        "tell": world.tell_all,
+        "turn": world.turn,
+        "tick": lambda: world.brain.tick(world.at),
+        "wait": lambda: setattr(world, "at", world.at + number * number),
+        "end": lambda: key and box.end(key, world.at),
+        "fail": lambda: key and box.end(key, world.at, exit_code=3),
+        "deactivate": lambda: world.brain.host_activated(host, False, "work on it", world.at),
+        "activate": lambda: world.brain.host_activated(host, True, "", world.at),
+        "configure": lambda: world.brain.hosts_configured(world.configured(number), world.at),
+        "failed": lambda: world.brain.launch_reported(user, host, "failed", "no", world.at),
+        "restart": world.born,
+    }
+    does[what]()
+
+
+def _some(world: World, number: int) -> int:
+    known = sorted(world.brain.jobs)
+    return known[number * 7 % len(known)] if known else number
+
+
+class LawsTests(SynchronousTestCase):
+    def live(self, events: list[Event], known: bool) -> World:
+        world = World(USERS, HOSTS, known)
+        for event in [("attach", 0, 0, 0), ("attach", 1, 0, 0), ("submit", 0, 0, 9), ("submit", 1, 0, 2)]:
+            apply(world, event)
+        for user, host in world.boxes:
+            world.connect(user, host)
+        world.turn()
+        for event in events:
+            world.at += 0.001
+            try:
+                apply(world, event)
+            except RefusedError as refusal:
+                self.assertIn(refusal.word, ("job.unknown", "host.unknown", "job.impossible"), refusal.text)
+            world.check()
+        return world
+
+    @examples(200, shrink=False)
+    @given(st.integers(0, 1 << 32))
+    def test_any_history_keeps_the_laws_and_comes_to_its_end(self, seed: int) -> None:
+        world = self.live(history(seed), known=True)
+        world.settle()
+        self.assertEqual(len(world.final), world.submitted)
+
+    @examples(200, shrink=False)
+    @given(st.integers(0, 1 << 32))
+    def test_so_it_does_when_only_the_hosts_know_their_cores(self, seed: int) -> None:
+        world = self.live(history(seed), known=False)
+        world.settle()
+        self.assertEqual(len(world.final), world.submitted)

@@ -1,0 +1,104 @@
+"""The table of moves: complete, and whatever is not in it changes nothing."""
+
+from __future__ import annotations
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.brain import order
+from tm.errors import IllegalMoveError
+from tm.model.job import ACTIVE, FINAL, ON_HOST, Job, Phase, new_job
+from tm.model.lifecycle import MOVES, Fact, advance
+
+EVENTS = ["placed", "started", "ended", "refused", "returned", "lost", "cancelled", "nonsense", ""]
+
+
+def job_in(phase: Phase, cancelled_by: str | None = None) -> Job:
+    job, _ = new_job(7, order()[0], "signed", 5.0)
+    job.phase, job.attempt, job.host, job.spool, job.cancelled_by = phase, 2, "n1", "s", cancelled_by
+    return job
+
+
+class TableTests(SynchronousTestCase):
+    def test_every_phase_is_active_or_final_and_never_both(self) -> None:
+        self.assertEqual(ACTIVE | FINAL, set(Phase))
+        self.assertEqual(ACTIVE & FINAL, set())
+        self.assertLess(ON_HOST, ACTIVE)
+
+    def test_every_active_phase_can_end_and_no_final_one_moves(self) -> None:
+        leaves = {phase for phase, _ in MOVES}
+        self.assertEqual(leaves, ACTIVE)
+        reached = {Phase.COMPLETED, *MOVES.values()}
+        self.assertEqual(reached & FINAL, {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.LOST})
+
+    def test_a_move_that_is_not_in_the_table_changes_nothing(self) -> None:
+        for phase in Phase:
+            for event in EVENTS:
+                for attempt in (1, 2, 3):
+                    if (phase, event) in MOVES and attempt == 2:
+                        continue
+                    job = job_in(phase)
+                    before = msgspec.structs.asdict(job)
+                    fact = Fact(7, attempt, event, 9.0, exit_code=0, reason="x", pid=4)
+                    error = self.assertRaises(IllegalMoveError, advance, job, fact)
+                    self.assertEqual((error.word, error.job, error.phase), ("job.move", 7, phase))
+                    self.assertEqual(msgspec.structs.asdict(job), before)
+
+    def test_every_move_in_the_table_leads_where_it_says(self) -> None:
+        for (phase, event), target in MOVES.items():
+            job = job_in(phase)
+            advance(job, Fact(7, 2, event, 9.0, exit_code=1))
+            self.assertEqual(job.phase, target, (phase, event))
+
+    def test_a_fact_heard_twice_is_no_move_the_second_time(self) -> None:
+        for what in ("started", "ended", "refused", "returned", "lost"):
+            job = job_in(Phase.STARTING)
+            advance(job, Fact(7, 2, what, 9.0))
+            self.assertRaises(IllegalMoveError, advance, job, Fact(7, 2, what, 10.0))
+
+
+class EndingTests(SynchronousTestCase):
+    def test_only_exit_status_0_of_that_attempt_completes_a_job(self) -> None:
+        for code, number, phase in (
+            (0, None, "completed"),
+            (1, None, "failed"),
+            (None, 9, "failed"),
+            (None, None, "failed"),
+        ):
+            job = job_in(Phase.RUNNING)
+            advance(job, Fact(7, 2, "ended", 9.0, exit_code=code, signal=number))
+            self.assertEqual(
+                (job.phase.value, job.exit_code, job.signal, job.ended_at), (phase, code, number, 9.0)
+            )
+
+    def test_a_job_that_was_to_be_cancelled_is_so_only_when_it_is_seen_dead_without_success(self) -> None:
+        for code, number, phase in (
+            (0, None, "completed"),
+            (143, None, "cancelled"),
+            (None, 15, "cancelled"),
+        ):
+            job = job_in(Phase.RUNNING, "bob")
+            advance(job, Fact(7, 2, "ended", 9.0, exit_code=code, signal=number))
+            self.assertEqual(job.phase.value, phase)
+        self.assertEqual(job.reason, "cancelled by bob")
+
+    def test_what_is_taken_back_waits_again_or_is_cancelled_when_that_was_asked(self) -> None:
+        job = job_in(Phase.STARTING)
+        advance(job, Fact(7, 2, "returned", 9.0))
+        self.assertEqual((job.phase, job.host, job.spool, job.ended_at), (Phase.PENDING, None, None, None))
+        job = job_in(Phase.STARTING, "bob")
+        advance(job, Fact(7, 2, "returned", 9.0))
+        self.assertEqual((job.phase, job.host, job.ended_at), (Phase.CANCELLED, "n1", 9.0))
+
+    def test_an_ending_brings_what_was_not_heard_of_the_start(self) -> None:
+        job = job_in(Phase.STARTING)
+        advance(
+            job, Fact(7, 2, "ended", 9.0, pid=5, started_at=8.0, exit_code=3, cpu_seconds=0.5, max_rss=77)
+        )
+        self.assertEqual((job.started_at, job.pid, job.cpu_seconds, job.max_rss), (8.0, 5, 0.5, 77))
+
+    def test_an_ending_that_says_nothing_of_the_start_keeps_what_is_known(self) -> None:
+        job = job_in(Phase.STARTING)
+        advance(job, Fact(7, 2, "started", 8.0, pid=5))
+        advance(job, Fact(7, 2, "lost", 9.0, reason="rebooted"))
+        self.assertEqual((job.started_at, job.pid, job.reason), (8.0, 5, "rebooted"))

@@ -1,0 +1,85 @@
+"""The waiting queue beside a naive one: the same ids, heads and order, whatever is added and removed."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.brain import order
+from tests.support.properties import examples
+from tm.model.job import Job, new_job
+from tm.model.queue import JobClass, WaitingQueue, class_of
+
+KINDS: list[dict[str, object]] = [
+    {}, {"priority": 5}, {"priority": -5}, {"cores": 2}, {"memory": 1024}, {"hosts": ["n1"]}, {"hosts": ["n1", "n2"]},
+]  # fmt: skip
+
+
+def job(number: int, user: str = "alice", **more: object) -> Job:
+    return new_job(number, order(user, **more)[0], "signed", 0.0)[0]
+
+
+JOBS = {number: job(number, "ab"[number % 2], **KINDS[number % len(KINDS)]) for number in range(1, 60)}
+
+
+class NaiveQueue:
+    def __init__(self) -> None:
+        self.waiting: set[int] = set()
+
+    def ids(self, kind: JobClass) -> list[int]:
+        return sorted(number for number in self.waiting if class_of(JOBS[number]) == kind)
+
+    def heads(self) -> list[tuple[int, int, JobClass]]:
+        kinds = {class_of(JOBS[number]) for number in self.waiting}
+        return sorted((kind.order, self.ids(kind)[0], kind) for kind in kinds)
+
+
+class QueueTests(SynchronousTestCase):
+    @examples(200)
+    @given(st.lists(st.tuples(st.booleans(), st.integers(1, 59)), max_size=120))
+    def test_it_says_what_a_naive_queue_says(self, steps: list[tuple[bool, int]]) -> None:
+        queue, naive = WaitingQueue(), NaiveQueue()
+        for adds, number in steps:
+            if adds:
+                queue.add(JOBS[number])
+                naive.waiting.add(number)
+            else:
+                queue.remove(number)
+                naive.waiting.discard(number)
+        self.assertEqual(len(queue), len(naive.waiting))
+        self.assertEqual({number for number in JOBS if number in queue}, naive.waiting)
+        self.assertEqual(queue.heads(), naive.heads())
+        for _, _, kind in naive.heads():
+            self.assertEqual(list(queue.ids(kind)), naive.ids(kind))
+
+    def test_what_was_taken_from_the_middle_and_waits_again_waits_once(self) -> None:
+        queue = WaitingQueue()
+        for number in (1, 2, 3):
+            queue.add(job(number))
+        queue.remove(2)
+        queue.add(job(2))
+        self.assertEqual(list(queue.ids(class_of(job(1)))), [1, 2, 3])
+
+    def test_what_is_removed_does_not_pile_up(self) -> None:
+        queue = WaitingQueue()
+        first = job(1)
+        queue.add(first)
+        for number in range(2, 2000):
+            queue.add(job(number))
+            queue.remove(number)
+        self.assertEqual(list(queue.ids(class_of(first))), [1])
+        self.assertLess(len(queue._heaps[class_of(first)]), 300)
+
+    def test_a_class_nobody_waits_in_is_gone(self) -> None:
+        queue = WaitingQueue()
+        queue.add(job(1))
+        queue.remove(1)
+        self.assertEqual((queue.heads(), list(queue.ids(class_of(job(1)))), len(queue)), ([], [], 0))
+        queue.remove(1)
+
+    def test_the_higher_priority_stands_first_then_the_older_head(self) -> None:
+        queue = WaitingQueue()
+        for number, priority, user in ((1, 0, "a"), (2, 7, "a"), (3, 0, "b"), (4, 7, "b")):
+            queue.add(job(number, user, priority=priority))
+        self.assertEqual([number for _, number, _ in queue.heads()], [2, 4, 1, 3])
