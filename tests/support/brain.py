@@ -74,6 +74,7 @@ class Box:
     cores: int
     mark: int = 0
     acked: int = 0
+    reports: int = 0
     epoch: int = 0
     grant: int = 0
     line: list[Start] = field(default_factory=list)
@@ -99,7 +100,7 @@ class Box:
         self.epoch = max(self.epoch, epoch)
         fresh = [start for start in sorted(set(orders.start)) if start.number > self.mark]
         if [start.number for start in fresh] != list(range(self.mark + 1, self.mark + 1 + len(fresh))):
-            raise AssertionError(f"{self.host}: commands {[s.number for s in fresh]} after {self.mark}")
+            return  # told before our hello was answered: it all comes again
         if fresh:
             self.mark = fresh[-1].number
         self.line += fresh
@@ -126,9 +127,9 @@ class Box:
         else:
             self._give_back(key, at)
 
-    def acknowledged(self, facts: list[Fact]) -> None:
-        """The dispatcher has *facts* for good."""
-        self.acked += 1
+    def acknowledged(self, number: int, facts: list[Fact]) -> None:
+        """The dispatcher has report *number* with *facts* for good."""
+        self.acked = max(self.acked, number)
         self.untold = [fact for fact in self.untold if fact not in facts]
 
     def run(self, at: float) -> None:
@@ -168,7 +169,8 @@ class World:
         self.number_of: dict[tuple[str, Key], int] = {}
         self.tokens = 0
         self.thought: Effects | None = None
-        self.owed: list[tuple[Box, list[Fact]]] = []
+        self.said: list[tuple[Box, int, list[Fact]]] = []
+        self.owed: list[tuple[Box, int, list[Fact]]] = []
         self.durable: list[Effects] = []
         self.told_facts: list[tuple[str, str, str, list[Fact]]] = []
         self.born()
@@ -181,7 +183,7 @@ class World:
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
         )
         self.thought = None
-        self.owed = []
+        self.said, self.owed = [], []
         self.durable.clear()
         for box in self.boxes.values():
             box.connected = False
@@ -209,6 +211,7 @@ class World:
         if user in self.brain.attached:
             box = self.boxes[user, host]
             box.connected = True
+            box.reports = box.acked
             self.brain.host_joined(user, box.hello(), self.at)
 
     def disconnect(self, user: str, host: str) -> None:
@@ -229,9 +232,10 @@ class World:
             return
         facts = list(box.untold)
         self.told_facts.append((user, host, box.spool, facts))
-        self.brain.facts_reported(user, host, box.spool, box.acked + 1, facts, self.at)
+        box.reports += 1
+        self.brain.facts_reported(user, host, box.spool, box.reports, facts, self.at)
         if not repeat:
-            self.owed.append((box, facts))
+            self.said.append((box, box.reports, facts))
 
     def repeat_facts(self, which: int) -> None:
         """An old report comes again, its facts the other way round."""
@@ -245,22 +249,24 @@ class World:
         """A turn of the brain while a commit runs: its effects join those that wait."""
         self.brain.place(self.at)
         effects = self.brain.take()
+        self.owed, self.said = self.owed + self.said, []
         if self.thought is None:
             self.thought = effects
         else:
             self.thought.absorb(effects)
 
     def commit(self) -> None:
-        """What was thought becomes durable; it is not told yet. Reports since the last thought wait for the next."""
+        """What was thought becomes durable; it is not told yet."""
         if self.thought is not None:
             effects, self.thought = self.thought, None
             for job in {**effects.records.new, **effects.records.changed}.values():
                 self._check_recorded(job)
             self.store.commit(self.store.prepare(effects.records))
             self.durable.append(effects)
-            for box, facts in self.owed:
-                box.acknowledged(facts)
-            self.owed = []
+            owed, self.owed = self.owed, []
+            for box, number, facts in owed:
+                if box.connected:
+                    box.acknowledged(number, facts)
 
     def tell_all(self) -> None:
         """What is durable is told, in order."""

@@ -47,9 +47,6 @@ class Brain:
         self._effects = Effects()
         for job in jobs:
             self._restore(job)
-        for host in self.hosts.values():
-            if host.knows_cores:
-                self._squeeze(host)
 
     # -- what comes out -------------------------------------------------------------------------------------------
 
@@ -58,8 +55,8 @@ class Brain:
         effects, self._effects = self._effects, Effects()
         for key, orders in effects.orders.items():
             session = self.sessions[key]
-            orders.grant = session.grant
-            orders.spool = session.spool.id if session.spool else ""
+            if session.spool is not None:
+                orders.grant, orders.spool = session.grant, session.spool.id
         return effects
 
     # -- jobs -----------------------------------------------------------------------------------------------------
@@ -131,26 +128,13 @@ class Brain:
             raise RefusedError("busy.hosts", "no vacant host for this command now; hRunJob lets it wait for one")
 
     def _restore(self, job: Job) -> None:
+        """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
         self.jobs[job.id] = job
         self._next_id = max(self._next_id, job.id + 1)
         if job.phase is Phase.PENDING:
             self.queue.add(job)
         elif job.phase in ON_HOST and job.host:
             self._session(job.user, job.host).occupy(job)
-
-    def _squeeze(self, host: HostState) -> None:
-        """Let jobs that need not have begun stand in line again where more would be in use than the host has.
-
-        After a restart nobody knows which of them had been sent ahead: the latest orders are the likeliest.
-        """
-        starting = [
-            (job.command_number, job.id, session) for session in self.sessions.values() if session.host is host
-            for job in session.occupying.values() if job.phase is Phase.STARTING
-        ]  # fmt: skip
-        for _, number, session in sorted(starting, key=lambda item: item[:2], reverse=True):
-            if not host.overfull:
-                return
-            session.stand_back(self.jobs[number])
 
     # -- user servers and their hosts -----------------------------------------------------------------------------
 
@@ -201,13 +185,10 @@ class Brain:
         self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
         new = session.link is not Link.UP
         session.link, session.reason, session.since = Link.UP, "", at
-        session.failures, session.spool = 0, spool
-        self._reconcile(session, hello, at)
-        was_known = session.host.knows_cores
+        session.failures, session.retry_at, session.spool = 0, 0.0, spool
         session.host.saw(hello.cores, hello.memory)
-        if not was_known:
-            self._squeeze(session.host)
-        session.move_up(session.host.cores)
+        self._reconcile(session, hello, at)
+        session.agree(hello)
         if new:
             self._notice_link(session, at)
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from tm.model.job import Job
+from tm.model.job import Job, Phase
 
 UNLIMITED_MEMORY = 1 << 62
 AHEAD_SECONDS = 0.05
@@ -134,13 +134,14 @@ class Session:
         self.spool: Spool | None = None
         self.occupying: dict[int, Job] = {}
         self.ahead: OrderedDict[int, Job] = OrderedDict()
+        self.over: set[int] = set()
         self.mean_run: float | None = None
         self.last_end = 0.0
 
     @property
     def grant(self) -> int:
         """Cores that may be in use on the host by this user's jobs at once."""
-        return sum(job.cores for job in self.occupying.values())
+        return sum(job.cores for job in self.occupying.values() if job.id not in self.over)
 
     @property
     def jobs(self) -> list[Job]:
@@ -175,18 +176,34 @@ class Session:
             self.occupy(job)
 
     def runs(self, job: Job) -> None:
-        """*job* is seen running: it occupies its cores, also if it was thought to stand in line."""
+        """*job* is seen running: it occupies its cores, also if another was thought to be before it."""
         if self.ahead.pop(job.id, None) is not None:
             self.occupy(job)
+            self._step_back(set())
 
-    def stand_back(self, job: Job) -> None:
-        """Let *job*, which need not have begun, stand in line before those sent ahead."""
-        self._vacate(job)
-        self.ahead[job.id] = job
-        self.ahead.move_to_end(job.id, last=False)
+    def agree(self, hello: Hello) -> None:
+        """Take from *hello* what runs there and what is over.
+
+        After a restart this tells those that were sent ahead from the rest. What is over, but not told, still
+        occupies cores and is not granted any.
+        """
+        self._step_back({(job, attempt) for job, attempt, state in hello.holds if state == "running"})
+        self.over = {job for job, _, state in hello.holds if state == "final"} & self.occupying.keys()
+        self.move_up(self.host.cores)
+
+    def _step_back(self, running: set[tuple[int, int]]) -> None:
+        """Let the latest orders that do not run stand in line while more is in use than the host has."""
+        if not self.host.overfull:
+            return
+        for job in sorted(self.occupying.values(), key=lambda job: job.command_number, reverse=True):
+            if self.host.overfull and job.phase is Phase.STARTING and (job.id, job.attempt) not in running:
+                self._vacate(job)
+                self.ahead[job.id] = job
+                self.ahead.move_to_end(job.id, last=False)
 
     def _vacate(self, job: Job) -> None:
         del self.occupying[job.id]
+        self.over.discard(job.id)
         self.host.used_cores -= job.cores
         self.host.used_memory -= job.memory
 

@@ -60,7 +60,7 @@ class Orders:
     cancel: list[tuple[int, int]] = field(default_factory=list)
     recall: list[tuple[int, int]] = field(default_factory=list)
     forget: list[tuple[int, int]] = field(default_factory=list)
-    grant: int = 0
+    grant: int | None = None
 
     def absorb(self, later: Orders) -> None:
         """Take in what came after this; a hello in between has repeated all that is still to start."""
