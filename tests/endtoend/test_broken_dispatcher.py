@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 from tests.support.chain import ChainCase
 from tests.support.false_dispatcher import FalseDispatcher
@@ -17,7 +18,7 @@ from tests.support.processes import wait_for
 
 
 class ChangedStoreTests(ChainCase):
-    def after(self, change: Callable[[sqlite3.Connection], object], **common: object) -> list[int]:
+    def after(self, change: Callable[[sqlite3.Connection], object], **common: Any) -> list[int]:
         """Let two jobs wait, *change* the store meanwhile, and return their ids once everything has ended."""
         cluster = self.cluster
         cluster.wait(cluster.submit("alice", "true"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import socket
 import ssl
 import threading
 import time
@@ -100,8 +101,6 @@ class RefusalTests(ChainCase):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(*self.cluster.pair("alice"))
-        import socket
-
         with socket.create_connection(("127.0.0.1", self.cluster.port)) as sock:
             self.assertRaises(ssl.SSLError, context.wrap_socket, sock)
 
@@ -110,8 +109,6 @@ class FalseServer:
     """A TLS server on *port* with another certificate; what clients say goes to *heard*."""
 
     def __init__(self, port: int, identity: Identity, heard: list[bytes]) -> None:
-        import socket
-
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(identity.certificate, identity.key)
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -198,11 +195,16 @@ class ReloadTests(ChainCase):
             self.assertRaises(HungUpError, bob.next)
             self.assertLess(time.monotonic() - began, 5)
             self.assertEqual(turned_away(cluster, cluster.pair("bob")).word, "auth.unknown")
-            wait_for(lambda: cluster.tms("bob").values("status")[0]["dispatcher"] != "connected", "bob's server cut off", 5)
+            wait_for(lambda: self.his_server_is() != "connected", "bob's server to be cut off", 5)
             self.assertEqual(alice.ask("version").ok, True)
             cluster.write_etc("users", users)
             alice.ask("reload")
         cluster.wait(cluster.submit("bob", "true"), user="bob")
+
+    def his_server_is(self) -> str:
+        """Return how bob's server says it stands with the dispatcher."""
+        state: str = self.cluster.tms("bob").values("status")[0]["dispatcher"]
+        return state
 
     def test_a_faulty_file_is_reported_with_its_line_and_changes_nothing(self) -> None:
         cluster = self.cluster

@@ -21,7 +21,7 @@ class ChainCase(SynchronousTestCase):
         self.addCleanup(self.cluster.stop)
         self.cluster.start_dispatcher()
 
-    def run_jobs(self, *commands: str | list[str], **common: object) -> list[dict[str, Any]]:
+    def run_jobs(self, *commands: str | list[str], **common: Any) -> list[dict[str, Any]]:
         """Return the views of alice's *commands* once they have ended."""
         return self.cluster.wait(self.cluster.submit("alice", *commands, **common))
 

@@ -61,10 +61,12 @@ def read(path: str) -> list[Line]:
         return []
 
 
-def complaints(lines: list[Line], accepted: list[int], jobs: dict[int, dict[str, Any]]) -> list[str]:
+def complaints(
+    lines: list[Line], accepted: list[int], jobs: dict[int, dict[str, Any]], may_be_lost: bool
+) -> list[str]:
     """Return what is wrong: accepted jobs that are not final, more than one start, other codes than computed.
 
-    *jobs* are the public views by id. A job that ``lost`` is named too: no single fault makes one.
+    *jobs* are the public views by id. No single fault makes a job ``lost``; *may_be_lost* when there were more.
     """
     wrong = []
     starts: dict[int, int] = {}
@@ -77,6 +79,8 @@ def complaints(lines: list[Line], accepted: list[int], jobs: dict[int, dict[str,
         job = jobs.get(number)
         if job is None:
             wrong.append(f"job {number} was accepted and is unknown")
+        elif may_be_lost and job["state"] == "lost":
+            continue
         elif job["state"] not in ("completed", "failed"):
             wrong.append(f"job {number} is {job['state']}: {job['reason']}")
         elif job["exit_code"] != code_of(number):

@@ -94,7 +94,7 @@ class Sshd:
 
     def swap_host_keys(self) -> None:
         """Become an impostor: the same port, other host keys, `known_hosts` unchanged."""
-        self._end()
+        self.end()
         for path in self._host_keys:
             kind = _public(path).split()[0].removeprefix("ssh-").partition("-")[0]
             os.unlink(path)
@@ -141,7 +141,8 @@ class Sshd:
             ]
         )
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End it; `start` lets it come again at the same port."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(START_BOUND)
@@ -149,7 +150,7 @@ class Sshd:
 
     def stop(self) -> None:
         """End it and remove its folder."""
-        self._end()
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Sshd:

@@ -53,7 +53,7 @@ class Talk:
 
     @classmethod
     def tls(cls, port: int, pair: tuple[str, str] | None, greet: bool = True, trusted: str = "") -> Talk:
-        """Connect to *port* of loopback, presenting *pair* (certificate, key); *trusted* is the server's, if it matters."""
+        """Connect to *port* of loopback with *pair* (certificate, key); *trusted* is the server's, if it matters."""
         sock = tls_socket(port, pair, trusted)
         try:
             return cls(sock, greet)
