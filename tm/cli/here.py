@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from functools import partial
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from tm.errors import TaskManagerError
 from tm.places import Places
 
 NAMES = ("dispatcher", "tms", "tmms", "keeper")
+START_SECONDS = 30.0
 GRACE_SECONDS = 3.0
 _PROGRAMS = {"dispatcher": "TaskDispatcher", "tms": "TMS", "tmms": "TMMS"}
 _KEEPER = os.path.join("tm", "keeper", "__main__.py")
@@ -87,11 +89,13 @@ class Here:
             "--state", self.state, "-e", os.path.join(self.state, "TaskDispatcherError.log"),
             *(["--init"] if init else []),
         ]  # fmt: skip
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        status, said = _wait_for(command)
+        if status is None:
+            seen.end(partial(self._processes_of, "dispatcher"))
+            said = f"internal.start: it is not ready after {START_SECONDS:.0f} s; see {self.log_of('dispatcher')}"
+        if status != 0:
             refusal = _REFUSAL.match(said)
-            word, text = refusal.groups() if refusal else ("internal.start", said)
+            word, text = refusal.groups() if refusal else ("internal.start", said or f"exit status {status}")
             raise TaskManagerError(word, f"the TaskDispatcher does not start: {text}")
 
     def start_tms(self) -> None:
@@ -150,6 +154,21 @@ def _name(words: list[str]) -> str:
         if word.endswith(_KEEPER):
             return "keeper"
     return ""
+
+
+def _wait_for(command: list[str]) -> tuple[int | None, str]:
+    """Run what starts a daemon; return its exit status, None if that does not come, and the last line it wrote."""
+    null = subprocess.DEVNULL
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(command, stdin=null, stdout=null, stderr=complaints)
+        try:
+            status: int | None = process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            status = None
+        complaints.seek(0)
+        return status, (complaints.read().decode(errors="replace").strip().splitlines() or [""])[-1]
 
 
 def _empty(spool: str, pid: int) -> None:

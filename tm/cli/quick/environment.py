@@ -8,7 +8,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tm.cli.quick.steps import QuickError, Steps
 
@@ -36,9 +36,13 @@ class Environment:
         steps.show("installing the libraries")
         what = self._root + (f"[{extra}]" if extra else "")
         self._run([*self._pip(), "install", "--quiet", "--editable", what], "the libraries cannot be installed")
-        with open(self._stamp, "w", encoding="utf-8") as file:
-            file.write("\n".join([self._wanted(), *filter(None, {extra, *has[1:]})]) + "\n")
+        self.mark({extra, *has[1:]} - {""})
         steps.end(f".venv, {self._count()} packages")
+
+    def mark(self, extras: Iterable[str] = ()) -> None:
+        """Remember that all libraries are here, those of *extras* too."""
+        with open(self._stamp, "w", encoding="utf-8") as file:
+            file.write("\n".join([self._wanted(), *extras]) + "\n")
 
     def _create(self, steps: Steps) -> None:
         steps.show("making .venv")

@@ -1,0 +1,80 @@
+"""The package, installed by pip in both ways into fresh environments."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import tempfile
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.checkout import copy_checkout, make_environment, pip, run
+
+PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost")
+PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS")
+TWISTD = "from twisted.scripts.twistd import run; run()"
+
+
+def missing() -> str:
+    """Return why nothing can be installed here, if it is so."""
+    if importlib.util.find_spec("pip") is None:
+        return "this Python has no pip"
+    if int(importlib.metadata.version("setuptools").partition(".")[0]) < 77:
+        return "this Python has no setuptools 77 or newer; 'quickstart.py test' installs it"
+    return ""
+
+
+class PackagingTests(SynchronousTestCase):
+    """What pip does with the project, and what twistd thinks of it."""
+
+    skip = missing() or None
+
+    def setUp(self) -> None:
+        """A copy of the checkout, and an environment."""
+        self.folder = tempfile.mkdtemp(prefix="tm-pip-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.checkout = copy_checkout(os.path.join(self.folder, "checkout"))
+        self.python = make_environment(os.path.join(self.folder, "environment"))
+
+    def install(self, *how: str) -> None:
+        """Have pip install the copy."""
+        done = pip(self.python, "install", "--no-deps", "--no-index", "--no-build-isolation", *how, self.checkout)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def listed(self) -> set[str]:
+        """Return the plugins of ours that twistd lists."""
+        done = run([self.python, "-c", TWISTD, "--help"], self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        words = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
+        return words & set(PLUGINS)
+
+    def test_an_installation_lists_the_plugins_and_its_programs_start(self) -> None:
+        self.assertEqual(self.listed(), set())
+        self.install()
+        shutil.rmtree(self.checkout)
+        self.assertEqual(self.listed(), set(PLUGINS))
+        for name in PROGRAMS:
+            program = os.path.join(os.path.dirname(self.python), name)
+            done = run([program, "--version"] if name != "tm" else [program, "--help"], self.folder)
+            self.assertEqual((name, done.returncode, "Traceback" in done.stderr), (name, 0, False), done.stderr)
+
+    def test_the_installed_store_has_its_schema(self) -> None:
+        self.install()
+        code = "import sys; from tm.store import schema; schema.create(sys.argv[1])"
+        done = run([self.python, "-c", code, os.path.join(self.folder, "store.sqlite")], self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_an_editable_installation_lists_the_plugins(self) -> None:
+        self.install("--editable")
+        self.assertEqual(self.listed(), set(PLUGINS))
+
+    def test_what_is_uninstalled_leaves_twisted_whole(self) -> None:
+        for how in ((), ("--editable",)):
+            before = run([self.python, "-c", TWISTD, "--help"], self.folder).stdout
+            self.install(*how)
+            done = pip(self.python, "uninstall", "--yes", "taskmanager")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(run([self.python, "-c", TWISTD, "--help"], self.folder).stdout, before)
+            self.assertIn("web", before)
