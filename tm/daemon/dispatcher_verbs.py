@@ -20,7 +20,7 @@ from tm.daemon.listing import host_lines, job_ids, job_lines, job_query, whole_n
 from tm.errors import RefusedError
 from tm.model.cluster import Hello, Session
 from tm.model.job import ON_HOST, Job, accepted_spec
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import Count, Fact
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand
 from tm.model.views import Shown, show_host, show_job, shown_state, shown_time, why_waiting
@@ -48,7 +48,7 @@ class Report(msgspec.Struct):
 
     host: str
     spool: str
-    k: int
+    k: Count
     facts: list[Fact]
 
 

@@ -6,12 +6,16 @@ time it is no move.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from tm.errors import IllegalMoveError
 from tm.model.job import Job, Phase
+
+Count = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
+When = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""What a host says comes from a host: a number that no store holds, or no calendar, is refused where it is read."""
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,13 +24,13 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     job: int
     attempt: int
     what: str
-    at: float = 0.0
-    pid: int | None = None
-    started_at: float | None = None
-    exit_code: int | None = None
-    signal: int | None = None
+    at: When = 0.0
+    pid: Count | None = None
+    started_at: When | None = None
+    exit_code: Count | None = None
+    signal: Count | None = None
     cpu_seconds: float | None = None
-    max_rss: int | None = None
+    max_rss: Count | None = None
     reason: str = ""
 
 
