@@ -58,7 +58,6 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     hosts: list[str] = []
     interactive: bool = False
     terminal: list[int] = []
-    made: str = ""
 
     def complaint(self) -> str:
         """Return what is wrong with the request as a sentence, or an empty string."""
