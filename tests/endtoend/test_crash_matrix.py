@@ -1,4 +1,4 @@
-"""Every named failpoint, a small workload each: who comes there dies as by ``kill -9`` and is brought back as users do it.
+"""Every named failpoint, a small workload each: who comes there dies as by ``kill -9`` and is brought back as by users.
 
 The ledger outside the product says whether anything was lost or done twice. One fault alone never makes a job ``lost``.
 ``TM_KILL_SEED`` and ``TM_KILL_ROUNDS`` repeat, and prolong, the random part.

@@ -134,7 +134,7 @@ class Cluster:
         }  # fmt: skip
 
     def arm(self, name: str, nth: int = 1) -> str:
-        """Let the first process that comes to the failpoint *name* the *nth* time die; return the file that it makes."""
+        """Let the first who comes to the failpoint *name* the *nth* time die; return the file that it makes."""
         self._rounds += 1
         mark = os.path.join(self.folder, f"died-{self._rounds}")
         self.failpoint = f"{name}:{nth}:{mark}"
@@ -247,6 +247,7 @@ class Cluster:
         """
         deadline = time.monotonic() + seconds
         while True:
+            self.tend()
             try:
                 return self.tms(user).ask(verb, rest, as_json).body
             except Refused as refused:
@@ -256,7 +257,6 @@ class Cluster:
                 if time.monotonic() > deadline:
                     raise
                 self.forget_talk(user)
-            self.tend()
             time.sleep(0.05)
 
     def forget_talk(self, user: str) -> None:
