@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from tm.errors import StoreError
 from tm.model.cluster import Spool
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, Job, accepted_spec
@@ -38,8 +39,11 @@ class MemoryStore:
         return msgspec.json.encode([jobs, spools, records.submissions, records.environments])
 
     def commit(self, batch: bytes) -> None:
-        """Keep a prepared batch."""
+        """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
         jobs, spools, submissions, environments = msgspec.json.decode(batch)
+        tokens = [(user, token) for user, token, _, _ in submissions]
+        if len(set(tokens)) < len(tokens) or any(token in self._submissions for token in tokens):
+            raise StoreError("store.io", f"a submit token of {tokens} was used before; nothing was accepted")
         self._jobs.update((row[0], tuple(row)) for row in jobs)
         self._spools.update((spool["id"], Spool(**spool)) for spool in spools)
         self._submissions.update(((u, t), range(first, first + n)) for u, t, first, n in submissions)

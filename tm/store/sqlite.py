@@ -10,8 +10,9 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tm.errors import StoreError
 from tm.model.cluster import Spool
@@ -34,6 +35,7 @@ _STATEMENTS = {
     "spools": (5, "INSERT OR REPLACE INTO spools VALUES {}"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
+_HIGHEST = (1 << 63) - 1
 _ACTIVE = ", ".join(f"'{phase.value}'" for phase in sorted(ACTIVE))
 
 
@@ -41,14 +43,15 @@ class SqliteStore:
     """A `JobStore` in one file. Raises `StoreError` ``store.locked`` when another dispatcher has it open."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = _lock(path)
+        self._path = os.path.abspath(path)
+        self._lock = _lock(self._path)
         try:
-            self._writer = schema.connect(path)
-            self._reader = schema.connect(path)
+            self._writer = schema.connect(self._path)
+            self._reader = schema.connect(self._path, check=False)
         except StoreError:
             self._lock.close()
             raise
+        self._reader.create_function("named", 2, _named, deterministic=True)
 
     def load(self) -> Loaded:
         """Begin a new epoch, durably, and return all that is active."""
@@ -77,7 +80,7 @@ class SqliteStore:
             for name, values in batch.items():
                 self._write(name, values)
             writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, ValueError) as error:
             self._roll_back()
             raise self._failure(error) from error
 
@@ -108,20 +111,18 @@ class SqliteStore:
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids given to this token before, or None."""
-        found = self._reader.execute(
-            "SELECT first, count FROM submissions WHERE user = ? AND token = ?", (user, token)
-        ).fetchone()
-        return range(found[0], found[0] + found[1]) if found else None
+        found = self._read("SELECT first, count FROM submissions WHERE user = ? AND token = ?", user, token)
+        return range(found[0][0], found[0][0] + found[0][1]) if found else None
 
     def environment(self, digest: str) -> str | None:
         """Return the environment's text, or None when it was never recorded."""
-        found = self._reader.execute("SELECT text FROM environments WHERE digest = ?", (digest,)).fetchone()
-        return found[0] if found else None
+        found = self._read("SELECT text FROM environments WHERE digest = ?", digest)
+        return found[0][0] if found else None
 
     def job(self, number: int) -> Job | None:
         """Return the job as it was last recorded, or None."""
-        found = self._reader.execute(f"SELECT {_FIELDS} FROM jobs WHERE id = ?", (number,)).fetchone()
-        return job_of(found) if found else None
+        found = self._read(f"SELECT {_FIELDS} FROM jobs WHERE id = ?", number) if number <= _HIGHEST else []
+        return job_of(found[0]) if found else None
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return at most ``query.limit`` jobs with an id above ``query.after``, ascending."""
@@ -134,12 +135,18 @@ class SqliteStore:
             where.append(f"phase IN ({', '.join('?' * len(query.phases))})")
             values += [phase.value for phase in query.phases]
         if query.name is not None:
-            where.append("json_extract(spec, '$.name') GLOB ?")
+            where.append("named(json_extract(spec, '$.name'), ?)")
             values.append(query.name)
         if query.phases and query.phases <= ACTIVE:
             where.append(f"phase IN ({_ACTIVE})")
         sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
-        return [job_of(row) for row in self._reader.execute(sql, (*values, query.limit))]
+        return [job_of(row) for row in self._read(sql, *values, query.limit)]
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        try:
+            return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -155,7 +162,7 @@ class SqliteStore:
             self._writer.close()
             self._writer = schema.connect(self._path)
 
-    def _failure(self, error: sqlite3.Error) -> StoreError:
+    def _failure(self, error: Exception) -> StoreError:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_FULL"):
             return StoreError("store.full", f"no space for {self._path}: free some; nothing was accepted meanwhile")
@@ -166,10 +173,17 @@ def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
     return list(chain.from_iterable(rows))
 
 
+def _named(name: str | None, pattern: str) -> bool:
+    return fnmatchcase(name or "", pattern)
+
+
 def _lock(path: str) -> BinaryIO:
     if not os.path.exists(path):
-        schema.connect(path)
-    file = open(path + ".lock", "ab")  # noqa: SIM115  held as long as the store is open
+        raise schema.missing(path)
+    try:
+        file = open(path + ".lock", "ab")  # noqa: SIM115  held as long as the store is open
+    except OSError as error:
+        raise StoreError("store.io", f"{path}.lock: {error.strerror}; look at who owns the folder") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
