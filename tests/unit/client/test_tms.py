@@ -168,10 +168,11 @@ class StartTests(House):
         self.script("")
         self.places.python = self.path("nothing")
         self.assertIn("nothing", str(self.assertRaises(TaskManagerError, Connection.open_tms, self.places)))
-        self.places.python = sys.executable
+        self.places.python = self.path("python")
+        os.symlink(sys.executable, self.places.python)
         self.places.root = self.root
-        self.patch(sys, "argv", ["client"])
-        self.assertIn("bin/TMS", str(self.assertRaises(TaskManagerError, Connection.open_tms, self.places)))
+        self.patch(sys, "argv", [self.path("client")])
+        self.assertIn(self.path("TMS"), str(self.assertRaises(TaskManagerError, Connection.open_tms, self.places)))
 
     def test_a_start_that_another_client_never_ends_is_given_up(self) -> None:
         self.patch(tms, "START_SECONDS", 0.1)
