@@ -9,7 +9,7 @@ import time
 
 from tm.cli.quick.steps import QuickError, Steps, bar
 
-JOBS_PER_CORE = 4
+JOBS_PER_CORE = 3
 MOST_JOBS = 256
 # How many primes there are below each limit.
 KNOWN = {

@@ -17,7 +17,7 @@ from tm.cli.quick.installation import Installation, host_name, user_name
 from tm.cli.quick.steps import QuickError, Steps
 from tm.errors import TaskManagerError
 
-FIRST_SECONDS = 12.0
+FIRST_SECONDS = 9.0
 AGAIN_SECONDS = 4.0
 TRIES = 5
 NEXT = """
