@@ -167,7 +167,7 @@ class Peer(Protocol):
         """Send raw bytes of a channel."""
 
     def on_close(self, callback: Callable[[], object]) -> None:
-        """Have *callback* called when the connection is gone."""
+        """Have *callback* called when the connection is gone: at once where it is."""
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -182,7 +182,7 @@ class Peer(Protocol):
         """Stop reading from this peer for somebody else's sake, or go on."""
 
     def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """Have *callback* called with True when this peer does not keep up reading, and with False when it does."""
+        """Have *callback* called, now and whenever it changes, with whether this peer does not keep up reading."""
 
 
 class Link(Protocol):

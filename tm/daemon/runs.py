@@ -85,15 +85,14 @@ class Runs:
         self._by_peer[peer] = run
         peer.wait_for_ever()
         peer.on_close(lambda: self._host_gone(run))
-        peer.on_congestion(run.client.hold)
-        run.client.on_congestion(peer.hold)
         early, run.early = run.early, []
         for json, data in early:
             if data is None:
                 peer.send_event(json)
             else:
                 peer.send_bulk(data.channel, data.data)
-        run.client.hold(False)
+        peer.on_congestion(run.client.hold)
+        run.client.on_congestion(peer.hold)
         return Reply()
 
     def state(self, peer: Peer, argument: str) -> Reply:

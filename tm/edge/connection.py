@@ -83,6 +83,8 @@ class ServerConnection(Protocol):
         self._unsent = 0
         self._patience = IDLE_SECONDS
         self._heard = clock.seconds()
+        self._over = False
+        self._lost = False
         self._closers: list[Callable[[], object]] = []
         self._timer = clock.callLater(HANDSHAKE_SECONDS, self._silent)
 
@@ -97,22 +99,28 @@ class ServerConnection(Protocol):
         self._send(encode_bulk(channel, data))
 
     def on_close(self, callback: Callable[[], object]) -> None:
-        """Have *callback* called when the connection is gone."""
-        self._closers.append(callback)
+        """Have *callback* called when the connection is gone: at once where it is."""
+        if self._lost:
+            callback()
+        else:
+            self._closers.append(callback)
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Cut the connection: nothing more is read from it or sent."""
+        self._over = True
+        self._reading = False
         transport = self.transport
-        if transport is not None:
+        if transport is not None and not self._lost:
             transport.abortConnection()
 
     def keep(self) -> None:
-        """Treat this as a daemon's link: silence of 90 s cuts it."""
+        """Treat this as a daemon's link: silence of 90 s cuts it, whatever it listens to."""
         self._patience = LINK_SECONDS
 
     def wait_for_ever(self) -> None:
         """Let the peer be silent: it listens to events."""
-        self._patience = float("inf")
+        if self._patience != LINK_SECONDS:
+            self._patience = float("inf")
 
     def hold(self, held: bool) -> None:
         """Stop reading from this peer for somebody else's sake, or go on."""
@@ -120,8 +128,9 @@ class ServerConnection(Protocol):
         self._throttle()
 
     def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """Have *callback* called with True when this peer does not keep up reading, and with False when it does."""
+        """Have *callback* called, now and whenever it changes, with whether this peer does not keep up reading."""
         self._congestion = callback
+        callback(self._choked)
 
     # -- Twisted --------------------------------------------------------------------------------------------------
 
@@ -137,7 +146,7 @@ class ServerConnection(Protocol):
 
     @override
     def dataReceived(self, data: bytes) -> None:
-        if not self._greeted:
+        if not self._greeted or self._over:
             return
         self._heard = self._clock.seconds()
         if self._reading:
@@ -151,6 +160,8 @@ class ServerConnection(Protocol):
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._greeted = False
+        self._lost = self._over = True
+        self._reading = False
         if self._timer.active():
             self._timer.cancel()
         self._gone()
@@ -236,7 +247,7 @@ class ServerConnection(Protocol):
     def _throttle(self) -> None:
         """Read, or not, as the replies owed and the peer's own reading demand."""
         wanted = not (self._choked or self._on_hold) and len(self._waiting) < MOST_PIPELINED
-        if wanted == self._reading or self.transport is None or not self._greeted:
+        if wanted == self._reading or self.transport is None or not self._greeted or self._over:
             return
         self._reading = wanted
         if not wanted:
@@ -252,13 +263,13 @@ class ServerConnection(Protocol):
 
     def _send(self, data: bytes) -> None:
         transport = self.transport
-        if transport is None:
+        if transport is None or self._over:
             return
         if self._choked:
             self._unsent += len(data)
             if self._unsent > MOST_UNSENT:
+                self.abort()
                 _log.warn("{user} does not read: cut off", event="cut", user=self.user)
-                transport.abortConnection()
                 return
         transport.write(data)
 

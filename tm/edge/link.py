@@ -75,9 +75,13 @@ class ClientLink(Protocol):
         """Send a request; its reply comes, or `TaskManagerError` ``net.lost`` when the connection is gone."""
         if not self._greeted or self.transport is None:
             return fail(TaskManagerError("net.lost", "the connection is gone; try again"))
+        try:
+            line = Request(verb, rest, json).encode()
+        except RefusedError as refusal:
+            return fail(refusal)
         answer: Deferred[Reply] = Deferred()
         self._asked.append(answer)
-        self.transport.write(Request(verb, rest, json).encode())
+        self.transport.write(line)
         return answer
 
     def send_bulk(self, channel: int, data: bytes) -> None:
@@ -129,6 +133,7 @@ class ClientLink(Protocol):
         if self._pulse.running:
             self._pulse.stop()
         self._greeted = False
+        self.transport = None
         asked, self._asked = self._asked, deque()
         lost = TaskManagerError("net.lost", "the connection broke before the answer; try again")
         for answer in asked:
