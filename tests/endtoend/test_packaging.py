@@ -11,6 +11,9 @@ import tempfile
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.checkout import copy_checkout, make_environment, pip, run
+from tests.support.cluster import free_port
+from tm.cli.here import NAMES, Here
+from tm.places import find
 
 PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost")
 PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS")
@@ -59,6 +62,33 @@ class PackagingTests(SynchronousTestCase):
             program = os.path.join(os.path.dirname(self.python), name)
             done = run([program, "--version"] if name != "tm" else [program, "--help"], self.folder)
             self.assertEqual((name, done.returncode, "Traceback" in done.stderr), (name, 0, False), done.stderr)
+
+    def test_an_installation_without_a_checkout_runs_jobs(self) -> None:
+        self.install()
+        shutil.rmtree(self.checkout)
+        told = {
+            "TM_ETC": os.path.join(self.folder, "etc"), "TM_USER_DIRECTORY": os.path.join(self.folder, "user"),
+            "TM_LOCAL_DIRECTORY": os.path.join(self.folder, "local"), "TM_USER": "alice", "TM_PYTHON": self.python,
+        }  # fmt: skip
+        programs = os.path.dirname(self.python)
+
+        def good(name: str, *arguments: str) -> None:
+            done = run([os.path.join(programs, name), *arguments], self.folder, told)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+        good("tm", "setup", "--cluster", "packed", "--host", "localhost", "--port", str(free_port()))
+        good("tm", "cert", "create", "--register", "alice", "alice@example.org")
+        os.mkdir(told["TM_USER_DIRECTORY"], 0o700)
+        for name in ("alice.key", "alice.crt", "ca_certs.alice.crt"):
+            shutil.copy2(os.path.join(told["TM_ETC"], "certs", name), told["TM_USER_DIRECTORY"])
+        state = os.path.join(self.folder, "var")
+        os.mkdir(state)
+        places = find(told)
+        self.addCleanup(Here(places, state).stop)
+        good("TaskDispatcher", "--init", "--state", state)
+        done = run([os.path.join(programs, "hRunJob"), "--wait", "exit 7"], self.folder, told)
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertEqual([one.name for one in Here(places, state).daemons()], list(NAMES))
 
     def test_the_installed_store_has_its_schema(self) -> None:
         self.install()

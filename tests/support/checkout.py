@@ -9,6 +9,8 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tm.places import find_root
 
@@ -46,10 +48,12 @@ def make_environment(folder: str) -> str:
     return python
 
 
-def run(command: list[str], cwd: str) -> subprocess.CompletedProcess[str]:
-    """Run *command* without input, and without what would lead Python or us elsewhere."""
+def run(
+    command: list[str], cwd: str, told: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """Run *command* without input, and without what would lead Python or us elsewhere, but as it is *told*."""
     leading = ("PYTHON", "TM_", "PIP_")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(leading)}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(leading)} | told
     return subprocess.run(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         timeout=300,
