@@ -30,7 +30,7 @@ from tm.wire.message import Reply, Request
 from tm.wire.verbs import DISPATCHER as VERBS
 
 MOST_ENVIRONMENT = 256 * 1024
-MOST_TOKEN = 64
+MOST_TOKEN = 80
 
 _log = Logger()
 

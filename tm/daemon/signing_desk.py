@@ -20,7 +20,7 @@ _LARGEST = LARGE_LIMIT - 8 * 1024
 
 MOST_JOBS = 10_000
 MOST_ENVIRONMENT = 256 * 1024
-LONGEST_TOKEN = 56
+LONGEST_TOKEN = 64
 
 
 class Signer(Protocol):
@@ -56,10 +56,11 @@ class Chunk(msgspec.Struct):
 def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
     """Return the signed parts of *wish*; the same wish always gives the same parts.
 
-    Raises `RefusedError`: ``job.invalid`` naming the job and the field, ``limit.jobs``, ``limit.environment``.
+    Raises `RefusedError`: ``job.invalid`` naming the job and the field, ``limit.jobs``, ``limit.environment``,
+    ``limit.job`` for a job that fits no line.
     """
-    if not 0 < len(wish.token) <= LONGEST_TOKEN:
-        raise RefusedError("job.invalid", f"the token must have 1 to {LONGEST_TOKEN} characters")
+    if not 0 < len(wish.token.encode()) <= LONGEST_TOKEN:
+        raise RefusedError("job.invalid", f"the token must have 1 to {LONGEST_TOKEN} bytes")
     if not 0 < len(wish.jobs) <= MOST_JOBS:
         raise RefusedError("limit.jobs", f"a submission may have 1 to {MOST_JOBS} jobs, not {len(wish.jobs)}")
     common = dict(wish.common)
@@ -78,7 +79,7 @@ def _environment(value: object) -> tuple[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise RefusedError("job.invalid", "the environment must be an object of texts")
     text = json_line(dict(sorted(value.items())))
-    if len(text) > MOST_ENVIRONMENT:
+    if len(text.encode()) > MOST_ENVIRONMENT:
         raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes; use --export")
     return text, hashlib.sha256(text.encode()).hexdigest()
 
@@ -96,17 +97,26 @@ def _spec(fields: dict[str, object], number: int) -> JobSpec:
 
 def _chunks(token: str, orders: list[tuple[str, str]], environments: dict[str, str]) -> Iterator[Chunk]:
     part: list[tuple[str, str]] = []
-    base = sum(2 * len(text) for text in environments.values())
+    base = sum(map(_cost, environments.values()))
     size = base
     number = 0
-    for order in orders:
-        cost = len(order[0].encode()) * 2 + 80
+    for place, order in enumerate(orders, 1):
+        cost = _cost(order[0])
+        if base + cost > _LARGEST:
+            raise RefusedError(
+                "limit.job", f"job {place} of the submission is too large: put its command into a file and run that"
+            )
         if part and size + cost > _LARGEST:
             yield Chunk(f"{token}.{number}", part, environments)
             part, size, number = [], base, number + 1
         part.append(order)
         size += cost
     yield Chunk(f"{token}.{number}", part, environments)
+
+
+def _cost(text: str) -> int:
+    """Return the bytes that *text* and its signature take in a line."""
+    return len(text.encode()) + text.count('"') + text.count("\\") + 80
 
 
 def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str]]:
