@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -236,6 +237,20 @@ class UserServerTests(ChainCase):
         ids += cluster.submit_ledger("alice", 1)
         cluster.wait(ids)
         cluster.check(ids)
+
+    def test_a_job_that_comes_as_the_server_on_a_host_leaves_runs_on_the_next_one(self) -> None:
+        cluster = self.cluster
+        cluster.more["TM_IDLE_SECONDS"] = "0.1"
+        ids: list[int] = []
+        for number in range(1, 7):
+            ids += cluster.submit_ledger("alice", 1)
+            cluster.wait(ids)
+            wait_for(partial(self.has_left, number), f"the server to leave for the {number}. time", pause=0.001)
+        cluster.check(ids)
+
+    def has_left(self, times: int) -> bool:
+        """Whether servers on the host have begun to leave that often."""
+        return Path(self.cluster.spool("alice"), "tmms.log").read_text().count('"leaving"') >= times
 
     def test_logs_are_lines_of_json_with_time_level_event_and_what_they_are_about(self) -> None:
         cluster = self.cluster

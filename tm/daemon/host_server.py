@@ -104,6 +104,7 @@ class HostServer(Service):
         self._joined = False
         self._lines: list[bytes] = []
         self._writing = False
+        self._leaving = False
         self._untold: list[Fact] = []
         self._reports: dict[int, list[Fact]] = {}
         self._next_report = 1
@@ -143,6 +144,8 @@ class HostServer(Service):
     def event(self, link: Link, json: bytes) -> None:
         """The user's server says something."""
         topic = msgspec.json.decode(json, type=_Topic).topic
+        if topic == "orders" and self._leaving:
+            return  # the next server here says that it has not seen them, and gets them again
         if topic == "orders":
             self._lines.append(json)
             self._admit()
@@ -328,14 +331,14 @@ class HostServer(Service):
         assert self.keeping is not None
         self.keeping.tick()
         now = self.clock.seconds()
-        if self.book.claims or self._lines:
+        if self.book.claims or self._lines or self._writing:
             self._busy_at = now
         if self._link is None and self._untold_exists() and now - self._down_since > REVIVE_AFTER:
             if now - self._revived_at > REVIVE_EVERY:
                 self._revived_at = now
                 _log.info("starting the user's server: there are endings to report", event="revive")
                 self.around.revive()
-        if now - self._busy_at > self.around.idle_seconds:
+        if now - self._busy_at > self.around.idle_seconds and not self._leaving:
             background.start(self._leave(), "leaving")
 
     def _untold_exists(self) -> bool:
@@ -344,12 +347,14 @@ class HostServer(Service):
     async def _leave(self) -> None:
         assert self.keeping is not None
         _log.info("idle: leaving", event="leaving")
-        self._busy_at = self.clock.seconds()
+        self._leaving = True
         self.keeping.leave()
         lines = list(self.book.snapshot())
-        await self.around.writer.run(lambda: self.around.spool.rewrite(lines))
-        await self.around.writer.run(self.around.spool.drop_environments)
-        self.around.stop()
+        try:
+            await self.around.writer.run(lambda: self.around.spool.rewrite(lines))
+            await self.around.writer.run(self.around.spool.drop_environments)
+        finally:
+            self.around.stop()
 
 
 def _merged(facts: list[Fact]) -> list[Fact]:
