@@ -91,7 +91,7 @@ class Dispatcher(Service):
         self._trouble: StoreError | None = None
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
-        self._begin(loaded)
+        self._begin(loaded, host_states(self.tables.hosts))
 
     @override
     def startService(self) -> None:
@@ -191,15 +191,24 @@ class Dispatcher(Service):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _begin(self, loaded: Loaded) -> None:
+    def _begin(self, loaded: Loaded, hosts: Iterable[HostState]) -> None:
         self.brain = Brain(
-            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools,
-            hosts=host_states(self.tables.hosts),
-        )  # fmt: skip
+            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
+        )
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
         )
         self._trouble = None
+
+    def _begin_again(self, loaded: Loaded) -> None:
+        """Go on with what the store holds; what is known of hosts is not in it."""
+        hosts = host_states(self.tables.hosts)
+        for host in hosts:
+            before = self.brain.hosts.get(host.name)
+            if before is not None:
+                host.active, host.reason = before.active, before.reason
+                host.saw(before.seen_cores, before.seen_memory)
+        self._begin(loaded, hosts)
 
     def _tick(self) -> None:
         self.brain.tick(self.now)
@@ -223,7 +232,7 @@ class Dispatcher(Service):
             return
         done = self.around.writer.run(self.around.store.load)
         done.addCallbacks(
-            self._begin, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None
+            self._begin_again, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None
         )
 
     def _tell(self, effects: Effects) -> None:
@@ -241,8 +250,12 @@ class Dispatcher(Service):
                 known.clear()
             if len(known) > MOST_KNOWN:
                 known.clear()
-            for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):
-                peer.send_event(line)
+            try:
+                for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):
+                    peer.send_event(line)
+            except StoreError as error:
+                _log.error("orders for {host} not sent: {text}", event="store", host=name, user=user, text=error.text)
+                peer.abort()  # when it comes back its hosts say what they have, and all the rest is sent again
         for notice in effects.notices:
             if notice.fields.get("state") == "lost":
                 _log.warn("job {job} is lost: {reason}", event="lost", job=notice.fields["id"], user=notice.user,

@@ -114,7 +114,10 @@ class DispatcherVerbs:
     def _status(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher
         brain = dispatcher.brain
-        jobs = Counter(self._state(job)[0] for job in brain.jobs.values())
+        on_hosts = [job for session in brain.sessions.values() for job in session.jobs]
+        jobs = Counter(self._state(job)[0] for job in on_hosts)
+        if brain.queue:
+            jobs["pending"] = len(brain.queue)
         hosts = Counter(str(show_host(host, self._sessions(host.name))["state"]) for host in brain.hosts.values())
         shown: Shown = {
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
