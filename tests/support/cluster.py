@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -360,10 +361,18 @@ class Cluster:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    A port of theirs could be taken while a dispatcher is down, by a connection to anywhere.
+    """
+    for port in random.SystemRandom().sample(range(12000, 20000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port from 12000 to 19999 is free")
 
 
 def json_text(value: object) -> str:
