@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.support.chain import ChainCase
-from tests.support.processes import marked, wait_for
+from tests.support.processes import is_alive, marked, wait_for
 
 ARGUMENTS = (
     "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
@@ -168,6 +168,23 @@ class CancelTests(ChainCase):
         self.assertEqual((job["state"], job["signal"]), ("cancelled", signal.SIGKILL))
         self.assertEqual(pids & set(marked(cluster.folder)), set())
         self.assertEqual(cluster.job("alice", other[0])["state"], "running")
+
+    def test_a_job_that_is_not_reached_is_cancelled_only_once_it_is_seen_dead(self) -> None:
+        cluster = self.cluster
+        ids = cluster.submit_ledger("alice", 1, seconds=1000)
+        cluster.wait(ids, states=("running",))
+        (line,) = wait_for(cluster.ledger, "the job's line in the ledger")
+        cluster.forget_talk("alice")
+        cluster.kill("tms:alice")
+        with cluster.dispatcher("alice") as alice:
+            wait_for(lambda: alice.values("jobinfo", str(ids[0]))[0]["state"] == "unreachable", "it is unreachable")
+            alice.ask("canceljob", str(ids[0]))
+            self.assertEqual(alice.values("jobinfo", str(ids[0]))[0]["state"], "unreachable")
+        cluster.kill("dispatcher")
+        self.assertTrue(is_alive(line.pid))
+        (job,) = cluster.wait(ids)
+        self.assertEqual((job["state"], job["signal"]), ("cancelled", signal.SIGTERM))
+        self.assertFalse(is_alive(line.pid))
 
     def test_what_has_ended_or_never_was_is_refused_with_one_text(self) -> None:
         (job,) = self.run_jobs("true")

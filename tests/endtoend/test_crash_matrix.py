@@ -87,6 +87,26 @@ for _name in TURNS:
     _add(_name)
 
 
+class DoubleFaultTests(SynchronousTestCase):
+    def test_who_could_have_read_an_ending_is_dead_so_the_job_is_lost_and_not_run_again(self) -> None:
+        cluster = Cluster(users=("alice",))
+        self.addCleanup(cluster.stop)
+        cluster.start_dispatcher()
+        ids = cluster.submit_ledger("alice", 2, seconds=2)
+        cluster.wait(ids, states=("running",))
+        cluster.kill("tmms:alice:n1")
+        cluster.kill("keeper:alice:n1")
+        more = cluster.submit_ledger("alice", 2)
+        jobs = cluster.wait(ids)
+        self.assertEqual([(job["state"], job["exit_code"]) for job in jobs], [("lost", None)] * 2)
+        for job in jobs:
+            self.assertIn("killed", job["reason"])
+        cluster.wait(more)
+        cluster.check(more)
+        ends = [line.job for line in cluster.ledger() if line.what == "end"]
+        self.assertEqual(sorted(ends), sorted(ids + more))
+
+
 class RandomKillTests(SynchronousTestCase):
     rounds = int(os.environ.get("TM_KILL_ROUNDS", "6"))
 
