@@ -9,17 +9,21 @@ import secrets
 from typing import Annotated
 
 import msgspec
+from twisted.internet.defer import Deferred
 
 from tm.daemon import background
 from tm.daemon.answers import decoded, json_line
 from tm.daemon.signing_desk import Wish
 from tm.daemon.user_server import UserServer
-from tm.errors import RefusedError
+from tm.errors import RefusedError, TaskManagerError
+from tm.model.job import FINAL
 from tm.ports import Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+LOOK_SECONDS = 2.0
+MOST_EARLY = 1 << 20
 
 
 class Terminal(msgspec.Struct):
@@ -44,6 +48,15 @@ class RunWish(msgspec.Struct):
     tty: Terminal | None = None
 
 
+class _Ending(msgspec.Struct):
+    """How a job is, as the dispatcher shows it."""
+
+    state: str
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+
+
 class Run:
     """One command that runs now: the client who asked, and the host's connection once it has come."""
 
@@ -52,6 +65,7 @@ class Run:
         self.client = client
         self.host: Peer | None = None
         self.early: list[tuple[bytes, Bulk | None]] = []
+        self.early_bytes = 0
         self.over = False
 
 
@@ -74,7 +88,27 @@ class Runs:
         self._by_peer[peer] = run
         peer.wait_for_ever()
         peer.on_close(lambda: self._client_gone(run))
+        background.start(self._look_after(run), f"looking after job {run.job}")
         return Reply(f"running {run.job}")
+
+    async def _look_after(self, run: Run) -> None:
+        """Until its host has connected, see how the job is: it can end without ever having begun."""
+        while True:
+            pause: Deferred[None] = Deferred()
+            self._server.clock.callLater(LOOK_SECONDS, pause.callback, None)
+            await pause
+            if run.host is not None or self._by_job.get(run.job) is not run:
+                return
+            try:
+                reply = await self._server.relay("jobinfo", str(run.job), True)
+            except TaskManagerError:
+                continue
+            ending = decoded(_Ending, reply.body[0]) if reply.ok and reply.body else None
+            if ending is not None and ending.state in FINAL and run.host is None:
+                self._forget(run)
+                run.over = True
+                run.client.send_event(json_line({"run": run.job, **msgspec.structs.asdict(ending)}).encode())
+                return
 
     def stream(self, peer: Peer, job: int) -> Reply:
         """A host has connected for the run of *job*. Raises `RefusedError` ``job.unknown`` when nobody waits for it."""
@@ -124,7 +158,8 @@ class Runs:
             run.host.send_bulk(STDIN, data.data)
         else:
             run.early.append((b"", data))
-            if sum(len(held.data) for _, held in run.early if held) > 1 << 20:
+            run.early_bytes += len(data.data)
+            if run.early_bytes > MOST_EARLY:
                 peer.hold(True)
 
     def _run(self, peer: Peer) -> Run:

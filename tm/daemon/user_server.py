@@ -23,7 +23,7 @@ from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
 from tm.daemon.signing_desk import Signer, Wish, checked_line, sign_wish
-from tm.errors import LaunchError, RefusedError, TaskManagerError
+from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Launcher, Link, Peer, Target
 from tm.wire.message import Reply
 
@@ -270,8 +270,11 @@ class UserServer(Service):
         try:
             target = Target(want.host, want.address, self.around.host_command(want.host), want.options)
             await self.around.launcher(want.launcher).launch(target)
-        except (LaunchError, TaskManagerError) as error:
+        except TaskManagerError as error:
             self._launch_failed(host, f"{error.word}: {error.text}")
+            return
+        except OSError as error:
+            self._launch_failed(host, f"launch.command: {error}")
             return
         if host.peer is None:
             host.deadline = self.clock.callLater(
