@@ -40,11 +40,22 @@ def log_line(event: LogEvent) -> Line:
     return line
 
 
+def _as_json(line: Line) -> str:
+    """Return *line* as JSON; what is no text that could be written, as a file's name may be, is marked."""
+    try:
+        return _encode(line).decode()
+    except UnicodeEncodeError:
+        texts = {name: value for name, value in line.items() if isinstance(value, str)}
+        marked = {name: text.encode(errors="replace").decode() for name, text in texts.items()}
+        return _encode({**line, **marked}).decode()
+
+
 @implementer(ILogObserver)
 class JsonLog:
     """Writes what is at least *level* to the file *path*; the last lines are kept at hand."""
 
     def __init__(self, path: str, level: LogLevel = LogLevel.info) -> None:
+        path = os.path.abspath(path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._file = LogFile(
             os.path.basename(path), os.path.dirname(path), rotateLength=ROTATE_BYTES, maxRotatedFiles=KEPT_FILES,
@@ -58,7 +69,7 @@ class JsonLog:
         if event.get("log_level", LogLevel.info) < self._level:
             return
         line = log_line(event)
-        text = _encode(line).decode()
+        text = _as_json(line)
         self._recent.append(text)
         try:
             self._file.write(text + "\n")

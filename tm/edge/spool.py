@@ -18,17 +18,32 @@ JOURNAL_LIMIT = 1024 * 1024
 
 
 def private_directory(path: str) -> None:
-    """Make sure *path* is a folder of this user alone, creating it; raise `ConfigError` ``config.spool``."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    status = os.lstat(path)
+    """Make sure *path* is a folder of this user alone, creating it; raise `ConfigError` ``config.spool``.
+
+    Where everybody may make folders, as in ``/var/tmp``, those on the way to it must not be a stranger's.
+    """
+    wanted = f"must be a folder of user number {os.getuid()} with mode 0700; remove it or choose another place"
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        status = os.lstat(path)
+        stranger = _strangers_folder(path)
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}; it {wanted}"], "config.spool") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise ConfigError(
-            [
-                f"{path}: must be a folder of user number {os.getuid()} with mode 0700;"
-                " remove it or choose another place"
-            ],
-            "config.spool",
-        )
+        raise ConfigError([f"{path}: {wanted}"], "config.spool")
+    if stranger:
+        raise ConfigError([f"{stranger}: belongs to somebody else; choose another place"], "config.spool")
+
+
+def _strangers_folder(path: str) -> str:
+    """Return the folder above *path* that a stranger made where everybody may make one, or an empty string."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while folder != os.path.dirname(folder):
+        above = os.path.dirname(folder)
+        if os.stat(above).st_mode & stat.S_IWOTH and os.lstat(folder).st_uid not in (0, os.getuid()):
+            return folder
+        folder = above
+    return ""
 
 
 class Spool:

@@ -1,0 +1,106 @@
+"""What is shown: states and reasons as users know them, times and paths in full."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.brain import host_state, order
+from tm.model.cluster import HostState, Link, Session
+from tm.model.job import Job, Phase, new_job, read_spec
+from tm.model.views import job_fields, show_host, show_job, shown_state, shown_time, why_waiting
+
+
+def job(phase: Phase = Phase.PENDING, host: str | None = None, **more: object) -> Job:
+    made, _ = new_job(7, order(**more)[0], "s", 1000.5)  # type: ignore[arg-type]
+    made.phase, made.host = phase, host
+    return made
+
+
+class JobTests(SynchronousTestCase):
+    def test_times_are_iso_8601_in_utc(self) -> None:
+        self.assertEqual((shown_time(0.0), shown_time(None)), ("1970-01-01T00:00:00.000Z", None))
+        self.assertEqual(shown_time(1763820123.125), "2025-11-22T14:02:03.125Z")
+        self.assertEqual(shown_time(253_402_300_799.0), "9999-12-31T23:59:59.000Z")
+
+    def test_paths_are_absolute_and_filled_in_once_the_host_is_known(self) -> None:
+        for host, shown in ((None, "/d/out/%n-%j.%h"), ("n1", "/d/out/sim-7.n1")):
+            made = job(host=host, cwd="/d", name="sim", stdout="out/./%n-%j.%h")
+            view = show_job(made, read_spec(made.spec))
+            self.assertEqual((view["stdout"], view["stderr"]), (shown, shown))
+        made = job(stdout="/abs", stderr="../e", cwd="/d/x")
+        view = show_job(made, read_spec(made.spec))
+        self.assertEqual((view["stdout"], view["stderr"]), ("/abs", "/d/e"))
+        self.assertIsNone(show_job(job(), read_spec(job().spec))["stdout"])
+
+    def test_the_public_view_has_the_keys_of_the_protocol(self) -> None:
+        view = show_job(job(), read_spec(job().spec))
+        keys = (
+            "id name user state reason host attempt exit_code signal command cwd stdout stderr submitted_at "
+            "started_at ended_at cpu_seconds max_rss cores memory priority"
+        )
+        self.assertEqual(set(view), set(keys.split()))
+
+    def test_a_job_whose_host_is_not_reached_is_unreachable(self) -> None:
+        session = Session("alice", host_state("n1"))
+        running = job(Phase.RUNNING, "n1")
+        self.assertEqual(shown_state(running, None)[0], "unreachable")
+        session.link, session.reason, session.since = Link.DOWN, "cable cut", 1000.0
+        state, reason = shown_state(running, session)
+        self.assertEqual((state, "cable cut" in reason, "1970" in reason), ("unreachable", True, True))
+        self.assertEqual(job_fields(running, 2.0, session)["state"], "unreachable")
+        session.link = Link.UP
+        self.assertEqual(shown_state(running, session), ("running", ""))
+        self.assertEqual(shown_state(job(Phase.FAILED), None)[0], "failed")
+
+
+class WaitingTests(SynchronousTestCase):
+    def why(
+        self,
+        there: list[HostState],
+        sessions: dict[tuple[str, str], Session] | None = None,
+        attached: bool = True,
+        **more: object,
+    ) -> str:
+        return why_waiting(job(**more), there, sessions or {}, attached)  # type: ignore[arg-type]
+
+    def test_there_is_a_sentence_for_every_cause(self) -> None:
+        idle, off, full = host_state("n1", 2), host_state("n2", active=False), host_state("n3", 1)
+        full.used_cores = 1
+        session = Session("alice", idle)
+        session.failed("ssh.auth: no", 5.0)
+        self.assertIn("not connected", self.why([idle], attached=False))
+        self.assertIn("no host it may use", self.why([idle], hosts=["n9"]))
+        self.assertIn("n2: not active", self.why([off]))
+        self.assertEqual(self.why([idle], {("alice", "n1"): session}), "n1: ssh.auth: no")
+        session.link = Link.STARTING
+        self.assertIn("starting alice's server on n1", self.why([idle], {("alice", "n1"): session}))
+        self.assertIn("no active host has 3 cores", self.why([idle], cores=3))
+        self.assertEqual(self.why([full]), "waits for 1 free core; at most 0 free on one host now")
+        self.assertIn("waits for 2 free cores", self.why([idle], cores=2))
+
+    def test_what_does_not_wait_says_what_it_says(self) -> None:
+        made = job(Phase.FAILED)
+        made.reason = "exit 3"
+        self.assertEqual(why_waiting(made, [], {}, True), "exit 3")
+
+
+class HostTests(SynchronousTestCase):
+    def test_a_host_is_vacant_busy_failed_or_inactive(self) -> None:
+        host = host_state("n1", 2)
+        session = Session("alice", host)
+        self.assertEqual(show_host(host, [session])["state"], "vacant")
+        for _ in range(2):
+            made = job()
+            made.id = host.used_cores + 1
+            session.occupy(made)
+        view = show_host(host, [session])
+        self.assertEqual(
+            (view["state"], view["used_cores"], view["jobs"], view["memory"]), ("busy", 2, 2, None)
+        )
+        session.failed("ssh.auth: no", 1.0)
+        view = show_host(host, [session])
+        self.assertEqual((view["state"], view["reason"]), ("failed", "alice: ssh.auth: no"))
+        host.active, host.reason = False, "repair"
+        self.assertEqual(
+            (show_host(host, [])["state"], show_host(host, [])["reason"]), ("inactive", "repair")
+        )
