@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test.iosim import IOPump
@@ -17,7 +17,7 @@ from typing_extensions import override
 from tests.support.identities import Identity
 from tests.support.wire import Steered, pumped
 from tm.edge import tls
-from tm.edge.connection import ServerFactory
+from tm.edge.connection import HANDSHAKE_SECONDS, ServerFactory
 from tm.edge.link import HEARTBEAT_SECONDS, ClientLink
 from tm.errors import RefusedError
 from tm.model.rights import User, Users
@@ -123,6 +123,23 @@ class LinkTests(SynchronousTestCase):
         self.join(self.alice, {self.alice.fingerprint}).flush()
         self.assertEqual((self.heard.link, self.talk.requests), (None, []))
         self.assertNotEqual(self.heard.reason, "")
+
+    def test_who_never_shakes_hands_is_cut_after_ten_seconds(self) -> None:
+        clock: Any = self.clock
+        served = ServerFactory(self.talk, clock)
+        creator = tls.server_context_factory(self.dispatcher.key, self.dispatcher.certificate)
+        server = tls.SecureFactory(creator, False, served, clock).buildProtocol(
+            IPv4Address("TCP", "10.0.0.7", 1)
+        )
+        assert server is not None
+        silent = Protocol()
+        pump = pumped(server, silent, self.clock)
+        self.clock.advance(HANDSHAKE_SECONDS - 0.1)
+        pump.flush()
+        self.assertEqual(len(served.connections), 1)
+        self.clock.advance(0.1)
+        pump.flush()
+        self.assertEqual((len(served.connections), self.talk.requests), (0, []))
 
     def test_a_link_lives_as_long_as_both_speak(self) -> None:
         pump = self.join(self.alice)
