@@ -58,7 +58,7 @@ class Splitter:
             piece = self._partial + bytes(view[start:end])
             self._partial = b""
             start = end
-            if not self._in_line and not self._dialogue.in_reply and self._may_announce(piece):
+            if not self._in_line and self._may_announce(piece):
                 if newline < 0:
                     self._hold(piece)
                     return

@@ -189,7 +189,6 @@ class Session:
         """
         self._step_back({(job, attempt) for job, attempt, state in hello.holds if state == "running"})
         self.over = {job for job, _, state in hello.holds if state == "final"} & self.occupying.keys()
-        self.move_up(self.host.cores)
 
     def _step_back(self, running: set[tuple[int, int]]) -> None:
         """Let the latest orders that do not run stand in line while more is in use than the host has."""

@@ -45,11 +45,6 @@ class ClientDialogue:
         self._size = 0
         self._reply: Reply | None = None
 
-    @property
-    def in_reply(self) -> bool:
-        """Whether the body of a reply is still coming: then a line is a line of it, whatever it begins with."""
-        return self._reply is not None
-
     def receive(self, data: bytes) -> Iterator[Reply | Event | Bulk]:
         """Yield what *data* completes, in order; raise `WireError` where the conversation cannot go on."""
         for frame in self._frames.feed(data):
@@ -63,13 +58,11 @@ class ClientDialogue:
                 yield Event(frame[2:])
             else:
                 self._reply = parse_status(frame)
-                self._frames.plain = True
                 self._size = 0
 
     def _body_line(self, reply: Reply, line: bytes) -> Reply | None:
         if line == b".":
             self._reply = None
-            self._frames.plain = False
             return reply
         self._size += len(line) + 1
         if self._size > self._body_limit:

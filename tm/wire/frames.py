@@ -41,7 +41,7 @@ def encode_bulk(channel: int, data: bytes) -> bytes:
 
 
 class FrameBuffer:
-    """Turn chunks into frames; hold at most one partial frame. While *plain*, no line announces bulk bytes."""
+    """Turn chunks into frames; hold at most one partial frame."""
 
     def __init__(
         self, limit: int = LINE_LIMIT, large: tuple[bytes, ...] = (), large_limit: int = LARGE_LIMIT
@@ -49,7 +49,6 @@ class FrameBuffer:
         self._limit = limit
         self._large = large
         self._large_limit = large_limit
-        self.plain = False
         self._partial = bytearray()
         self._channel = 0
         self._missing = 0
@@ -83,7 +82,7 @@ class FrameBuffer:
             start = newline + 1
             if line.endswith(b"\r"):
                 line = line[:-1]
-            if line.startswith(b"= ") and not self.plain:
+            if line.startswith(b"= "):
                 empty = self._announce(line)
                 if empty is not None:
                     yield empty

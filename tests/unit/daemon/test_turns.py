@@ -123,9 +123,11 @@ class TurnsTests(SynchronousTestCase):
         answers = [self.submit()]
         self.turn()
         answers.append(self.submit())
+        self.turn()
         self.worker.broken = StoreError("store.full", "no space")
         self.worker.work()
-        answers.append(self.turns.durable("x"))
+        self.assertEqual(len([self.failureResultOf(answer, StoreError) for answer in answers]), 2)
+        answers = [self.submit(), self.turns.durable("x")]
         self.turn()
         self.turn()
         for answer in answers:

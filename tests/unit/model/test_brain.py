@@ -270,6 +270,30 @@ class OrderTests(BrainCase):
         self.assertEqual(([s.number for s in orders.start], orders.anew, orders.spool), ([1, 2], True, "new"))
         self.assertEqual(orders.cancel, [(1, 1)])
 
+    def test_who_runs_before_a_later_order_takes_its_place_and_no_more_than_there_is(self) -> None:
+        brain = brain_with()
+        brain.user_server_attached("bob")
+        brain.host_joined("bob", hello("n1", "bobs"), 1.0)
+        submit(brain, 1, "bob")
+        submit(brain, 3)
+        self.turn(brain)
+        brain.facts_reported(
+            "alice", "n1", "s-n1", 1, [Fact(2, 1, "started", 2.0), Fact(2, 1, "ended", 2.001)], 2.0
+        )
+        self.turn(brain)
+        submit(brain, 2)
+        self.turn(brain)
+        session = brain.sessions["alice", "n1"]
+        self.assertEqual((list(session.occupying), list(session.ahead)), ([3], [4, 5, 6]))
+        brain.facts_reported("bob", "n1", "bobs", 1, [Fact(1, 1, "ended", 2.1, exit_code=0)], 2.1)
+        submit(brain, 1, priority=1)
+        self.turn(brain)
+        self.assertEqual((list(session.occupying), list(session.ahead)), ([3, 7], [4, 5, 6]))
+        brain.facts_reported("alice", "n1", "s-n1", 2, [Fact(4, 1, "started", 2.2)], 2.2)
+        self.assertEqual((list(session.occupying), list(session.ahead)), ([3, 4], [7, 5, 6]))
+        self.assertEqual(self.turn(brain).orders.get(("alice", "n1")), None)
+        self.assertEqual((session.grant, brain.hosts["n1"].used_cores), (2, 2))
+
 
 class HostTests(BrainCase):
     def test_a_host_that_left_the_configuration_idle_comes_back_with_all_its_cores_counted(self) -> None:

@@ -68,11 +68,6 @@ class ChunkingTests(SynchronousTestCase):
             fed(FrameBuffer(), [b"= 2 %d\n" % len(raw), raw, b"after\n"]), [Bulk(2, raw), b"after"]
         )
 
-    def test_while_plain_a_line_that_looks_like_an_announcement_is_a_line(self) -> None:
-        buffer = FrameBuffer()
-        buffer.plain = True
-        self.assertEqual(fed(buffer, [b"= 1 5\nhello\n"]), [b"= 1 5", b"hello"])
-
 
 class BoundTests(SynchronousTestCase):
     def refused(self, chunks: list[bytes], **options: object) -> str:
