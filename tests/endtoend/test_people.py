@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from tests.support.chain import ChainCase
 from tests.support.cluster import Cluster
 from tests.support.identities import Identity
-from tests.support.processes import wait_for
+from tests.support.processes import listen, wait_for
 from tests.support.talk import HungUpError, Refused, Talk
 from tm.edge.certificates import to_pem
 from tm.edge.keys import load_certificate, load_key
@@ -111,7 +111,7 @@ class FalseServer:
     def __init__(self, port: int, identity: Identity, heard: list[bytes]) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(identity.certificate, identity.key)
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listen(port)
         self._listener.settimeout(0.1)
         self._heard = heard
         self._over = threading.Event()

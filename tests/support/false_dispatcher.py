@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import queue
-import socket
 import ssl
 import threading
 from typing import Any
 
-from tests.support.processes import wait_for
+from tests.support.processes import listen, wait_for
 from tm.errors import RefusedError
 from tm.wire.dialogue import ServerDialogue
 from tm.wire.message import Reply, Request
@@ -34,7 +33,7 @@ class FalseDispatcher:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         pair = [os.path.join(certs, "taskdispatcher." + kind) for kind in ("crt", "key")]
         self._context.load_cert_chain(*pair)
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listen(port)
         self._listener.settimeout(0.1)
         self._thread = threading.Thread(target=self._serve)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,18 @@ def wait_for(condition: Callable[[], Value], what: str, seconds: float = 20.0, p
             raise AssertionError(f"waited {seconds:g} s in vain: {what}")
         time.sleep(pause)
     return value
+
+
+def listen(port: int) -> socket.socket:
+    """Listen on a port of loopback; the last thread of a killed process may hold it a little longer than its pid."""
+
+    def bound() -> socket.socket | None:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            return None
+
+    return wait_for(bound, f"port {port}")
 
 
 def is_alive(pid: int) -> bool:
