@@ -90,7 +90,7 @@ class FindTests(House):
         self.places.port = server.listen_tls(self.server_context())
         self.addCleanup(server.stop)
 
-        self.places.root = self.folder("without bin")
+        self.places.python = self.path("nothing")
         for ask in (tms.open_any, tms.open_waiting):
             with ask(self.places) as connection:
                 self.assertEqual("TaskDispatcher", connection.server)
