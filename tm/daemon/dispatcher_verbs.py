@@ -31,6 +31,7 @@ from tm.wire.verbs import DISPATCHER as VERBS
 
 MOST_ENVIRONMENT = 256 * 1024
 MOST_TOKEN = 80
+MOST_LISTED_COMMAND = 1000
 
 _log = Logger()
 
@@ -137,7 +138,7 @@ class DispatcherVerbs:
         seen: list[Shown] = []
         while True:
             page: list[Job] = await dispatcher.around.reader.run(partial(dispatcher.around.store.jobs, query))
-            views = [self._show(dispatcher.brain.jobs.get(job.id, job)) for job in page]
+            views = [_brief(self._show(dispatcher.brain.jobs.get(job.id, job))) for job in page]
             seen += [view for view in views if view["state"] in states]
             if len(page) < query.limit or len(seen) >= query.limit:
                 return seen[: query.limit]
@@ -328,6 +329,14 @@ class DispatcherVerbs:
         if job.id in brain.jobs and state == "pending":
             reason = why_waiting(job, list(brain.hosts.values()), brain.sessions, job.user in brain.attached)
         return show_job(job, accepted_spec(job.spec), state, reason)
+
+
+def _brief(shown: Shown) -> Shown:
+    """Return *shown* with as much of a long command as a list needs: a thousand of them are one answer."""
+    command = str(shown["command"])
+    if len(command) > MOST_LISTED_COMMAND:
+        shown["command"] = command[:MOST_LISTED_COMMAND] + "…"
+    return shown
 
 
 def _accepted(ids: range) -> Reply:

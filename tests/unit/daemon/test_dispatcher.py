@@ -353,6 +353,14 @@ class ServerTests(DispatcherCase):
         self.successResultOf(stopped)
         self.assertTrue(self.successResultOf(answer).ok)
 
+    def test_a_list_of_long_commands_is_no_long_list(self) -> None:
+        peer = NotedPeer()
+        for token in ("a", "b"):
+            self.said(peer, self.submission(token, command="x" * 100_000))
+        first, second = (json.loads(line) for line in self.said(peer, "lsjobs.json").body)
+        self.assertEqual((first["command"], second["id"]), ("x" * 1000 + "…", 2))
+        self.assertEqual(len(json.loads(self.said(peer, "jobinfo.json:1").body[0])["command"]), 100_000)
+
 
 class RightsTests(DispatcherCase):
     def test_what_is_anothers_is_not_even_there(self) -> None:
