@@ -164,22 +164,29 @@ class Spool:
         wait_for(opened, f"a reader of {name}")
 
     def clean(self) -> None:
-        """End all keepers and what they still run, and remove the spool."""
+        """End all keepers and all that works in their folder, and remove the spool."""
         for peer in self._peers:
             peer.close()
+        while left := self._inhabitants():
+            for pid in left:
+                try:
+                    os.kill(pid, 9)
+                except ProcessLookupError:
+                    continue
+            time.sleep(0.005)
         for keeper in self.keepers:
-            if keeper.poll() is None:
-                self._empty(keeper)
+            keeper.wait()
             assert keeper.stderr is not None
             keeper.stderr.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
-    @staticmethod
-    def _empty(keeper: subprocess.Popen[bytes]) -> None:
-        for pid in Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split():
+    def _inhabitants(self) -> list[int]:
+        """Return the living processes whose working directory is the spool, or is in it."""
+        found = []
+        for name in os.listdir("/proc"):
             try:
-                os.kill(int(pid), 9)
-            except ProcessLookupError:
+                if name.isdigit() and os.readlink(f"/proc/{name}/cwd").startswith(self.path) and is_alive(int(name)):
+                    found.append(int(name))
+            except OSError:
                 continue
-        keeper.kill()
-        keeper.wait()
+        return found
