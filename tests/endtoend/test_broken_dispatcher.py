@@ -25,7 +25,7 @@ class ChangedStoreTests(ChainCase):
         with cluster.dispatcher("alice") as alice:
             alice.ask("deactivatehost", "n1")
             ids = cluster.submit_ledger("alice", 2, **common)
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         with sqlite3.connect(os.path.join(cluster.state, "TaskDispatcher.sqlite")) as connection:
             change(connection)
         connection.close()
@@ -83,7 +83,7 @@ class ChangedStoreTests(ChainCase):
 class FalseDispatcherTests(ChainCase):
     def test_orders_of_a_false_dispatcher_with_the_true_key_are_checked_one_by_one(self) -> None:
         cluster = self.cluster
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         with FalseDispatcher(cluster.port, os.path.join(cluster.etc, "certs")) as false:
             cluster.start_tms("alice")
             (number,) = cluster.submit_ledger("alice", 1)

@@ -83,7 +83,7 @@ class RefusalTests(ChainCase):
 
     def test_a_false_dispatcher_hears_nothing_from_a_users_server(self) -> None:
         cluster = self.cluster
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         false = self.identity("false", "taskdispatcher")
         heard: list[bytes] = []
         with FalseServer(cluster.port, false, heard):

@@ -86,7 +86,7 @@ class RestartTests(ChainCase):
         cluster = self.cluster
         first = cluster.submit("alice", "true", "false", token="once")
         self.assertEqual(cluster.submit("alice", "true", "false", token="once"), first)
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         cluster.start_dispatcher()
         self.assertEqual(cluster.submit("alice", "true", "false", token="once"), first)
         self.assertEqual(sorted(cluster.jobs("alice")), first)
@@ -95,8 +95,10 @@ class RestartTests(ChainCase):
         cluster = self.cluster
         ids = cluster.submit_ledger("alice", 1, seconds=0.5)
         cluster.wait(ids, states=("running",))
-        cluster.kill("dispatcher")
-        refused = cluster.tms("alice").refusal("lsjobs")
+        cluster.end_dispatcher()
+        alice = cluster.tms("alice")
+        wait_for(lambda: alice.values("status")[0]["dispatcher"] != "connected", "alice's server to notice")
+        refused = alice.refusal("lsjobs")
         self.assertEqual(refused.word, "net.dispatcher")
         self.assertIn("Jobs that were accepted are kept", refused.text)
         wait_for(lambda: [line for line in cluster.ledger() if line.what == "end"], "the end of the job")
@@ -138,7 +140,7 @@ class RefusedStartTests(ChainCase):
         cluster = self.cluster
         ids = cluster.submit("alice", "true")
         cluster.wait(ids)
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         kept = cluster.state + ".kept"
         os.rename(cluster.state, kept)
         os.makedirs(cluster.state)
@@ -162,7 +164,7 @@ class RefusedStartTests(ChainCase):
 
     def test_a_port_in_use_is_named(self) -> None:
         cluster = self.cluster
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             error = self.refused("-p", str(port))
@@ -173,7 +175,7 @@ class RefusedStartTests(ChainCase):
     def test_a_damaged_store_is_refused(self) -> None:
         cluster = self.cluster
         cluster.wait(cluster.submit("alice", *["true"] * 50))
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         path = Path(cluster.state, "TaskDispatcher.sqlite")
         with sqlite3.connect(path) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -195,7 +197,7 @@ class RefusedStartTests(ChainCase):
 
     def test_a_faulty_configuration_is_refused_with_file_and_line(self) -> None:
         cluster = self.cluster
-        cluster.kill("dispatcher")
+        cluster.end_dispatcher()
         cluster.write_etc("ComputerCluster.config", "[hosts.n1]\nlauncher = 3\ncores = -1\n")
         error = self.refused("-p", str(cluster.port))
         self.assertEqual((error.status, "Traceback" in error.said), (78, False))

@@ -183,6 +183,11 @@ class Cluster:
         self.launch([sys.executable, os.path.join(ROOT, "bin", "TMS")], user)
         wait_for(lambda: self._open(user), f"the server of {user}")
 
+    def end_dispatcher(self) -> None:
+        """Kill the dispatcher; it stays away until `start_dispatcher`."""
+        self._tended = False
+        self.kill("dispatcher")
+
     def pid(self, name: str) -> int:
         """Return the pid of ``dispatcher``, ``tms:USER``, ``tmms:USER:HOST`` or ``keeper:USER:HOST``, else 0."""
         kind, *rest = name.split(":")
