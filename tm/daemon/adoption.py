@@ -55,6 +55,13 @@ class Orphanage:
         """Watch the process *pid*, started at *ticks*, which is the job *key*."""
         self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
 
+    def has_unborn(self, known: set[int]) -> bool:
+        """Whether a child of ours, none of *known*, has not come to its own session yet: nobody can say whose it is."""
+        mine = {job.pid for job in self._jobs.values()} | known
+        children = [procfs.read(pid) for pid in procfs.children() if pid not in mine]
+        strange = [one for one in children if one is not None and not one.dead and one.session != one.pid]
+        return any(procfs.claim(child.pid) is None for child in strange)
+
     def stray_child(self, key: Key, known: set[int]) -> procfs.Process | None:
         """Return our child that must be the just forked process of *key*, if there is one; none of *known* is it."""
         mine = {job.pid for job in self._jobs.values()} | known

@@ -113,12 +113,15 @@ class Keeping:
 
     async def find(self, rebooted: bool) -> None:
         """Find the keepers of earlier servers, living and dead, and settle what became of every claim."""
+        dead = []
         for number in self._files.keepers():
             self._next_number = max(self._next_number, number + 1)
             try:
                 await self._keepers.connect(number, self)
             except TaskManagerError:
-                await self._settle_dead(number, ours=False, rebooted=rebooted)
+                dead.append(number)
+        for number in dead:
+            await self._settle_dead(number, ours=False, rebooted=rebooted)
         if rebooted:
             self._lose_all()
 
@@ -153,7 +156,7 @@ class Keeping:
             keys["grant"] = grant
         entries = []
         for claim in self._to_give:
-            if claim.fact is None and claim.key in self._book.claims:
+            if self._is_free(claim) and claim.key in self._book.claims:
                 claim.keeper = self._own.number
                 entries.append(start_entry(claim, self._host, self._cluster))
         self._to_give.clear()
@@ -281,6 +284,10 @@ class Keeping:
             self._settling += 1
             background.start(self._settle_killed(link, ours), "settling what a keeper left")
 
+    @property
+    def _pids(self) -> set[int]:
+        return {link.pid for link in self._links.values()}
+
     # -- dead keepers ---------------------------------------------------------------------------------------------
 
     async def _settle_killed(self, link: KeeperLink, ours: bool) -> None:
@@ -289,7 +296,7 @@ class Keeping:
             for _ in range(100):
                 await _pause(self._clock, 0.05)
                 process = procfs.read(link.pid)
-                if process is None or process.dead:
+                if (process is None or process.dead) and not self._orphans.has_unborn(self._pids):
                     break
             await self._settle_dead(link.number, ours, False, link.pid)
         finally:
@@ -298,14 +305,9 @@ class Keeping:
 
     async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
         left = keeper_journal.read(self._files.keeper_file(number, "log"))
-        known = {pid, *(link.pid for link in self._links.values()), *(one.pid for one in left.started.values())}
+        known = {pid, *self._pids, *(one.pid for one in left.started.values())}
         known |= {fact["pid"] for fact in left.endings.values() if "pid" in fact}
-        endings = [msgspec.convert(fact, Fact) for fact in left.endings.values()]
-        for fact in endings:
-            claim = self._book.claims.get((fact.job, fact.attempt))
-            if claim is not None:
-                claim.keeper = None
-        self._told.facts(endings, True)
+        self._told.facts(self._endings(number, left), True)
         again: list[Claim] = []
         for claim in list(self._book.claims.values()):
             if claim.fact is not None or (claim.keeper not in (number, None)):
@@ -320,6 +322,19 @@ class Keeping:
             self._look.start(LOOK_SECONDS, now=False)
         if not self._finding:
             self.give(again)
+
+    def _endings(self, number: int, left: keeper_journal.Journal) -> list[Fact]:
+        """Return the endings that count of a dead keeper: not of what another one has by now.
+
+        What it gave back has not begun there and may have been given to another: that is no ending.
+        """
+        endings = []
+        for fact in (msgspec.convert(fact, Fact) for fact in left.endings.values()):
+            claim = self._book.claims.get((fact.job, fact.attempt))
+            if claim is not None and claim.keeper in (number, None) and fact.what != "returned":
+                claim.keeper = None
+                endings.append(fact)
+        return endings
 
     def _settle(
         self, claim: Claim, number: int, left: keeper_journal.Journal, known: set[int] | None, rebooted: bool,

@@ -57,7 +57,7 @@ class KeeperLink(Protocol):
     def __init__(self, number: int, user: KeeperUser, made: Deferred[KeeperLink]) -> None:
         self.number = number
         self.pid = 0
-        self._made = made
+        self._made: Deferred[KeeperLink] | None = made
         self._user = user
         self._partial = b""
 
@@ -67,10 +67,6 @@ class KeeperLink(Protocol):
             self.transport.write(_encode(keys) + b"\n")
 
     @override
-    def connectionMade(self) -> None:
-        self._made.callback(self)
-
-    @override
     def dataReceived(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for raw in lines:
@@ -78,11 +74,21 @@ class KeeperLink(Protocol):
             if line.hello is not None:
                 self.pid = line.hello.pid
                 self._user.keeper_greets(self, line.hello)
+                self._greeted()
             if line.facts:
                 self._user.keeper_says(self, line.facts)
 
+    def _greeted(self) -> None:
+        """Only now is it known what the keeper has; who connected may go on."""
+        made, self._made = self._made, None
+        if made is not None:
+            made.callback(self)
+
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        made, self._made = self._made, None
+        if made is not None:
+            made.errback(TaskManagerError("net.keeper", f"keeper {self.number} went before it said what it has"))
         self._user.keeper_gone(self)
 
 
