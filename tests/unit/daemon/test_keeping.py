@@ -1,0 +1,136 @@
+"""What becomes of claims when keepers are found, living and dead."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tm.daemon.host_book import Book, Snapshot
+from tm.daemon.keeping import Keeping
+from tm.daemon.orders import Order
+from tm.edge.keeper_link import Greeting
+from tm.errors import TaskManagerError
+from tm.model.lifecycle import Fact
+
+SPEC = json.dumps({"user": "alice", "command": "true", "cwd": "/", "environment": "0" * 64})
+
+
+class Link:
+    """A living keeper that remembers what it is told."""
+
+    pid = 1
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.told: list[dict[str, object]] = []
+
+    def tell(self, **keys: object) -> None:
+        self.told.append(keys)
+
+
+class Keepers:
+    """Keepers of which some live: *living* says what each greets with."""
+
+    def __init__(self, living: dict[int, Greeting]) -> None:
+        self._living = living
+        self.started: list[Link] = []
+
+    def connect(self, number: int, user: Keeping) -> Deferred[Link]:
+        if number not in self._living:
+            return fail(TaskManagerError("net.keeper", "there is none"))
+        link = Link(number)
+        user.keeper_greets(link, self._living[number])
+        return succeed(link)
+
+    async def start(self, number: int, user: Keeping) -> Link:
+        self.started.append(Link(number))
+        return self.started[-1]
+
+
+class Files:
+    """The journals of keepers in a folder."""
+
+    def __init__(self, folder: str, journals: dict[int, list[object]]) -> None:
+        self._folder = folder
+        self._numbers = sorted(journals)
+        os.mkdir(folder)
+        for number, records in journals.items():
+            with open(self.keeper_file(number, "log"), "w") as file:
+                file.writelines(json.dumps(record) + "\n" for record in records)
+
+    def keepers(self) -> list[int]:
+        return self._numbers
+
+    def keeper_file(self, number: int, kind: str) -> str:
+        return os.path.join(self._folder, f"keeper-{number}.{kind}")
+
+    def bury(self, number: int) -> None:
+        os.unlink(self.keeper_file(number, "log"))
+
+
+class Told:
+    """Hears facts as the server does."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self.heard: list[str] = []
+
+    def facts(self, facts: list[Fact], to_keep: bool) -> list[Fact]:
+        self.heard += [fact.what for fact in facts if self._book.learn(fact) is not None]
+        return []
+
+
+RETURNED = ["r", {"job": 7, "attempt": 1, "what": "returned", "at": 1.0}]
+
+
+class FindTests(SynchronousTestCase):
+    """One claim, and keepers that know something of it."""
+
+    def found(self, journals: dict[int, list[object]], living: dict[int, Greeting]) -> tuple[Told, Keepers]:
+        """Return what is told and which keepers are started once all have been found and settled."""
+        book = Book(Snapshot("spool", "boot"))
+        book.grant = 1
+        book.claim([Order(1, 7, 1, 1, SPEC, "")])
+        told, keepers, clock = Told(book), Keepers(living), Clock()
+        keeping = Keeping(
+            keepers, Files(self.mktemp(), journals), book, told, clock, "n1", "test", lambda lines: succeed(None)
+        )
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+        keeping.settled()
+        return told, keepers
+
+    def test_what_a_dead_keeper_gave_back_is_no_ending_of_what_a_living_one_runs(self) -> None:
+        running = Greeting(1, 2, [], [Fact(7, 1, "started", 2.0, pid=9)], [])
+
+        told, keepers = self.found({1: [RETURNED], 2: []}, {2: running})
+
+        self.assertEqual(["started"], told.heard)
+        self.assertEqual([], keepers.started)
+
+    def test_what_a_dead_keeper_gave_back_is_given_to_a_new_one(self) -> None:
+        told, keepers = self.found({1: [RETURNED]}, {})
+
+        self.assertEqual([], told.heard)
+        self.assertEqual([7], [entry["job"] for line in keepers.started[0].told for entry in line.get("start", [])])
+
+    def test_a_claim_that_no_keeper_knows_is_given_once(self) -> None:
+        told, keepers = self.found({}, {})
+
+        self.assertEqual([], told.heard)
+        self.assertEqual(1, sum(len(line.get("start", [])) for line in keepers.started[0].told))
+
+    def test_an_ending_in_a_dead_keepers_journal_counts(self) -> None:
+        ended = ["e", {"job": 7, "attempt": 1, "what": "ended", "at": 3.0, "exit_code": 5}]
+
+        told, keepers = self.found({1: [ended]}, {})
+
+        self.assertEqual((["ended"], []), (told.heard, keepers.started))
+
+    def test_an_intent_of_a_keeper_that_was_not_ours_is_lost_and_not_started_again(self) -> None:
+        told, keepers = self.found({1: [["i", 7, 1]]}, {})
+
+        self.assertEqual((["lost"], []), (told.heard, keepers.started))
