@@ -10,9 +10,7 @@ from pathlib import Path
 from tests.support.chain import ChainCase
 from tests.support.processes import is_alive, marked, wait_for
 
-ARGUMENTS = (
-    "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
-)
+ARGUMENTS = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
 DESCENDANTS = """\
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -191,7 +189,5 @@ class CancelTests(ChainCase):
         for number in (job["id"], job["id"] + 1000):
             refused = self.cluster.tms("alice").refusal("canceljob", str(number))
             self.assertEqual(refused.word, "job.unknown")
-            self.assertEqual(
-                refused.text, f"there is no job {number} of yours that this could be done with"
-            )
+            self.assertEqual(refused.text, f"there is no job {number} of yours that this could be done with")
         self.assertEqual(self.cluster.job("alice", job["id"])["state"], "completed")

@@ -78,9 +78,7 @@ def _add(name: str) -> None:
     def test(self: CrashMatrixTests) -> None:
         self.try_point(name)
 
-    setattr(
-        CrashMatrixTests, f"test_whoever_dies_at_{name.replace('.', '_')}_loses_and_doubles_nothing", test
-    )
+    setattr(CrashMatrixTests, f"test_whoever_dies_at_{name.replace('.', '_')}_loses_and_doubles_nothing", test)
 
 
 for _name in TURNS:

@@ -8,8 +8,9 @@ import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.cluster import Cluster, free_port
+from tests.support.cluster import Cluster
 from tests.support.flaky_proxy import FlakyProxy
+from tests.support.installation import free_port
 from tests.support.processes import wait_for
 
 

@@ -11,7 +11,7 @@ import tempfile
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.checkout import copy_checkout, make_environment, pip, run
-from tests.support.cluster import free_port
+from tests.support.installation import free_port
 from tm.cli.here import NAMES, Here
 from tm.places import find
 

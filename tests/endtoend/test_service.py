@@ -44,9 +44,7 @@ class TwistdTests(SynchronousTestCase):
     def test_twistd_starts_the_servers_and_jobs_run(self) -> None:
         cluster = self.cluster
         errors = os.path.join(cluster.folder, "errors.log")
-        self.twistd(
-            "one", "taskdispatcher", "-p", str(cluster.port), "-e", errors, "--state", cluster.state, "--init"
-        )
+        self.twistd("one", "taskdispatcher", "-p", str(cluster.port), "-e", errors, "--state", cluster.state, "--init")
         cluster.wait_greeting()
         self.twistd("two", "taskmanagerserver")
         ids = cluster.submit_ledger("alice", 5)

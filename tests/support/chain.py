@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.cluster import HOSTS, Cluster
+from tests.support.cluster import Cluster
+from tests.support.installation import HOSTS
 
 
 class ChainCase(SynchronousTestCase):

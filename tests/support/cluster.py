@@ -1,18 +1,14 @@
-"""A private cluster in a temporary folder: real daemons, real TLS, real processes, and what a test does with them.
+"""A private cluster: real daemons, real TLS, real processes, and what a test does with them.
 
-All users run under the account of the tests; ``TM_USER``, ``TM_USER_DIRECTORY``, ``TM_LOCAL_DIRECTORY`` and ``TM_ETC``
-tell them apart. Everything that is started has the folder in its environment, so that `Cluster.stop` finds it.
+Everything that is started has the cluster's folder in its environment, so that `Cluster.stop` finds it.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ledger, processes
+from tests.support.installation import HOSTS, Installation
 from tests.support.processes import wait_for
 from tests.support.talk import HungUpError, Refused, Talk
-from tm.cli.certs import Administration
-from tm.cli.setup import setup
 from tm.places import find_root
 
 ROOT = find_root()
-HOSTS: Mapping[str, Mapping[str, object]] = {"n1": {"launcher": "local", "cores": 2}}
 FINAL = {"completed", "failed", "cancelled", "timeout", "out_of_memory", "lost"}
 LEDGER_JOB = [sys.executable, "-I", "-S", os.path.join(ROOT, "tests", "support", "ledger.py")]
 
@@ -46,100 +40,21 @@ class DaemonError(Exception):
         self.said = said
 
 
-class Cluster:
-    """An installation with its *users* (the first one administers it) and *hosts* (tables of the configuration)."""
+class Cluster(Installation):
+    """An installation whose daemons can be started, killed, asked and watched."""
 
     def __init__(
         self, users: Iterable[str] = ("alice", "bob"), hosts: Mapping[str, Mapping[str, object]] = HOSTS
     ) -> None:
-        self.folder = tempfile.mkdtemp(prefix="tm-", dir="/tmp")
-        self.etc = os.path.join(self.folder, "etc")
-        self.state = os.path.join(self.folder, "var")
-        self.work = os.path.join(self.folder, "work")
-        self.ledger_path = os.path.join(self.folder, "ledger")
-        self.failpoint = ""
-        self.more: dict[str, str] = {}
-        self.users = list(users)
-        self.port = free_port()
+        super().__init__(users, hosts)
         self._talks: dict[str, Talk] = {}
         self._tended = False
-        self._rounds = 0
-        try:
-            self._install(hosts)
-        except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise
-
-    def _install(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
-        os.mkdir(self.work)
-        setup(self.etc, {"cluster": "test", "host": "localhost", "port": str(self.port)}, "localhost")
-        administration = Administration(self.etc, ("localhost",), datetime.datetime.now(datetime.UTC), 30)
-        for user in self.users:
-            administration.create(user, f"{user}@example.org", register=True)
-            home = self.directory(user)
-            os.makedirs(home, mode=0o700)
-            for name in (f"{user}.key", f"{user}.crt", f"ca_certs.{user}.crt"):
-                shutil.move(os.path.join(self.etc, "certs", name), home)
-                if name.endswith(".crt"):
-                    shutil.copy(os.path.join(home, name), os.path.join(self.etc, "certs"))
-        rights = '["hosts", "jobs", "reload", "log", "shutdown"]'
-        self.write_etc("groups", f'[groups.admins]\nmembers = ["{self.users[0]}"]\nrights = {rights}\n')
-        self.configure(hosts)
-
-    def configure(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
-        """Write the table of hosts."""
-        lines = []
-        for name, table in hosts.items():
-            lines.append(f"[hosts.{name}]")
-            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
-        self.write_etc("ComputerCluster.config", "\n".join([*lines, ""]))
-
-    def write_etc(self, name: str, text: str) -> None:
-        """Write a file of ``etc/``."""
-        Path(self.etc, name).write_text(text)
 
     def __enter__(self) -> Cluster:
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.stop()
-
-    # -- places ---------------------------------------------------------------------------------------------------
-
-    def directory(self, user: str) -> str:
-        """The folder of the user's key and certificates."""
-        return os.path.join(self.folder, "home", user)
-
-    def local(self, user: str) -> str:
-        """The folder of the user's servers."""
-        return os.path.join(self.folder, "local", user)
-
-    def spool(self, user: str, host: str = "n1") -> str:
-        """The spool of the user's server on *host*."""
-        return os.path.join(self.local(user), "hosts", host)
-
-    def pair(self, user: str) -> tuple[str, str]:
-        """The user's certificate and key."""
-        return (
-            os.path.join(self.directory(user), user + ".crt"),
-            os.path.join(self.directory(user), user + ".key"),
-        )
-
-    def environment(self, user: str) -> dict[str, str]:
-        """The environment of *user*'s processes."""
-        return {
-            "PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin", "HOME": self.directory(user),
-            "LANG": "C.UTF-8", "TM_ETC": self.etc, "TM_USER": user, "TM_USER_DIRECTORY": self.directory(user),
-            "TM_LOCAL_DIRECTORY": self.local(user), "TM_PYTHON": sys.executable,
-            **({"TM_FAILPOINT": self.failpoint} if self.failpoint else {}), **self.more,
-        }  # fmt: skip
-
-    def arm(self, name: str, nth: int = 1) -> str:
-        """Let the first who comes to the failpoint *name* the *nth* time die; return the file that it makes."""
-        self._rounds += 1
-        mark = os.path.join(self.folder, f"died-{self._rounds}")
-        self.failpoint = f"{name}:{nth}:{mark}"
-        return mark
 
     # -- daemons --------------------------------------------------------------------------------------------------
 
@@ -161,9 +76,7 @@ class Cluster:
         if not os.path.exists(os.path.join(self.state, "TaskDispatcher.sqlite")) and not options:
             options = ("--init",)
         program = os.path.join(ROOT, "bin", "TaskDispatcher")
-        self.launch(
-            [sys.executable, program, "--etc", self.etc, "--state", self.state, *options], self.users[0]
-        )
+        self.launch([sys.executable, program, "--etc", self.etc, "--state", self.state, *options], self.users[0])
         self._tended = True
         self.wait_greeting()
 
@@ -224,9 +137,7 @@ class Cluster:
 
     def dispatcher(self, user: str) -> Talk:
         """Return a new connection to the dispatcher."""
-        return Talk.tls(
-            self.port, self.pair(user), trusted=os.path.join(self.etc, "certs", "taskdispatcher.crt")
-        )
+        return Talk.tls(self.port, self.pair(user), trusted=os.path.join(self.etc, "certs", "taskdispatcher.crt"))
 
     def tms(self, user: str) -> Talk:
         """Return the open connection to the user's server, or a new one, for which the server is started if need be."""
@@ -286,9 +197,7 @@ class Cluster:
         }  # fmt: skip
         return [int(line) for line in self.ask(user, "submit", json_text(wish))]
 
-    def submit_ledger(
-        self, user: str, count: int = 1, seconds: float | None = None, **common: Any
-    ) -> list[int]:
+    def submit_ledger(self, user: str, count: int = 1, seconds: float | None = None, **common: Any) -> list[int]:
         """Submit *count* jobs that write into the ledger, each sleeping *seconds*."""
         more = [] if seconds is None else [str(seconds)]
         return self.submit(user, *[[*LEDGER_JOB, self.ledger_path, *more]] * count, **common)
@@ -322,12 +231,8 @@ class Cluster:
             if all(number in jobs and jobs[number]["state"] in good for number in wanted):
                 return [jobs[number] for number in wanted]
             if time.monotonic() > deadline:
-                shown = [
-                    (n, jobs[n]["state"], jobs[n]["reason"]) if n in jobs else (n, "unknown") for n in wanted
-                ]
-                raise AssertionError(
-                    f"jobs are not {sorted(good)} after {seconds:g} s: {shown}\n{self.logs()}"
-                )
+                shown = [(n, jobs[n]["state"], jobs[n]["reason"]) if n in jobs else (n, "unknown") for n in wanted]
+                raise AssertionError(f"jobs are not {sorted(good)} after {seconds:g} s: {shown}\n{self.logs()}")
             self.tend()
             time.sleep(0.05)
 
@@ -365,27 +270,6 @@ class Cluster:
             raise AssertionError(f"left behind: {left or self.folder}")
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on, below those that the kernel gives to outgoing connections.
-
-    A port of theirs could be taken while a dispatcher is down, by a connection to anywhere.
-    """
-    for port in random.SystemRandom().sample(range(12000, 20000), 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port from 12000 to 19999 is free")
-
-
 def json_text(value: object) -> str:
     """Return *value* as JSON that may stand in a line of the protocol."""
     return json.dumps(value).replace("\x7f", "\\u007f")
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value)

@@ -61,9 +61,7 @@ def read(path: str) -> list[Line]:
         return []
 
 
-def complaints(
-    lines: list[Line], accepted: list[int], jobs: dict[int, dict[str, Any]], may_be_lost: bool
-) -> list[str]:
+def complaints(lines: list[Line], accepted: list[int], jobs: dict[int, dict[str, Any]], may_be_lost: bool) -> list[str]:
     """Return what is wrong: accepted jobs that are not final, more than one start, other codes than computed.
 
     *jobs* are the public views by id. No single fault makes a job ``lost``; *may_be_lost* when there were more.
@@ -84,9 +82,7 @@ def complaints(
         elif job["state"] not in ("completed", "failed"):
             wrong.append(f"job {number} is {job['state']}: {job['reason']}")
         elif job["exit_code"] != code_of(number):
-            wrong.append(
-                f"job {number} is said to have ended with {job['exit_code']}, not {code_of(number)}: {job}"
-            )
+            wrong.append(f"job {number} is said to have ended with {job['exit_code']}, not {code_of(number)}: {job}")
         elif number not in starts:
             wrong.append(f"job {number} is said to have ended and never ran")
     return wrong
