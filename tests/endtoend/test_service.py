@@ -223,8 +223,8 @@ class UserServerTests(ChainCase):
         cluster.forget_talk("alice")
         cluster.kill("tms:alice")
         with cluster.dispatcher("alice") as alice:
-            self.assertEqual(alice.values("jobinfo", str(ids[0]))[0]["state"], "unreachable")
-            wait_for(lambda: alice.values("jobinfo", str(ids[0]))[0]["state"] == "failed", "the ending", 40)
+            for state in ("unreachable", "failed"):
+                wait_for(lambda state=state: alice.values("jobinfo", str(ids[0]))[0]["state"] == state, state, 40)
         cluster.check(ids)
 
     def test_the_server_on_a_host_leaves_when_idle_and_comes_again(self) -> None:
