@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 
@@ -16,6 +17,7 @@ from tm.cli.quick.environment import Environment
 from tm.cli.quick.example import KNOWN, choose_limit
 from tm.cli.quick.installation import HOSTS, INFO, MARK, Installation
 from tm.cli.quick.steps import QuickError, Steps, bar
+from tm.places import find_root
 
 SAID = """\
 ===============================================================================
@@ -77,6 +79,15 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(limits, sorted(limits))
         self.assertEqual((limits[0], limits[-1]), (min(KNOWN), max(KNOWN)))
         self.assertGreater(choose_limit(10.0, 1e-7), choose_limit(10.0, 1e-6))
+
+
+class OldPythonTests(SynchronousTestCase):
+    """A Python that is too old."""
+
+    def test_it_can_read_what_refuses_it(self) -> None:
+        path = os.path.join(find_root(), "quickstart.py")
+        with open(path, encoding="utf-8") as file:
+            ast.parse(file.read(), feature_version=(3, 8))
 
 
 class EnvironmentTests(SynchronousTestCase):

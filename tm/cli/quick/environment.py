@@ -69,7 +69,9 @@ class Environment:
             errors="replace",
         )  # fmt: skip
         if done.returncode:
-            said = "\n".join("    " + line for line in done.stdout.strip().splitlines()[-SHOWN_LINES:])
+            lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith("ERROR")] or lines
+            said = "\n".join("    " + line for line in errors[-SHOWN_LINES:])
             raise QuickError(
                 f"{failure}; this was said:\n{said}\n'{' '.join(command)}' shows it again. "
                 "pip is led by PIP_INDEX_URL, PIP_FIND_LINKS and the like."
