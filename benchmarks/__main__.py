@@ -15,6 +15,7 @@ from tm import places
 
 DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
 NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output")
+PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
 LONG_FACTOR = 5
 
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> None:
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None
-        recorder = Recorder(file, lambda text: print(text, flush=True))
+        recorder = Recorder(file, lambda text: print(text, flush=True), options.patience)
         recorder.machine(arguments)
         for name in options.names or NAMES:
             recorder.workload = name
@@ -47,6 +48,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     add("--json", metavar="FILE", help="append every measurement to FILE, a JSON object a line")
     add("--rounds", type=int, default=5, metavar="N", help="of each workload (5)")
     add("--jobs", type=int, default=2000, metavar="N", help="a round (2000; memory ten times as many)")
+    add("--patience", type=float, default=0.0, metavar="SECONDS", help=PATIENCE)
     add("--long", action="store_true", help="memory: five times as many jobs again")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in NAMES]

@@ -18,7 +18,7 @@ BULK_FACTOR = 10
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     """Measure with *jobs* one by one and ten times as many in bulk, in a new installation each round."""
     many = BULK_FACTOR * jobs
-    for recorder.round in range(1, rounds + 1):
+    for _ in recorder.rounds(rounds):
         with installation(1, active=False) as installed:
             source = os.path.join(installed.folder, "commands")
             Path(source).write_text("true\n" * many)
@@ -26,8 +26,10 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             recorder.add("durable append", durable_microseconds(installed.folder), "us")
             _one(recorder, installed, "singly", jobs, lambda: installed.submit_singly(["/bin/true"], jobs))
             _one(recorder, installed, "bulk", many, lambda: installed.submit([["/bin/true"]] * many))
+            before = Usage(installed)
             seconds = process_seconds(program, installed.environment, installed.folder)
             recorder.add("accepted", many / seconds, "1/s", way="program")
+            Usage(installed).record_others(recorder, before, way="program")
 
 
 def _one(
@@ -38,5 +40,6 @@ def _one(
     work()
     seconds = time.perf_counter() - begin
     after = Usage(installed)
-    recorder.add("accepted", jobs / seconds, "1/s", way=way, others=after.others(before, seconds))
+    recorder.add("accepted", jobs / seconds, "1/s", way=way)
+    after.record_others(recorder, before, way=way)
     after.record(recorder, before, jobs, way=way)

@@ -25,7 +25,7 @@ SLOTS = (2, 8)
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     """Measure with all slots."""
-    for recorder.round in range(1, rounds + 1):
+    for _ in recorder.rounds(rounds):
         for slots in SLOTS:
             recorder.add("bare Popen", bare_rate(jobs, slots), "1/s", slots=slots)
             rate, processor, memory = keeper_rate(jobs, slots)

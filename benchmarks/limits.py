@@ -106,7 +106,7 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         spawn = BareSpawn(folder)
         environment = dict(os.environ)
-        for recorder.round in range(1, rounds + 1):
+        for _ in recorder.rounds(rounds):
             for at_once in (1, 2, 8):
                 spawn.measure(recorder, at_once, jobs)
             start = [sys.executable, "-c", PYTHON_START]

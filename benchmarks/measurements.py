@@ -14,8 +14,15 @@ ByRound = dict[tuple[int, int], float]
 """The value of each round, or the mean of its values; a round is (run, round of that run)."""
 
 
+CALM = 0.3
+ENOUGH = 3
+
+
 class Measurements:
-    """All lines of some files; *machines* are the first lines of the runs."""
+    """All lines of some files; *machines* are the first lines of the runs.
+
+    Rounds in which others took more than `CALM` cores do not count, where at least `ENOUGH` calmer ones remain.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.machines: list[Line] = []
@@ -27,26 +34,42 @@ class Measurements:
                     self.machines.append(line)
                 else:
                     self._lines.append({"run": len(self.machines), **line})
+        self._busy = self._find_busy()
+
+    def _find_busy(self) -> set[tuple[object, ...]]:
+        groups: dict[object, list[Line]] = defaultdict(list)
+        for line in self._lines:
+            if line["what"] == "others":
+                groups[_group(line)].append(line)
+        busy = set()
+        for lines in groups.values():
+            loud = [line for line in lines if line["value"] > CALM]
+            if len(lines) - len(loud) >= ENOUGH:
+                busy |= {(_group(line), line["run"], line["round"]) for line in loud}
+        return busy
 
     def pick(self, workload: str, what: str, **marks: object) -> list[Line]:
-        """Return the lines of *workload* that measure *what* and have these *marks*."""
+        """Return the lines of *workload* that measure *what*, have these *marks*, and count."""
         wanted = {"workload": workload, "what": what, **marks}.items()
-        return [line for line in self._lines if wanted <= line.items()]
+        found = [line for line in self._lines if wanted <= line.items()]
+        return [line for line in found if (_group(line), line["run"], line["round"]) not in self._busy]
 
     def rounds(self, workload: str, what: str, **marks: object) -> ByRound:
         """Return what `pick` picks by round."""
-        return _by_round(self.pick(workload, what, **marks), "value")
+        found: dict[tuple[int, int], list[float]] = defaultdict(list)
+        for line in self.pick(workload, what, **marks):
+            found[line["run"], line["round"]].append(line["value"])
+        return {number: statistics.fmean(values) for number, values in found.items()}
 
-    def others(self, workload: str, what: str, **marks: object) -> ByRound:
-        """Return how many cores were taken by others meanwhile, by round."""
-        return _by_round(self.pick(workload, what, **marks), "others")
+    def counted(self, workload: str, **marks: object) -> str:
+        """Return how many rounds count, of how many."""
+        wanted = {"workload": workload, "what": "others", **marks}.items()
+        every = sum(wanted <= line.items() for line in self._lines)
+        return f"{len(self.pick(workload, 'others', **marks))} of {every}"
 
 
-def _by_round(lines: list[Line], key: str) -> ByRound:
-    found: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for line in lines:
-        found[line["run"], line["round"]].append(line[key])
-    return {number: statistics.fmean(values) for number, values in found.items()}
+def _group(line: Line) -> tuple[object, ...]:
+    return line["workload"], line.get("slots"), line.get("way")
 
 
 def quotients(above: ByRound, below: ByRound) -> ByRound:

@@ -12,7 +12,7 @@ STEPS = 20
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     """Measure before and after each twentieth of *jobs*; one round, whatever *rounds* says."""
-    recorder.round = 1
+    next(recorder.rounds(1))
     step = max(1, jobs // STEPS)
     with installation(SLOTS) as installed:
         _measure(recorder, installed, 0)

@@ -6,12 +6,14 @@ from benchmarks import daemons
 from benchmarks.installation import installation
 from benchmarks.limits import BYTES, pipe_rate, process_seconds
 from benchmarks.record import Recorder
+from benchmarks.usage import Usage
 
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     """Measure 1 GiB of zeros a round, beside the same through a pipe."""
     with installation(2) as installed:
-        for recorder.round in range(1, rounds + 1):
+        for _ in recorder.rounds(rounds):
+            used = Usage(installed)
             recorder.add("pipe", pipe_rate(installed.folder, installed.environment) / 1e6, "MB/s")
             pids = installed.pids()
             before = {name: daemons.resident(pid) for name, pid in pids.items()}
@@ -22,4 +24,5 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             recorder.add("output", BYTES / seconds / 1e6, "MB/s")
             for name, pid in pids.items():
                 recorder.add("growth", (daemons.peak(pid) - before[name]) / 1e6, "MB", daemon=name)
+            Usage(installed).record_others(recorder, used)
             installed.rest()

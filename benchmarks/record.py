@@ -1,8 +1,8 @@
 """Measurements as they are taken: one JSON object a line, and a line for whoever watches.
 
 Keys of every line: ``workload``, ``round`` (from 1), ``what``, ``value``, ``unit``, ``load`` (of the machine
-in the minute before), and what else tells it apart, e.g. ``slots`` or ``daemon``. A run begins with a line whose
-``workload`` is ``machine`` and that says where and when it was made.
+in the minute before), and what else tells it apart, e.g. ``slots`` or ``daemon``. A run begins with a line
+whose ``workload`` is ``machine`` and that says where and when it was made.
 """
 
 from __future__ import annotations
@@ -11,21 +11,40 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 import tm
+from benchmarks.daemons import busy_seconds
+
+QUIET = 0.15
 
 
 class Recorder:
-    """Writes measurements of one run to *file*, if any, and tells *say* of each."""
+    """Writes the measurements of one run to *file*, if any, and tells *say* of each."""
 
-    def __init__(self, file: TextIO | None, say: Callable[[str], None]) -> None:
+    def __init__(self, file: TextIO | None, say: Callable[[str], None], patience: float) -> None:
         self._file = file
         self._say = say
+        self._patience = patience
         self.workload = ""
         self.round = 0
+
+    def rounds(self, count: int) -> Iterator[int]:
+        """Yield the numbers of *count* rounds, each begun on a quiet machine if there is one."""
+        for self.round in range(1, count + 1):
+            self.settle()
+            yield self.round
+
+    def settle(self) -> None:
+        """Wait until for a second hardly anything runs on this machine, but not longer than is wanted."""
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            before = busy_seconds()
+            time.sleep(1.0)
+            if busy_seconds() - before < QUIET:
+                return
 
     def machine(self, arguments: list[str]) -> None:
         """Record what this run is measured on, and with which *arguments*."""

@@ -238,11 +238,11 @@ def machine(found: Measurements) -> str:
     lines = []
     for run in found.machines:
         kind = "a virtual machine" if run["hypervisor"] else "a machine"
-        memory_of_it = f"{run['memory'] / 2**30:.0f} GiB"
+        room = f"{run['memory'] / 2**30:.0f} GiB"
         system = f"Linux {run['kernel'].split('-')[0]}, Python {run['python']}"
         command = " ".join(["python3 -m benchmarks", *run["arguments"]])
         lines.append(
-            f"- {run['at'][:10]}: {kind}, {run['cores']} cores ({run['processor']}), {memory_of_it}, {system}; "
+            f"- {run['at'][:10]}: {kind}, {run['cores']} cores ({run['processor']}), {room}, {system}; "
             f"load at the beginning {run['load']:.1f}; `{command}`"
         )
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import sys
 from benchmarks.installation import installation
 from benchmarks.limits import PYTHON_START, process_seconds
 from benchmarks.record import Recorder
+from benchmarks.usage import Usage
 
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
@@ -17,8 +18,10 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             "hRunJob": installed.client("hRunJob", "true"),
             "hRunJob --wait": installed.client("hRunJob", "--wait", "true"),
         }
-        for recorder.round in range(1, 10 * rounds + 1):
+        for _ in recorder.rounds(10 * rounds):
+            before = Usage(installed)
             for name, command in commands.items():
                 seconds = process_seconds(command, installed.environment, installed.folder)
                 recorder.add(name, seconds * 1e3, "ms")
                 installed.rest()
+            Usage(installed).record_others(recorder, before)

@@ -21,16 +21,19 @@ WAYS = ("bulk", "singly", "shell")
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
     """Measure all ways with all slots, each beside the bare loop."""
-    for recorder.round in range(1, rounds + 1):
+    for _ in recorder.rounds(rounds):
         for slots in SLOTS:
             with installation(slots) as installed:
                 spawn = BareSpawn(installed.folder)
                 if spawn.how != "C" and recorder.round == 1:
                     recorder.note("there is no C compiler: the bare loop is in Python, and slower")
                 for way in WAYS:
+                    recorder.settle()
+                    before = Usage(installed)
                     spawn.measure(recorder, AT_ONCE, jobs, slots=slots, way=way)
                     _one(recorder, installed, slots, way, jobs)
                     spawn.measure(recorder, AT_ONCE, jobs, slots=slots, way=way)
+                    Usage(installed).record_others(recorder, before, slots=slots, way=way)
 
 
 def _one(recorder: Recorder, installed: Installation, slots: int, way: str, jobs: int) -> None:
@@ -42,7 +45,7 @@ def _one(recorder: Recorder, installed: Installation, slots: int, way: str, jobs
     after = Usage(installed)
     installed.check(ids)
     installed.rest()
-    recorder.add("jobs", jobs / seconds, "1/s", slots=slots, way=way, others=after.others(before, seconds))
+    recorder.add("jobs", jobs / seconds, "1/s", slots=slots, way=way)
     after.record(recorder, before, jobs, slots=slots, way=way)
 
 

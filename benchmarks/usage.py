@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 
 from benchmarks import daemons
 from benchmarks.installation import Installation
@@ -14,14 +15,14 @@ class Usage:
 
     def __init__(self, installed: Installation) -> None:
         pids = installed.pids()
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        self._values = {"processor client": (own.ru_utime + own.ru_stime) * 1e6}
+        self._values = {"processor client": _seconds(resource.RUSAGE_SELF) * 1e6}
         for name, pid in pids.items():
             itself, children = daemons.processor_seconds(pid)
             self._values[f"processor {name}"] = itself * 1e6
             if name == "keeper":
                 self._values["processor job"] = children * 1e6
-        self._busy = daemons.busy_seconds() - sum(self._values.values()) / 1e6
+        ours = sum(self._values.values()) / 1e6 + _seconds(resource.RUSAGE_CHILDREN)
+        self._at, self._others = time.monotonic(), daemons.busy_seconds() - ours
         self._values["commits TaskDispatcher"] = installed.commits()
         for name, count in daemons.segments_sent(pids).items():
             self._values[f"sends {name}"] = count
@@ -33,6 +34,12 @@ class Usage:
             unit = "us" if what == "processor" else "per job"
             recorder.add(what, (value - before._values.get(key, 0)) / jobs, unit, **marks, daemon=daemon)
 
-    def others(self, before: Usage, seconds: float) -> float:
-        """Return how many cores all other processes have kept busy during *seconds* since *before*."""
-        return round((self._busy - before._busy) / seconds, 2)
+    def record_others(self, recorder: Recorder, before: Usage, **marks: object) -> None:
+        """Record how many cores all processes that are not ours have kept busy since *before*."""
+        taken = (self._others - before._others) / (self._at - before._at)
+        recorder.add("others", max(0.0, taken), "cores", **marks)
+
+
+def _seconds(whose: int) -> float:
+    used = resource.getrusage(whose)
+    return used.ru_utime + used.ru_stime
