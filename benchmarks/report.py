@@ -24,6 +24,7 @@ from benchmarks.measurements import (
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 SLOTS = (2, 8)
+OTHERS = "cores taken by others"
 WAYS = {"bulk": "in bulk", "singly": "one by one", "shell": "as `hRunJob --from`"}
 ACCEPTED = {"bulk": "in bulk", "singly": "one by one", "program": "`hRunJob --from` as a process"}
 DAEMONS = ("TaskDispatcher", "TMS", "TMMS", "keeper")
@@ -100,9 +101,10 @@ def throughput(found: Measurements) -> str:
                 summary(found.rounds("throughput", "bare spawn", **marks)),
                 summary(share(found, slots, way)),
                 summary(quotients(bare, _cost(found, **marks))),
-                summary(found.others("throughput", "jobs", **marks)),
+                summary(found.rounds("throughput", "others", **marks)),
+                found.counted("throughput", **marks),
             ])  # fmt: skip
-    heads = ["way", "jobs/s", "bare loop/s", "share", "share of processor time", "cores taken by others"]
+    heads = ["way", "jobs/s", "bare loop/s", "share", "share of processor time", OTHERS, "rounds"]
     return table(heads, rows)
 
 
@@ -153,7 +155,8 @@ def accepting(found: Measurements) -> str:
             summary(found.rounds("accepting", "accepted", way=way)),
             *map(summary, parts),
             summary(found.rounds("accepting", "commits", way=way)),
-            summary(found.others("accepting", "accepted", way=way)) if way != "program" else "-",
+            summary(found.rounds("accepting", "others", way=way)),
+            found.counted("accepting", way=way),
         ])  # fmt: skip
     heads = [
         "way",
