@@ -21,7 +21,7 @@ ENOUGH = 3
 class Measurements:
     """All lines of some files; *machines* are the first lines of the runs.
 
-    Rounds in which others took more than `CALM` cores do not count, where at least `ENOUGH` calmer ones remain.
+    A round in which others took more than `CALM` cores does not count where `ENOUGH` calmer ones remain.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -41,7 +41,7 @@ class Measurements:
         for line in self._lines:
             if line["what"] == "others":
                 groups[_group(line)].append(line)
-        busy = set()
+        busy: set[tuple[object, ...]] = set()
         for lines in groups.values():
             loud = [line for line in lines if line["value"] > CALM]
             if len(lines) - len(loud) >= ENOUGH:

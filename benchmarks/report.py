@@ -158,17 +158,8 @@ def accepting(found: Measurements) -> str:
             summary(found.rounds("accepting", "others", way=way)),
             found.counted("accepting", way=way),
         ])  # fmt: skip
-    heads = [
-        "way",
-        "jobs/s",
-        "client µs",
-        "TMS µs",
-        "TaskDispatcher µs",
-        "commits a job",
-        "cores taken by others",
-    ]
-    heads[3], heads[4] = heads[4], heads[3]
-    return table(heads, rows)
+    costs = [f"{daemon} µs" for daemon in ("client", *DAEMONS[:2])]
+    return table(["way", "jobs/s", *costs, "commits a job", OTHERS, "rounds"], rows)
 
 
 def starting(found: Measurements) -> str:
