@@ -117,7 +117,7 @@ class Cluster(Installation):
                 pid = int(file.read_text())
             except (FileNotFoundError, ValueError):
                 continue
-            if processes.is_alive(pid):
+            if processes.is_marked(pid, self.folder):  # and not somebody else's who was given the same number
                 return pid
         return 0
 

@@ -44,16 +44,23 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(b") ")[2][:1] not in b"ZX"
 
 
+def is_marked(pid: int, marker: str) -> bool:
+    """Whether *pid* is a living process whose environment holds *marker*."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return marker.encode() in environment and is_alive(pid)
+
+
 def marked(marker: str) -> dict[int, str]:
     """Return the living processes, ours apart, whose environment holds *marker*: their command lines by pid."""
     found = {}
-    sought = marker.encode()
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
-            environment = Path("/proc", name, "environ").read_bytes()
-            if sought in environment and is_alive(int(name)):
+            if is_marked(int(name), marker):
                 line = Path("/proc", name, "cmdline").read_bytes()
                 found[int(name)] = line.replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:
