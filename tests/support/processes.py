@@ -13,7 +13,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def wait_for(condition: Callable[[], Value], what: str, seconds: float = 20.0, pause: float = 0.02) -> Value:
+def wait_for(condition: Callable[[], Value | None], what: str, seconds: float = 20.0, pause: float = 0.02) -> Value:
     """Return the first true value of *condition*; fail after *seconds*."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
