@@ -38,13 +38,17 @@ class Snapshot(msgspec.Struct):
 
 
 class Claim:
-    """One attempt that this spool has claimed. *keeper* is the number of the keeper it was given to."""
+    """One attempt that this spool has claimed.
 
-    __slots__ = ("fact", "keeper", "order", "started")
+    *keeper* is the number of the keeper it was given to, *doomed* the grace in seconds once it is to be ended.
+    """
+
+    __slots__ = ("doomed", "fact", "keeper", "order", "started")
 
     def __init__(self, order: Order) -> None:
         self.order = order
         self.keeper: int | None = None
+        self.doomed: float | None = None
         self.started: Fact | None = None
         self.fact: Fact | None = None
 

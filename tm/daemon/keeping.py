@@ -172,13 +172,17 @@ class Keeping:
         claim = self._book.claims.get(key)
         if claim is None or claim.fact is not None:
             return
+        claim.doomed = grace
         link = self._links.get(claim.keeper or 0)
         if link is not None:
             self._moving.discard(key)
             link.tell(cancel=[(*key, grace)])
         elif not self._orphans.cancel(key, grace) and claim in self._to_give:
             self._to_give.remove(claim)
-            self._told.facts([Fact(*key, "returned", self._clock.seconds())], True)
+            self._told.facts([self._returned(key)], True)
+
+    def _returned(self, key: Key) -> Fact:
+        return Fact(*key, "returned", self._clock.seconds())
 
     def recall(self, keys: list[Key]) -> None:
         """Take back what has not begun."""
@@ -320,8 +324,9 @@ class Keeping:
             self._files.bury(number)
         if self._orphans and not self._look.running:
             self._look.start(LOOK_SECONDS, now=False)
+        self._told.facts([self._returned(claim.key) for claim in again if claim.doomed is not None], True)
         if not self._finding:
-            self.give(again)
+            self.give([claim for claim in again if claim.doomed is None])
 
     def _endings(self, number: int, left: keeper_journal.Journal) -> list[Fact]:
         """Return the endings that count of a dead keeper: not of what another one has by now.
@@ -349,13 +354,13 @@ class Keeping:
             self._told.facts([Fact(*key, "lost", now, reason="the host was rebooted while it ran")], True)
         elif started is not None:
             claim.keeper = None
-            self._orphans.take(key, number, started.pid, started.ticks, started.at)
+            self._adopt(claim, number, started.pid, started.ticks, started.at)
             self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
         elif key in left.intents:
             claim.keeper = None
             child = self._orphans.stray_child(key, known) if known is not None else None
             if child is not None:
-                self._orphans.take(key, number, child.pid, child.ticks, now)
+                self._adopt(claim, number, child.pid, child.ticks, now)
             elif known is not None:
                 again.append(claim)
             else:
@@ -364,6 +369,11 @@ class Keeping:
         elif claim.keeper == number:
             claim.keeper = None
             again.append(claim)
+
+    def _adopt(self, claim: Claim, number: int, pid: int, ticks: int, at: float) -> None:
+        self._orphans.take(claim.key, number, pid, ticks, at)
+        if claim.doomed is not None:
+            self._orphans.cancel(claim.key, claim.doomed)
 
     def _look_at_orphans(self) -> None:
         for fact, pid in self._orphans.look():
