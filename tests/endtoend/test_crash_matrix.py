@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.cluster import ROOT, Cluster
-from tests.support.processes import is_alive
+from tests.support.processes import is_alive, marked
 
 TURNS = {
     "dispatcher.commit": (1, 3), "dispatcher.committed": (1, 3), "dispatcher.answered": (1, 3),
@@ -83,6 +83,30 @@ def _add(name: str) -> None:
 
 for _name in TURNS:
     _add(_name)
+
+
+class AdoptionTests(SynchronousTestCase):
+    def test_the_endings_of_jobs_whose_keeper_is_killed_are_the_true_ones(self) -> None:
+        cluster = Cluster(users=("alice",), hosts={"n1": {"launcher": "local", "cores": 5}})
+        self.addCleanup(cluster.stop)
+        cluster.start_dispatcher()
+        ids = cluster.submit("alice", *[f"sleep 1; {end}" for end in ("exit 0", "exit 9", "kill -9 $$", "kill -15 $$")])
+        ids += cluster.submit("alice", "setsid sleep 1000 & exec sleep 1000")
+        cluster.wait(ids, states=("running",))
+        cluster.kill("keeper:alice:n1")
+        cluster.ask("alice", "canceljob", str(ids[-1]))
+        jobs = cluster.wait(ids)
+        self.assertEqual(
+            [(job["state"], job["exit_code"], job["signal"]) for job in jobs],
+            [
+                ("completed", 0, None), ("failed", 9, None), ("failed", None, 9), ("failed", None, 15),
+                ("cancelled", None, 15),
+            ],
+        )  # fmt: skip
+        for job in jobs:
+            self.assertIsNotNone(job["cpu_seconds"])
+        sleeping = [line for line in marked(cluster.folder).values() if line.startswith("sleep")]
+        self.assertEqual(sleeping, [])
 
 
 class DoubleFaultTests(SynchronousTestCase):

@@ -35,7 +35,7 @@ class FullDiskTests(ChainCase):
         token = uuid.uuid4().hex
         wish = json.dumps({"token": token, "common": {"cwd": "/"}, "jobs": [{"command": "true"}]})
         with cluster.dispatcher("alice") as alice:
-            word = wait_for(lambda: self.refused(wish), "a refusal")
+            word = self.refused(wish)
             self.assertTrue(word.startswith(("store.", "net.")), word)
             self.assertEqual(len(alice.values("lsjobs")), 1)
         wait_for(lambda: [line for line in cluster.ledger() if line.what == "end"], "the end of the running job")
