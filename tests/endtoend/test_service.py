@@ -242,7 +242,7 @@ class UserServerTests(ChainCase):
         cluster = self.cluster
         cluster.more["TM_IDLE_SECONDS"] = "0.1"
         ids: list[int] = []
-        for number in range(1, 7):
+        for number in range(1, 4):
             ids += cluster.submit_ledger("alice", 1)
             cluster.wait(ids)
             wait_for(partial(self.has_left, number), f"the server to leave for the {number}. time", pause=0.001)
