@@ -100,6 +100,7 @@ class Keeping:
         self._own: KeeperLink | None = None
         self._starting = False
         self._settling = 0
+        self._read: set[int] = set()
         self._finding = True
         self._next_number = 1
         self._to_give: list[Claim] = []
@@ -320,8 +321,8 @@ class Keeping:
                 continue
             self._settle(claim, number, left, known if ours else None, rebooted, again)
         await self._keep([])
-        if number not in self._orphans.keepers:
-            self._files.bury(number)
+        self._read.add(number)
+        self._bury()
         if self._orphans and not self._look.running:
             self._look.start(LOOK_SECONDS, now=False)
         self._told.facts([self._returned(claim.key) for claim in again if claim.doomed is not None], True)
@@ -378,11 +379,15 @@ class Keeping:
     def _look_at_orphans(self) -> None:
         for fact, pid in self._orphans.look():
             background.start(self._bring_in(fact, pid), "keeping the ending of an adopted job")
+        self._bury()
         if not self._orphans:
             self._look.stop()
-            for number in self._files.keepers():
-                if number not in self._links and not self._starting:
-                    self._files.bury(number)
+
+    def _bury(self) -> None:
+        """Remove the journals that have been read and are not needed any more, and no other."""
+        for number in self._read - self._orphans.keepers:
+            self._read.discard(number)
+            self._files.bury(number)
 
     async def _bring_in(self, fact: Fact, pid: int | None) -> None:
         key = (fact.job, fact.attempt)

@@ -37,12 +37,13 @@ class Keepers:
 
     def __init__(self, living: dict[int, Greeting]) -> None:
         self._living = living
+        self.living: dict[int, Link] = {}
         self.started: list[Link] = []
 
     def connect(self, number: int, user: Keeping) -> Deferred[Link]:
         if number not in self._living:
             return fail(TaskManagerError("net.keeper", "there is none"))
-        link = Link(number)
+        self.living[number] = link = Link(number)
         user.keeper_greets(link, self._living[number])
         return succeed(link)
 
@@ -102,6 +103,25 @@ class FindTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
         keeping.settled()
         return told, keepers
+
+    def test_a_journal_is_read_before_it_goes_however_soon_another_keeper_died(self) -> None:
+        book, clock = Book(Snapshot("spool", "boot")), Clock()
+        book.grant = 2
+        book.claim([Order(number, job, 1, 1, SPEC, "") for number, job in ((1, 7), (2, 8))])
+        nobody = 2**22 + 1  # above the highest pid
+        journals: dict[int, list[object]] = {1: [["s", 7, 1, nobody, 1, 1.0]], 2: [["s", 8, 1, nobody, 1, 2.0]]}
+        keepers, told = Keepers({2: Greeting(1, 2, [], [Fact(8, 1, "started", 2.0, pid=nobody)], [])}), Told(book)
+        keeping = Keeping(
+            keepers, Files(self.mktemp(), journals), book, told, clock, "n1", "test", lambda lines: succeed(None)
+        )
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+        keeping.settled()
+
+        keeping.keeper_gone(keepers.living[2])
+        clock.pump([0.05] * 140)
+
+        self.assertEqual(["started", "started", "lost", "lost"], told.heard)
+        self.assertEqual([], [line for link in keepers.started for line in link.told if "start" in line])
 
     def test_what_a_dead_keeper_gave_back_is_no_ending_of_what_a_living_one_runs(self) -> None:
         running = Greeting(1, 2, [], [Fact(7, 1, "started", 2.0, pid=9)], [])
