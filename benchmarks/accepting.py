@@ -11,6 +11,7 @@ from benchmarks.installation import Installation, installation
 from benchmarks.limits import durable_microseconds, process_seconds
 from benchmarks.record import Recorder
 from benchmarks.usage import Usage
+from tm.client.submit import make_lines
 
 BULK_FACTOR = 10
 
@@ -25,11 +26,32 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             program = installed.client("hRunJob", "--quiet", "--from", source)
             recorder.add("durable append", durable_microseconds(installed.folder), "us")
             _one(recorder, installed, "singly", jobs, lambda: installed.submit_singly(["/bin/true"], jobs))
+            _steps(recorder, installed, jobs // 4)
             _one(recorder, installed, "bulk", many, lambda: installed.submit([["/bin/true"]] * many))
             before = Usage(installed)
             seconds = process_seconds(program, installed.environment, installed.folder)
             recorder.add("accepted", many / seconds, "1/s", way="program")
             Usage(installed).record_others(recorder, before, way="program")
+
+
+def _steps(recorder: Recorder, installed: Installation, count: int) -> None:
+    """Record round trips that each do a little more than the one before; the last accepts a job."""
+    connection = installed.connection
+    known = next(make_lines([["/bin/true"]], installed.common)).data.decode().partition(":")[2].rstrip("\n")
+    steps: dict[str, Callable[[], object]] = {
+        "TMS": lambda: connection.ask("version"),
+        "TaskDispatcher": lambda: connection.ask("whoami"),
+        "known": lambda: connection.ask("submit", known),
+        "new": lambda: installed.submit_singly(["/bin/true"], 1),
+    }
+    before = Usage(installed)
+    for step, ask in steps.items():
+        ask()
+        begin = time.perf_counter()
+        for _ in range(count):
+            ask()
+        recorder.add("round trip", (time.perf_counter() - begin) / count * 1e6, "us", way="steps", step=step)
+    Usage(installed).record_others(recorder, before, way="steps")
 
 
 def _one(

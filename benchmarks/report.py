@@ -162,6 +162,30 @@ def accepting(found: Measurements) -> str:
     return table(["way", "jobs/s", *costs, "commits a job", OTHERS, "rounds"], rows)
 
 
+def steps(found: Measurements) -> str:
+    """Return where the time of one acceptance goes."""
+    shown = {
+        "TMS": "a question that the TMS answers itself, over its Unix socket (`version`)",
+        "TaskDispatcher": "a question that it passes on, over TLS, and its answer back (`whoami`)",
+        "known": "a job submitted again with the same token: read, signed, passed on, looked up",
+        "new": "a new job: recorded, committed",
+    }
+    rows = []
+    last: ByRound = {}
+    for step, text in shown.items():
+        taken = found.rounds("accepting", "round trip", step=step)
+        rows.append([text, summary(taken), summary(differences(taken, last) if last else taken)])
+        last = taken
+    rows.append(
+        [
+            "200 bytes appended durably, for comparison",
+            summary(found.rounds("accepting", "durable append")),
+            "",
+        ]
+    )
+    return table(["round trip", "µs", "more than the one above"], rows)
+
+
 def starting(found: Measurements) -> str:
     """Return the times of the clients."""
     names = ("python start", "hRunJob", "hRunJob --wait")
@@ -245,7 +269,7 @@ def machine(found: Measurements) -> str:
 PARTS: dict[str, Callable[[Measurements], str]] = {
     part.__name__: part
     for part in (
-        machine, aims, throughput, cost, messages, accepting, starting, memory, output, limits, keeper,
+        machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper,
     )
 }  # fmt: skip
 
