@@ -138,7 +138,9 @@ class ServerConnection(Protocol):
     def connectionMade(self) -> None:
         assert self.transport is not None
         self.transport.registerProducer(self, True)
-        if not isinstance(self.transport, TLSMemoryBIOProtocol):
+        if isinstance(self.transport, TLSMemoryBIOProtocol):
+            self.transport.setTcpNoDelay(True)
+        else:
             self._greet()
 
     def handshakeCompleted(self) -> None:  # noqa: N802  IHandshakeListener
