@@ -98,8 +98,8 @@ class Target:
 class Launcher(Protocol):
     """Starts a daemon on a host. It carries nothing afterwards: the daemon detaches and dials back."""
 
-    async def launch(self, target: Target) -> None:
-        """Run ``target.argv`` on the host; return when it has ended there with status 0.
+    async def launch(self, target: Target) -> str:
+        """Run ``target.argv`` on the host; when it has ended there with status 0, return the last 8 KiB of its output.
 
         Raises `LaunchError` with the reason in one sentence: ``launch.command`` (here), ``ssh.hostkey``
         ``ssh.auth`` ``ssh.unreachable`` ``ssh.command`` ``ssh.config`` (there).

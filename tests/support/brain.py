@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
 from tm.model.effects import Effects, Orders, Start
+from tm.model.host import HostConfig
 from tm.model.job import ON_HOST, Phase
 from tm.model.lifecycle import Fact
 from tm.ports import JobQuery
@@ -19,9 +20,12 @@ Key = tuple[int, int]
 
 def host_state(name: str, cores: int | None = 4, memory: int | None = None, active: bool = True) -> HostState:
     """Return a host of the configuration."""
-    return HostState(
-        name, address=name, launcher="local", options={}, cores=cores, memory=memory, active=active
-    )
+    return HostState(host_config(name, cores, memory, active))
+
+
+def host_config(name: str, cores: int | None = 4, memory: int | None = None, active: bool = True) -> HostConfig:
+    """Return what the configuration says of a host."""
+    return HostConfig(name=name, address=name, launcher="local", cores=cores, memory=memory, active=active)
 
 
 def order(user: str = "alice", **more: object) -> tuple[str, str]:
@@ -178,7 +182,7 @@ class World:
     def born(self) -> None:
         """Begin a dispatcher with what the store holds."""
         loaded = self.store.load()
-        hosts = self.configured()
+        hosts = [HostState(config) for config in self.configured()]
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
         )
@@ -188,10 +192,10 @@ class World:
         for box in self.boxes.values():
             box.connected = False
 
-    def configured(self, without: int = -1) -> list[HostState]:
+    def configured(self, without: int = -1) -> list[HostConfig]:
         """Return the hosts of the configuration, all but the one at place *without*."""
         return [
-            host_state(name, cores if self.known else None)
+            host_config(name, cores if self.known else None)
             for place, (name, cores) in enumerate(self.cores.items()) if place != without
         ]  # fmt: skip
 

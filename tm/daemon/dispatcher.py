@@ -61,17 +61,6 @@ class Surroundings:
     stop: Callable[[], None]
 
 
-def host_states(hosts: Iterable[HostConfig]) -> list[HostState]:
-    """Return the hosts of the configuration as the brain keeps them."""
-    return [
-        HostState(
-            host.name, address=host.address, launcher=host.launcher, options=dict(host.options), cores=host.cores,
-            memory=host.memory, active=host.active,
-        )
-        for host in hosts
-    ]  # fmt: skip
-
-
 class Dispatcher(Service):
     """The one dispatcher of a cluster."""
 
@@ -91,7 +80,7 @@ class Dispatcher(Service):
         self._trouble: StoreError | None = None
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
-        self._begin(loaded, host_states(self.tables.hosts))
+        self._begin(loaded, map(HostState, self.tables.hosts))
 
     @override
     def startService(self) -> None:
@@ -129,7 +118,7 @@ class Dispatcher(Service):
         tables = self.around.read_tables()
         gone = set(self.tables.users.by_fingerprint) - set(tables.users.by_fingerprint)
         self.tables = tables
-        self.brain.hosts_configured(host_states(tables.hosts), self.now)
+        self.brain.hosts_configured(tables.hosts, self.now)
         self.turns.happened()
         self.cut(lambda user: user != "" and user not in tables.users)
         _log.info("read etc/ again", event="reloaded")
@@ -202,7 +191,7 @@ class Dispatcher(Service):
 
     def _begin_again(self, loaded: Loaded) -> None:
         """Go on with what the store holds; what is known of hosts is not in it."""
-        hosts = host_states(self.tables.hosts)
+        hosts = [HostState(config) for config in self.tables.hosts]
         for host in hosts:
             before = self.brain.hosts.get(host.name)
             if before is not None:

@@ -2,70 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import replace
 from functools import partial
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 import tm
-from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, find, help_reply, json_line, version_reply
-from tm.daemon.dispatcher import Dispatcher, check_own
-from tm.daemon.listing import host_lines, job_ids, job_lines, job_query, whole_number
+from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_reply, version_reply
+from tm.daemon.dispatcher import Dispatcher
+from tm.daemon.host_verbs import HostVerbs
+from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
+from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
-from tm.model.cluster import Hello, Session
 from tm.model.job import ON_HOST, Job, accepted_spec
-from tm.model.lifecycle import Count, Fact
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand
-from tm.model.views import Shown, show_host, show_job, shown_state, shown_time, why_waiting
+from tm.model.views import Shown, show_job, shown_state, shown_time, why_waiting
 from tm.ports import JobQuery, Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
 from tm.wire.verbs import DISPATCHER as VERBS
 
-MOST_ENVIRONMENT = 256 * 1024
-MOST_TOKEN = 80
 MOST_LISTED_COMMAND = 1000
 
 _log = Logger()
-
-
-class Submission(msgspec.Struct):
-    """The argument of ``submit``: signed texts, and the environments they name."""
-
-    token: str
-    orders: list[tuple[str, str]]
-    environments: dict[str, str] = {}
-
-
-class Report(msgspec.Struct):
-    """The argument of ``report``: report *k* of the spool of *host*."""
-
-    host: str
-    spool: str
-    k: Count
-    facts: list[Fact]
-
-
-class Attachment(msgspec.Struct):
-    """The argument of ``attach``."""
-
-    version: str = ""
-    host: str = ""
-
-
-class HostNews(msgspec.Struct):
-    """The argument of ``hostnews``."""
-
-    host: str
-    state: str
-    reason: str = ""
 
 
 class DispatcherVerbs:
@@ -74,15 +38,14 @@ class DispatcherVerbs:
     def __init__(self, dispatcher: Dispatcher, identify: Callable[[object], str]) -> None:
         self._dispatcher = dispatcher
         self.identify = identify
+        self._hosts = HostVerbs(dispatcher)
         self._methods: dict[str, Spoken] = {
             "help": lambda peer, request, arguments: help_reply(VERBS, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TaskDispatcher"),
-            "whoami": self._whoami, "status": self._status, "runjob": self._runjob, "submit": self._submit,
-            "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob, "lshosts": self._lshosts,
-            "hostinfo": self._hostinfo, "activatehost": self._activatehost, "deactivatehost": self._deactivatehost,
+            "whoami": self._whoami, "status": self._status, "runjob": self._runjob,
+            "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
-            "shutdown": self._shutdown, "attach": self._attach, "hello": self._hello, "report": self._report,
-            "hostnews": self._hostnews,
+            "shutdown": self._shutdown, **self._hosts.methods, **ServerVerbs(dispatcher).methods,
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:
@@ -119,7 +82,7 @@ class DispatcherVerbs:
         jobs = Counter(self._state(job)[0] for job in on_hosts)
         if brain.queue:
             jobs["pending"] = len(brain.queue)
-        hosts = Counter(str(show_host(host, self._sessions(host.name))["state"]) for host in brain.hosts.values())
+        hosts = Counter(str(self._hosts.shown(name)["state"]) for name in brain.hosts)
         shown: Shown = {
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),
@@ -162,16 +125,6 @@ class DispatcherVerbs:
         found: Deferred[Job | None] = dispatcher.around.reader.run(lambda: dispatcher.around.store.job(numbers[0]))
         return found.addCallback(shown)
 
-    def _lshosts(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        hosts = [self._show_host(peer, name) for name in sorted(self._dispatcher.brain.hosts)]
-        return as_reply(request, hosts, host_lines(hosts))
-
-    def _hostinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        if arguments[0] not in self._dispatcher.brain.hosts:
-            raise RefusedError("host.unknown", f"there is no host '{arguments[0]}'; 'lshosts' lists them")
-        shown = self._show_host(peer, arguments[0])
-        return as_reply(request, shown, as_lines(shown))
-
     def _recent(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         lines = arguments[0] if arguments else "50"
         count = whole_number(lines, f"'{lines:.40}': expected a number of lines")
@@ -205,22 +158,6 @@ class DispatcherVerbs:
         notes = [f"{number}: not waiting or running, or not yours" for number in unknown]
         return dispatcher.turns.durable(Reply(f"cancelling {asked}", notes))
 
-    def _activatehost(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return self._set_active(peer, arguments[0], True, "")
-
-    def _deactivatehost(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        reason = arguments[1] if len(arguments) > 1 else f"deactivated by {peer.user}"
-        return self._set_active(peer, arguments[0], False, reason)
-
-    def _set_active(self, peer: Peer, host: str, active: bool, reason: str) -> Answer:
-        dispatcher = self._dispatcher
-        if host not in dispatcher.brain.hosts:
-            raise RefusedError("host.unknown", f"there is no host '{host}'; 'lshosts' lists them")
-        dispatcher.around.write_active(host, active)
-        dispatcher.brain.host_activated(host, active, reason, dispatcher.now)
-        _log.info("{user} sets {host} active={active}", event="host", user=peer.user, host=host, active=active)
-        return dispatcher.turns.durable(Reply(f"{host} is {'active' if active else 'not active: ' + reason}"))
-
     def _subscribe(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         rights = self._dispatcher.rights_of(peer.user)
         for topic in arguments or ["jobs"]:
@@ -240,84 +177,10 @@ class DispatcherVerbs:
         self._dispatcher.clock.callLater(0.1, self._dispatcher.around.stop)
         return Reply("stopping; running jobs go on")
 
-    # -- daemons --------------------------------------------------------------------------------------------------
-
-    def _attach(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        given = decoded(Attachment, arguments[0])
-        self._dispatcher.check_store()
-        self._dispatcher.attach(peer.user, peer)
-        _log.info("server of {user} attached from {host}", event="attached", user=peer.user, host=given.host)
-        return Reply(f"attached in epoch {self._dispatcher.brain.epoch}")
-
-    def _submit(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
-        dispatcher.check_store()
-        given = decoded(Submission, arguments[0])
-        if not 0 < len(given.token) <= MOST_TOKEN:
-            raise RefusedError("job.invalid", f"the token must have 1 to {MOST_TOKEN} characters")
-        known = dispatcher.token_ids(peer.user, given.token)
-        if known is not None:
-            return dispatcher.turns.durable(_accepted(known))
-        if not given.orders:
-            raise RefusedError("job.invalid", "there is no job in it")
-        self._check_environments(given)
-        ids = dispatcher.brain.submitted(
-            peer.user, given.token, given.orders, given.environments, dispatcher.now
-        )
-        dispatcher.token_used(peer.user, given.token, ids)
-        return dispatcher.turns.durable(_accepted(ids))
-
-    def _check_environments(self, given: Submission) -> None:
-        for digest, text in given.environments.items():
-            if len(text) > MOST_ENVIRONMENT:
-                raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes")
-            if hashlib.sha256(text.encode()).hexdigest() != digest:
-                raise RefusedError("job.invalid", f"the environment is not the one of its digest {digest[:16]}…")
-
-    def _hello(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
-        check_own(dispatcher, peer.user, peer)
-        dispatcher.check_store()
-        hello = decoded(Hello, arguments[0])
-        try:
-            dispatcher.brain.host_joined(peer.user, hello, dispatcher.now)
-        except RefusedError as error:
-            _log.error("{text}", event="stale", word=error.word, text=error.text, host=hello.host, user=peer.user)
-            raise
-        _log.info("{user} is reached on {host}", event="joined", user=peer.user, host=hello.host)
-        shown = {"epoch": dispatcher.brain.epoch, "run": dispatcher.run}
-        return dispatcher.turns.durable(Reply(json_line(shown)))
-
-    def _report(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
-        check_own(dispatcher, peer.user, peer)
-        given = decoded(Report, arguments[0])
-        dispatcher.brain.facts_reported(peer.user, given.host, given.spool, given.k, given.facts, dispatcher.now)
-        return dispatcher.turns.durable(Reply())
-
-    def _hostnews(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
-        check_own(dispatcher, peer.user, peer)
-        given = decoded(HostNews, arguments[0])
-        if given.state == "failed":
-            _log.warn("{host} for {user}: {reason}", event="host", host=given.host, user=peer.user, reason=given.reason)
-        if given.state == "gone":
-            dispatcher.brain.host_left(peer.user, given.host, dispatcher.now, given.reason)
-        else:
-            dispatcher.brain.launch_reported(peer.user, given.host, given.state, given.reason, dispatcher.now)
-        dispatcher.turns.happened()
-        return Reply()
-
     # -- views ----------------------------------------------------------------------------------------------------
 
     def _may(self, peer: Peer, verb: str, owner: str) -> bool:
         return RULES[verb].permits(self._dispatcher.rights_of(peer.user), owner == peer.user)
-
-    def _sessions(self, host: str) -> list[Session]:
-        return [s for s in self._dispatcher.brain.sessions.values() if s.host.name == host]
-
-    def _show_host(self, peer: Peer, name: str) -> Shown:
-        return show_host(self._dispatcher.brain.hosts[name], self._sessions(name))
 
     def _state(self, job: Job) -> tuple[str, str]:
         session = self._dispatcher.brain.sessions.get((job.user, job.host or ""))
@@ -337,10 +200,6 @@ def _brief(shown: Shown) -> Shown:
     if len(command) > MOST_LISTED_COMMAND:
         shown["command"] = command[:MOST_LISTED_COMMAND] + "…"
     return shown
-
-
-def _accepted(ids: range) -> Reply:
-    return Reply(f"accepted {len(ids)}", map(str, ids))
 
 
 def _unknown(number: int) -> RefusedError:

@@ -55,7 +55,8 @@ class WantLine(msgspec.Struct, tag_field="topic", tag="want"):
 
 def want_line(host: HostState) -> bytes:
     """Return the event that asks for a server on *host*."""
-    return _encode(WantLine(host.name, host.address, host.launcher, dict(host.options)))
+    config = host.config
+    return _encode(WantLine(config.name, config.address, config.launcher, dict(config.options)))
 
 
 def order_lines(

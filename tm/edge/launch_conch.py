@@ -59,15 +59,15 @@ class ConchLauncher:
         self._bound = bound
         self._turns = DeferredSemaphore(at_once)
 
-    async def launch(self, target: Target) -> None:
-        """Run the command there and return when it has ended with 0; raise `LaunchError` (``ssh.…``)."""
+    async def launch(self, target: Target) -> str:
+        """Run the command there; return its output when it has ended with 0, raise `LaunchError` (``ssh.…``)."""
         self._refuse_configuration(target)
         known = self._known_hosts(target)
         await self._turns.acquire()
         attempt = _Attempt(self._reactor, target, known)
         try:
             work = Deferred.fromCoroutine(attempt.run(self._environment, self._home))
-            await work.addTimeout(self._bound, self._reactor)
+            return await work.addTimeout(self._bound, self._reactor)
         except Expired:
             raise attempt.expired(self._bound) from None
         finally:
@@ -119,7 +119,7 @@ class _Attempt:
         self._ring = KeyRing()
         self._session: Session | None = None
 
-    async def run(self, environment: Mapping[str, str], home: str) -> None:
+    async def run(self, environment: Mapping[str, str], home: str) -> str:
         target = self._target
         self._ring = await gather_keys(self._reactor, environment, home, target.path("identity", home))
         try:
@@ -128,7 +128,7 @@ class _Attempt:
             command = os.fsencode(shlex.join(target.argv))
             self._session = Session(self._reactor, user, command, self._known, self._ring)
             await self._connect(self._session)
-            self._judge(self._session, await self._session.over)
+            return self._judge(self._session, await self._session.over)
         finally:
             self._ring.close()
 
@@ -153,10 +153,10 @@ class _Attempt:
             text = f"cannot connect to {target.hostname} port {port}: {_said(error)}"
             raise self._failure("ssh.unreachable", text) from None
 
-    def _judge(self, session: Session, ended: Ended | None) -> None:
+    def _judge(self, session: Session, ended: Ended | None) -> str:
         if ended is not None:
             if ended.status == 0:
-                return
+                return ended.output
             reason = f": {ended.reason}" if ended.reason else ""
             raise self._failure("ssh.command", f"{self._target.argv[0]} {ended.how} there{reason}")
         raise self._failure(*(session.failure or self._cut(session)))

@@ -27,8 +27,8 @@ class LocalLauncher:
         self._bound = bound
         self._turns = DeferredSemaphore(at_once)
 
-    async def launch(self, target: Target) -> None:
-        """Run the command and return when it has ended with 0; raise `LaunchError` (``launch.command``)."""
+    async def launch(self, target: Target) -> str:
+        """Run the command; return its output when it has ended with 0, raise `LaunchError` (``launch.command``)."""
         await self._turns.acquire()
         try:
             ended = await run_child(self._reactor, target.argv, self._environment, self._bound)
@@ -44,6 +44,6 @@ class LocalLauncher:
         elif ended.status != 0:
             how = ended.how
         else:
-            return
+            return ended.output
         reason = f": {ended.reason}" if ended.reason else ""
         raise LaunchError("launch.command", f"{target.host}: {target.argv[0]} {how}{reason}")

@@ -69,8 +69,8 @@ class OpenSSHLauncher:
         self._bound = bound
         self._turns = DeferredSemaphore(at_once)
 
-    async def launch(self, target: Target) -> None:
-        """Run the command there and return when it has ended with 0; raise `LaunchError` (``ssh.…``)."""
+    async def launch(self, target: Target) -> str:
+        """Run the command there; return its output when it has ended with 0, raise `LaunchError` (``ssh.…``)."""
         argv = self._command_line(target)
         await self._turns.acquire()
         try:
@@ -84,6 +84,7 @@ class OpenSSHLauncher:
             self._turns.release()
         if ended.expired or ended.status != 0:
             raise self._failure(target, ended)
+        return ended.output
 
     def _command_line(self, target: Target) -> list[str]:
         home = self._environment.get("HOME") or os.path.expanduser("~")

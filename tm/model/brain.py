@@ -13,6 +13,7 @@ from itertools import islice
 from tm.errors import IllegalMoveError, RefusedError
 from tm.model.cluster import Hello, HostState, Link, Room, Session, Spool
 from tm.model.effects import Effects, Notice, Orders, Want, start_of
+from tm.model.host import HostConfig
 from tm.model.job import ACTIVE, ON_HOST, Job, Phase, new_job
 from tm.model.lifecycle import Fact, advance
 from tm.model.placement import Policy, allowed, by_priority_and_age, fits
@@ -246,9 +247,9 @@ class Brain:
 
     # -- hosts ----------------------------------------------------------------------------------------------------
 
-    def hosts_configured(self, hosts: Iterable[HostState], at: float) -> None:
+    def hosts_configured(self, hosts: Iterable[HostConfig], at: float) -> None:
         """Take a new table of hosts; what runs on a host that has gone stays known."""
-        fresh = {host.name: host for host in hosts}
+        fresh = {config.name: HostState(config) for config in hosts}
         for name, old in self.hosts.items():
             new = fresh.get(name)
             if new is None:
@@ -256,9 +257,7 @@ class Brain:
                     old.active, old.reason = False, "no longer in etc/ComputerCluster.config"
                     fresh[name] = old
                 continue
-            old.address, old.launcher, old.options = new.address, new.launcher, new.options
-            old.offered_cores, old.offered_memory = new.offered_cores, new.offered_memory
-            old.active, old.reason = new.active, new.reason
+            old.config, old.active, old.reason = new.config, new.active, new.reason
             fresh[name] = old
         self.hosts = fresh
         for key in [key for key in self.sessions if key[1] not in fresh]:
@@ -395,9 +394,7 @@ class Brain:
         if session is None:
             host = self.hosts.get(name)
             if host is None:
-                host = self.hosts[name] = HostState(
-                    name, address=name, launcher="openssh", options={}, cores=None, memory=None, active=False
-                )
+                host = self.hosts[name] = HostState(HostConfig(name=name, address=name, active=False))
                 host.reason = "no longer in etc/ComputerCluster.config"
             session = self.sessions[user, name] = Session(user, host)
         return session

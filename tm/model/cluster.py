@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from tm.model.host import HostConfig
 from tm.model.job import Job, Phase
 
 UNLIMITED_MEMORY = 1 << 62
@@ -34,37 +35,34 @@ class Link(StrEnum):
 class HostState:
     """One computer: what it offers, and what of it is in use by all users' jobs together."""
 
-    def __init__(
-        self, name: str, *, address: str, launcher: str, options: dict[str, object], cores: int | None,
-        memory: int | None, active: bool,
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.address = address
-        self.launcher = launcher
-        self.options = options
-        self.offered_cores = cores
-        self.offered_memory = memory
+    def __init__(self, config: HostConfig) -> None:
+        self.config = config
         self.seen_cores: int | None = None
         self.seen_memory: int | None = None
-        self.active = active
-        self.reason = "" if active else "not active in etc/ComputerCluster.config"
+        self.active = config.active
+        self.reason = "" if config.active else "not active in etc/ComputerCluster.config"
         self.used_cores = 0
         self.used_memory = 0
 
     @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self.config.name
+
+    @property
     def cores(self) -> int:
         """Cores for jobs: as configured, else as the host said; 1 while nobody knows."""
-        return self.offered_cores or self.seen_cores or 1
+        return self.config.cores or self.seen_cores or 1
 
     @property
     def memory(self) -> int:
         """Bytes for jobs: as configured, else as the host said; without bound while nobody knows."""
-        return self.offered_memory or self.seen_memory or UNLIMITED_MEMORY
+        return self.config.memory or self.seen_memory or UNLIMITED_MEMORY
 
     @property
     def knows_cores(self) -> bool:
         """Whether `cores` is more than a guess."""
-        return bool(self.offered_cores or self.seen_cores)
+        return bool(self.config.cores or self.seen_cores)
 
     @property
     def overfull(self) -> bool:

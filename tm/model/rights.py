@@ -13,7 +13,9 @@ import msgspec
 
 from tm.errors import RefusedError
 
-RIGHTS = ("hosts", "jobs", "reload", "log", "shutdown")
+RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
+INFOSERVER = "infoserver"
+"""The right that every InfoServer has and no group can give. One is called ``infoserver@HOST``: no user is."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -51,12 +53,28 @@ class Users(msgspec.Struct, frozen=True):
         return user in self.by_name
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How much at once, None where it is not limited: running jobs, their cores, their memory (bytes), waiting jobs."""
+
+    running: int | None = None
+    cores: int | None = None
+    memory: int | None = None
+    queued: int | None = None
+
+
 class Group(msgspec.Struct, frozen=True):
-    """A group of ``etc/groups``; the member ``*`` stands for every user."""
+    """A group of ``etc/groups``; the member ``*`` stands for every user.
+
+    *limits* hold for all members together, *user_limits* for each of them alone; *shares* is the group's part of the
+    cluster beside the other groups'.
+    """
 
     name: str
     members: frozenset[str]
     rights: frozenset[str] = frozenset()
+    limits: Limits = Limits()
+    user_limits: Limits = Limits()
+    shares: int = 1
 
 
 class Groups(msgspec.Struct, frozen=True):
@@ -86,12 +104,13 @@ class Rule(msgspec.Struct, frozen=True):
         """Whether somebody with these *rights* may do it, to what is their *own* or somebody else's."""
         if not self.own and not self.right:
             return True
-        return (self.own and own) or (bool(self.right) and self.right in rights)
+        return (self.own and own and INFOSERVER not in rights) or (bool(self.right) and self.right in rights)
 
 
 EVERYBODY = Rule()
 SELF = Rule(own=True)
 OWNER = Rule(own=True, right="jobs")
+HOST_OWNER = Rule(own=True, right="hosts")
 
 
 def _right(name: str) -> Rule:
@@ -111,6 +130,24 @@ DISPATCHER: Mapping[str, Rule] = {
     "hostinfo": EVERYBODY,
     "activatehost": _right("hosts"),
     "deactivatehost": _right("hosts"),
+    "drainhost": _right("hosts"),
+    "addhost": _right("hosts"),
+    "changehost": _right("hosts"),
+    "removehost": _right("hosts"),
+    "declarelost": _right("hosts"),
+    "leavehost": HOST_OWNER,
+    "returnhost": HOST_OWNER,
+    "whois": EVERYBODY,
+    "lsusers": _right("users"),
+    "adduser": _right("users"),
+    "changeuser": _right("users"),
+    "removeuser": _right("users"),
+    "lsgroups": EVERYBODY,
+    "addgroup": _right("users"),
+    "changegroup": _right("users"),
+    "removegroup": _right("users"),
+    "audit": _right("audit"),
+    "undo": _right("audit"),
     "subscribe": EVERYBODY,
     "unsubscribe": EVERYBODY,
     "reload": _right("reload"),
@@ -120,6 +157,20 @@ DISPATCHER: Mapping[str, Rule] = {
     "hello": SELF,
     "report": SELF,
     "hostnews": SELF,
+    "infojoin": _right(INFOSERVER),
+    "info": _right(INFOSERVER),
+}
+
+INFO_SERVER: Mapping[str, Rule] = {
+    **_EVERY_SERVER,
+    "info": EVERYBODY,
+    "load": EVERYBODY,
+    "users": EVERYBODY,
+    "processes": EVERYBODY,
+    "gpus": EVERYBODY,
+    "history": EVERYBODY,
+    "subscribe": EVERYBODY,
+    "unsubscribe": EVERYBODY,
 }
 
 USER_SERVER: Mapping[str, Rule] = {

@@ -87,8 +87,8 @@ def show_host(host: HostState, sessions: list[Session]) -> Shown:
     busy = host.used_cores >= host.cores
     state = "inactive" if not host.active else "failed" if troubles else "busy" if busy else "vacant"
     return {
-        "name": host.name, "state": state, "reason": host.reason or "; ".join(troubles), "address": host.address,
-        "launcher": host.launcher, "cores": host.cores, "used_cores": host.used_cores,
+        "name": host.name, "state": state, "reason": host.reason or "; ".join(troubles), "address": host.config.address,
+        "launcher": host.config.launcher, "cores": host.cores, "used_cores": host.used_cores,
         "memory": None if host.memory == UNLIMITED_MEMORY else host.memory, "used_memory": host.used_memory,
         "jobs": sum(len(s.occupying) for s in sessions),
         "servers": [{"user": s.user, "link": str(s.link), "reason": s.reason} for s in sessions],

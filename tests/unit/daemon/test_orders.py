@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.brain import host_state
 from tests.support.properties import examples
 from tm.daemon.orders import order_lines, want_line
+from tm.model.cluster import HostState
 from tm.model.effects import Orders, Start
+from tm.model.host import HostConfig
 from tm.wire.frames import LARGE_LIMIT
 
 
@@ -106,8 +107,7 @@ class OrderLinesTests(SynchronousTestCase):
         self.assertEqual([line.get("forget") for line in lines], [None] * (len(lines) - 1) + [[[1, 1]]])
 
     def test_a_wanted_host_is_named_with_all_a_launcher_needs(self) -> None:
-        host = host_state("n1")
-        host.options = {"port": 22}
+        host = HostState(HostConfig(name="n1", address="n1", launcher="local", options={"port": 22}))
         self.assertEqual(
             json.loads(want_line(host)),
             {"topic": "want", "host": "n1", "address": "n1", "launcher": "local", "options": {"port": 22}},

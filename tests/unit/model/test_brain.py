@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.brain import World, host_state, laws_broken, order
+from tests.support.brain import World, host_config, host_state, laws_broken, order
 from tm.errors import RefusedError
 from tm.model.brain import LAUNCH_PATIENCE, Brain
 from tm.model.cluster import Hello, HostState, Link
@@ -300,7 +300,7 @@ class HostTests(BrainCase):
         brain = brain_with()
         brain.hosts_configured([], 2.0)
         self.turn(brain)
-        brain.hosts_configured([host_state("n1", 2)], 3.0)
+        brain.hosts_configured([host_config("n1", 2)], 3.0)
         brain.host_joined("alice", hello("n1", "s-n1"), 3.0)
         submit(brain, 5)
         self.turn(brain)
@@ -310,7 +310,7 @@ class HostTests(BrainCase):
         brain = brain_with()
         submit(brain, 3)
         self.turn(brain)
-        brain.hosts_configured([host_state("n2", 1)], 3.0)
+        brain.hosts_configured([host_config("n2", 1)], 3.0)
         brain.facts_reported("alice", "n1", "s-n1", 1, [Fact(1, 1, "ended", 3.0, exit_code=0)], 3.0)
         effects = self.turn(brain)
         self.assertEqual((effects.records.changed[1].phase, len(brain.queue)), (Phase.COMPLETED, 1))

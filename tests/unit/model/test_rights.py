@@ -9,15 +9,20 @@ from tm.model import rights
 from tm.model.rights import Group, Groups, User, Users
 from tm.wire import verbs
 
-ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe"
+ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups"
 OWN_ONLY = "runjob submit attach hello report hostnews"
 OWN_OR_JOBS = "lsjobs jobinfo canceljob"
+OWN_OR_HOSTS = "leavehost returnhost"
 NEEDS = {
     "activatehost": "hosts",
     "deactivatehost": "hosts",
     "reload": "reload",
     "log": "log",
     "shutdown": "shutdown",
+    **dict.fromkeys("drainhost addhost changehost removehost declarelost".split(), "hosts"),
+    **dict.fromkeys("lsusers adduser changeuser removeuser addgroup changegroup removegroup".split(), "users"),
+    **dict.fromkeys("audit undo".split(), "audit"),
+    **dict.fromkeys("infojoin info".split(), rights.INFOSERVER),
 }
 
 
@@ -29,6 +34,8 @@ def expected(verb: str, right: str, own: bool) -> bool:
         return own
     if verb in OWN_OR_JOBS.split():
         return own or right == "jobs"
+    if verb in OWN_OR_HOSTS.split():
+        return own or right == "hosts"
     return NEEDS[verb] == right
 
 
@@ -36,6 +43,7 @@ class RightsTests(SynchronousTestCase):
     def test_every_verb_of_every_server_has_a_rule_and_every_rule_a_verb(self) -> None:
         self.assertEqual(set(rights.DISPATCHER), set(verbs.DISPATCHER))
         self.assertEqual(set(rights.USER_SERVER), set(verbs.USER_SERVER))
+        self.assertEqual(set(rights.INFO_SERVER), set(verbs.INFO_SERVER))
 
     def test_the_dispatchers_table_says_what_is_written_here(self) -> None:
         for verb in verbs.DISPATCHER:
