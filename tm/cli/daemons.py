@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tm.lineage import become_daemon, leave_job
 from tm.places import find_python, find_root
 
 PLUGINS = {
@@ -30,8 +31,11 @@ def tmms() -> None:
 
 
 def run(name: str, arguments: list[str]) -> None:
-    """Become the daemon *name*; ``-n`` as the first argument keeps it in the foreground."""
+    """Become the daemon *name*; ``-n`` as the first argument keeps it in the foreground, and in its job, if any."""
     program = os.path.abspath(sys.argv[0])
+    leave_job(os.environ)
+    if arguments[:1] != ["-n"]:
+        become_daemon()
     try:
         from twisted.scripts import twistd
     except ImportError:

@@ -202,6 +202,10 @@ def _launch(places: Places, end: float) -> None:
     import subprocess
     import tempfile
 
+    from tm.lineage import leave_job
+
+    environment = dict(os.environ)
+    leave_job(environment)
     script = places.program("TMS")
     if not os.path.exists(script):
         raise _not_started(places, f"there is no {script}")
@@ -209,6 +213,7 @@ def _launch(places: Places, end: float) -> None:
         try:
             process = subprocess.Popen(
                 [places.python, script],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,

@@ -8,6 +8,7 @@ import os
 import signal
 
 from tm.errors import TaskManagerError
+from tm.lineage import become_daemon
 
 WOKEN_BY = (signal.SIGCHLD, signal.SIGTERM)
 UNMOVED_BY = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2)
@@ -51,7 +52,8 @@ def _is_still_there(lock: int, path: str) -> bool:
 
 
 def detach() -> None:
-    """Lead a session of our own, if we do not yet; hand no descriptor but the first three to any job."""
+    """Be a daemon, in a session of our own; hand no descriptor but the first three to any job."""
+    become_daemon()
     if os.getsid(0) != os.getpid():
         with contextlib.suppress(PermissionError):
             os.setsid()

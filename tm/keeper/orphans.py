@@ -2,7 +2,7 @@
 
 An orphan of a running job is left alone until it dies, and is then reaped. One of an ended job is told to
 end, and killed if it is still there after the grace. Nobody's orphans stay while any job runs, because they
-may be its own.
+may be its own. Daemons of ours are nobody's affair here: they are reaped when they are dead.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tm.keeper.tree import Stem
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tm.keeper.order import Key
+    from tm.keeper.procfs import Process
 
 GRACE = 2.0
 LOOK_EVERY = 0.2
@@ -42,7 +43,8 @@ class Orphans:
         orphans = [pid for pid in procfs.children() if pid not in self._stem.mains]
         living = [pid for pid in orphans if not _reap(pid)]
         if living or self._sessions or self._told:
-            owners = {pid: self._owner(pid) for pid in living}
+            seen = {pid: procfs.read(pid) for pid in living}
+            owners = {pid: self._owner(one) for pid, one in seen.items() if one is not None and not one.daemon}
             self._settle(owners, now)
 
     def _settle(self, owners: dict[int, Key | None], now: float) -> None:
@@ -59,13 +61,9 @@ class Orphans:
         self._kill_at = {key: at for key, at in self._kill_at.items() if key in ending}
         self._told &= set(owners)
 
-    def _owner(self, pid: int) -> Key | None:
-        known = self._owners.get(pid)
-        if known is None:
-            process = procfs.read(pid)
-            if process is not None:
-                known = self._stem.owner(process) or self._sessions.get(process.session)
-        return known
+    def _owner(self, orphan: Process) -> Key | None:
+        known = self._owners.get(orphan.pid)
+        return known or self._stem.owner(orphan) or self._sessions.get(orphan.session)
 
     def _end(self, pid: int, owner: Key | None, now: float) -> None:
         kill_at = self._kill_at.setdefault(owner, now + GRACE)

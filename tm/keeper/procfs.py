@@ -7,6 +7,7 @@ import signal
 import time
 
 from tm.keeper.order import Key
+from tm.lineage import DAEMON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,17 +15,28 @@ if TYPE_CHECKING:
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _DEAD = (b"Z", b"X")
+_DAEMON = b"(" + DAEMON.encode() + b")"
 _EXEC_TAKES_MS = 100
 _pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kernel lacks it
 
 
 class Process:
-    """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included."""
+    """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included.
 
-    __slots__ = ("cpu", "dead", "pid", "ppid", "session", "ticks")
+    *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is.
+    """
+
+    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "ticks")
 
     def __init__(
-        self, pid: int, ppid: int, session: int, ticks: int = 0, dead: bool = False, cpu: float = 0
+        self,
+        pid: int,
+        ppid: int,
+        session: int,
+        ticks: int = 0,
+        dead: bool = False,
+        cpu: float = 0,
+        daemon: bool = False,
     ) -> None:
         self.pid = pid
         self.ppid = ppid
@@ -32,6 +44,7 @@ class Process:
         self.ticks = ticks
         self.dead = dead
         self.cpu = cpu
+        self.daemon = daemon
 
 
 def read(pid: int) -> Process | None:
@@ -39,9 +52,11 @@ def read(pid: int) -> Process | None:
     stat = _content(f"/proc/{pid}/stat")
     if stat is None:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
+    named = stat.rindex(b")") + 1
+    fields = stat[named + 1 :].split()
     cpu = sum(map(int, fields[11:15])) / _TICKS
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in _DEAD, cpu)
+    daemon = stat[stat.index(b"(") : named] == _DAEMON
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in _DEAD, cpu, daemon)
 
 
 def ticks() -> int:

@@ -33,13 +33,16 @@ def members(stem: Stem, processes: Mapping[int, Process], main: int, alone: bool
     """Return the living processes of the job whose first one is *main*, that one included.
 
     These are all that descend from it or are in its session, orphans that are its own, and what descends
-    from any of them; with *alone*, when no other job runs, also the orphans that are nobody's.
+    from any of them; with *alone*, when no other job runs, also the orphans that are nobody's. Daemons of
+    ours, which a client in a job may have started, are no job's, nor is what they have started.
     """
     key = stem.mains[main]
     offspring: dict[int, list[Process]] = {}
     reached: dict[int, Process] = {}
     for process in processes.values():
         offspring.setdefault(process.ppid, []).append(process)
+        if process.daemon and process.pid != main:
+            continue
         if process.pid == main or process.session == main:
             reached[process.pid] = process
         elif process.ppid == stem.keeper and process.pid not in stem.mains and not process.dead:
@@ -49,7 +52,7 @@ def members(stem: Stem, processes: Mapping[int, Process], main: int, alone: bool
     waiting = list(reached.values())
     while waiting:
         for process in offspring.get(waiting.pop().pid, ()):
-            if process.pid not in reached:
+            if process.pid not in reached and not process.daemon:
                 reached[process.pid] = process
                 waiting.append(process)
     return [process for process in reached.values() if not process.dead]

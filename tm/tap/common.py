@@ -17,6 +17,7 @@ from twisted.python.usage import Options
 from typing_extensions import override
 
 from tm.errors import EXIT_CONFIG, TaskManagerError
+from tm.lineage import become_daemon, leave_job
 
 _log = Logger()
 
@@ -52,6 +53,9 @@ class Late(MultiService):
     @override
     def startService(self) -> None:
         bound_resources()
+        leave_job(os.environ)
+        if os.getpid() != self._pid:
+            become_daemon()
         try:
             self._build(self)
         except TaskManagerError as error:

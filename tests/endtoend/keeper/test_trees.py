@@ -14,6 +14,12 @@ DETACHED = "(setsid sh -c 'echo $$ > far; exec sleep 1000' &) ; "
 
 STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.05; done"
 
+DAEMON = (
+    "(setsid /bin/sh -c 'echo -n TM:daemon > /proc/$$/comm; echo $$ > far;"
+    " while :; do read line < hold; done' &) ; "
+)
+"""A daemon of ours, as far as the keeper can see: it has named itself so, and waits at the named pipe ``hold``."""
+
 NAMELESS = "(setsid env -i PATH=/bin:/usr/bin sh -c 'echo $$ > far; exec sleep 1000' &) ; "
 
 
@@ -129,4 +135,29 @@ class LeftoverTests(JobCase):
 
         self.assertTrue(is_alive(far))
         os.kill(far, signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{far}"), "the zombie to be reaped")
+
+
+class DaemonTests(JobCase):
+    """What calls itself a daemon of ours outlives the job that started it; what that one starts has no such name."""
+
+    def test_a_daemon_outlives_a_job_that_ends_and_one_that_is_cancelled(self) -> None:
+        os.mkfifo(os.path.join(self.spool.work, "hold"))
+        self.peer.say(start=[self.spool.order(1, DAEMON + "while [ ! -s far ]; do sleep 0.01; done")])
+        far = self.spool.pid_in("far")
+        self.peer.wait("ended", 1)
+        self.peer.say(start=[self.spool.order(2, NAMELESS.replace("far", "near") + "sleep 1000")])
+        near = self.spool.pid_in("near")
+        self.peer.say(cancel=[[2, 1, 10]])
+        self.peer.wait("ended", 2)
+
+        self.assertEqual([False, True], [is_alive(near), is_alive(far)])
+
+    def test_a_dead_daemon_is_reaped(self) -> None:
+        os.mkfifo(os.path.join(self.spool.work, "hold"))
+        self.peer.say(start=[self.spool.order(1, DAEMON + "while [ ! -s far ]; do sleep 0.01; done")])
+        far = self.spool.pid_in("far")
+        self.peer.wait("ended", 1)
+        os.kill(far, signal.SIGKILL)
+
         wait_for(lambda: not os.path.exists(f"/proc/{far}"), "the zombie to be reaped")

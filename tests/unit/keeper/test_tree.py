@@ -11,9 +11,9 @@ from tm.keeper.tree import Stem, members
 KEEPER = 10
 
 
-def table(*rows: tuple[int, int, int], dead: tuple[int, ...] = ()) -> dict[int, Process]:
+def table(*rows: tuple[int, int, int], dead: tuple[int, ...] = (), daemons: tuple[int, ...] = ()) -> dict[int, Process]:
     """Return processes by pid; a row is pid, ppid, session."""
-    return {pid: Process(pid, ppid, session, dead=pid in dead) for pid, ppid, session in rows}
+    return {pid: Process(pid, ppid, session, dead=pid in dead, daemon=pid in daemons) for pid, ppid, session in rows}
 
 
 class MemberTests(SynchronousTestCase):
@@ -66,3 +66,11 @@ class MemberTests(SynchronousTestCase):
         processes = table((100, 10, 100), (101, 100, 100), (102, 101, 102), dead=(100, 101))
 
         self.assertEqual([102], self.found(processes))
+
+    def test_a_daemon_of_ours_does_not_belong_nor_what_descends_from_it(self) -> None:
+        rows = [(100, 10, 100), (101, 100, 100), (102, 101, 102), (103, 10, 103), (104, 103, 104), (105, 10, 100)]
+
+        self.assertEqual([100, 101], self.found(table(*rows, daemons=(102, 103, 105)), mains={100: (1, 1)}))
+
+    def test_the_first_process_belongs_whatever_it_calls_itself(self) -> None:
+        self.assertEqual([100, 101], self.found(table((100, 10, 100), (101, 100, 100), daemons=(100,))))
