@@ -7,7 +7,7 @@ waits again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -30,9 +30,10 @@ def class_of(job: Job) -> JobClass:
 
 
 class WaitingQueue:
-    """The ids of all waiting jobs by class."""
+    """The ids of all waiting jobs by class; *counted* is told of each user's jobs that wait more or fewer."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Callable[[str, int], None] = lambda user, jobs: None) -> None:
+        self._counted = counted
         self._heaps: dict[JobClass, list[int]] = {}
         self._class_of: dict[int, JobClass] = {}
         self._removed: set[int] = set()
@@ -49,6 +50,7 @@ class WaitingQueue:
             return
         kind = class_of(job)
         self._class_of[job.id] = kind
+        self._counted(job.user, 1)
         if job.id in self._removed:
             self._removed.discard(job.id)
             return
@@ -62,6 +64,7 @@ class WaitingQueue:
         kind = self._class_of.pop(number, None)
         if kind is None:
             return
+        self._counted(kind.user, -1)
         heap = self._heaps[kind]
         self._removed.add(number)
         while heap and heap[0] in self._removed:

@@ -61,6 +61,11 @@ class Limits(msgspec.Struct, frozen=True):
     memory: int | None = None
     queued: int | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is limited."""
+        return (self.running, self.cores, self.memory, self.queued) != (None, None, None, None)
+
 
 class Group(msgspec.Struct, frozen=True):
     """A group of ``etc/groups``; the member ``*`` stands for every user.
@@ -84,14 +89,15 @@ class Groups(msgspec.Struct, frozen=True):
 
     def groups_of(self, user: str) -> tuple[str, ...]:
         """Return the names of the groups *user* is in."""
-        return tuple(group.name for group in self._of(user))
+        return tuple(group.name for group in self.having(user))
 
     def rights_of(self, user: str) -> frozenset[str]:
         """Return the rights *user* has through all groups."""
-        return frozenset().union(*(group.rights for group in self._of(user)))
+        return frozenset().union(*(group.rights for group in self.having(user)))
 
-    def _of(self, user: str) -> list[Group]:
-        return [group for group in self.groups if user in group.members or "*" in group.members]
+    def having(self, user: str) -> tuple[Group, ...]:
+        """Return the groups *user* is in."""
+        return tuple(group for group in self.groups if user in group.members or "*" in group.members)
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -53,6 +53,21 @@ class QueueTests(SynchronousTestCase):
         for _, _, kind in naive.heads():
             self.assertEqual(list(queue.ids(kind)), naive.ids(kind))
 
+    @given(st.lists(st.tuples(st.booleans(), st.integers(1, 8)), max_size=40))
+    @examples(50)
+    def test_it_tells_of_each_user_how_many_wait(self, steps: list[tuple[bool, int]]) -> None:
+        counted = {"a": 0, "b": 0}
+
+        def count(user: str, jobs: int) -> None:
+            counted[user] += jobs
+
+        queue = WaitingQueue(count)
+        for add, number in steps:
+            queue.add(JOBS[number]) if add else queue.remove(number)
+            for user in counted:
+                waiting = [n for n in JOBS if n in queue and JOBS[n].user == user]
+                self.assertEqual(counted[user], len(waiting))
+
     def test_what_was_taken_from_the_middle_and_waits_again_waits_once(self) -> None:
         queue = WaitingQueue()
         for number in (1, 2, 3):
