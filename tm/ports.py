@@ -15,6 +15,7 @@ from tm.errors import LaunchError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from tm.model.audit import Change
     from tm.model.cluster import Spool
     from tm.model.effects import Records
     from tm.model.job import Job, Phase
@@ -59,9 +60,7 @@ class Target:
         elif not isinstance(value, str):
             self._refuse(f"option {name} must be a text, not {value!r}")
         elif name in _PATH_OPTIONS and not _PATH.match(value):
-            self._refuse(
-                f"option {name} must be a path that begins with '/' or '~/', without \" \\ $ %, not {value!r}"
-            )
+            self._refuse(f"option {name} must be a path that begins with '/' or '~/', without \" \\ $ %, not {value!r}")
 
     def _refuse(self, complaint: str) -> None:
         raise LaunchError("config.host", f"host {self.host}: {complaint}; correct etc/ComputerCluster.config")
@@ -125,6 +124,7 @@ class Loaded:
     next_id: int
     jobs: Sequence[Job]
     spools: Sequence[Spool]
+    next_change: int = 1
 
 
 class JobStore(Protocol):
@@ -150,6 +150,12 @@ class JobStore(Protocol):
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return the jobs of *query*, ascending by id."""
+
+    def change(self, number: int) -> Change | None:
+        """Return a record of the audit log, or None."""
+
+    def changes(self, limit: int) -> list[Change]:
+        """Return the last *limit* records of the audit log, ascending by number."""
 
     def close(self) -> None:
         """Let go of everything."""

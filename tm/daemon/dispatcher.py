@@ -19,6 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
+from tm.daemon.auditing import Auditing
 from tm.daemon.orders import order_lines, want_line
 from tm.daemon.turns import Turns
 from tm.errors import RefusedError, StoreError
@@ -78,6 +79,7 @@ class Dispatcher(Service):
         self._watchers: dict[Peer, set[str]] = {}
         self._tokens: dict[tuple[str, str], range] = {}
         self._trouble: StoreError | None = None
+        self.audit = Auditing(self)
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
         self._begin(loaded, map(HostState, self.tables.hosts))
@@ -187,6 +189,7 @@ class Dispatcher(Service):
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
         )
+        self.audit.goes_on(loaded.next_change)
         self._trouble = None
 
     def _begin_again(self, loaded: Loaded) -> None:

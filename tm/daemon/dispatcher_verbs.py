@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_reply, version_reply
+from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
@@ -45,7 +46,8 @@ class DispatcherVerbs:
             "whoami": self._whoami, "status": self._status, "runjob": self._runjob,
             "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
-            "shutdown": self._shutdown, **self._hosts.methods, **ServerVerbs(dispatcher).methods,
+            "shutdown": self._shutdown, **self._hosts.methods, **AuditVerbs(dispatcher).methods,
+            **ServerVerbs(dispatcher).methods,
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:

@@ -6,7 +6,7 @@ nothing of it has been told, the brain is ahead of the store, and whoever owns t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 
 from tm import failpoint
 from tm.errors import StoreError
+from tm.model.audit import Change
 from tm.model.brain import Brain
-from tm.model.effects import Effects
+from tm.model.effects import Effects, Notice
 from tm.ports import JobStore, Worker
 
 Told = tuple[Deferred[Any], object]
@@ -51,6 +52,12 @@ class Turns:
         if not self._turn_due:
             self._turn_due = True
             self._clock.callLater(0, self._turn)
+
+    def record(self, change: Change, notices: Iterable[Notice] = ()) -> None:
+        """Write *change* into the audit log with all that happens now, and tell *notices* once it is durable."""
+        self._pending.records.changes.append(change)
+        self._pending.notices += notices
+        self.happened()
 
     def durable(self, value: object) -> Deferred[Any]:
         """Return *value* once all that has happened until now is durable; fail with `StoreError` if it cannot be."""

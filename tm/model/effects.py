@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.job import Job
 
@@ -18,9 +19,10 @@ class Records:
     spools: dict[str, Spool] = field(default_factory=dict)
     submissions: list[tuple[str, str, int, int]] = field(default_factory=list)
     environments: dict[str, str] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.spools or self.submissions or self.environments)
+        return bool(self.new or self.changed or self.spools or self.submissions or self.environments or self.changes)
 
     def absorb(self, later: Records) -> None:
         """Take in what came after this."""
@@ -29,6 +31,7 @@ class Records:
         self.spools.update(later.spools)
         self.submissions += later.submissions
         self.environments.update(later.environments)
+        self.changes += later.changes
 
 
 class Start(NamedTuple):

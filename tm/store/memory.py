@@ -7,11 +7,12 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from tm.errors import StoreError
+from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, Job, accepted_spec
 from tm.ports import JobQuery, Loaded
-from tm.store.rows import job_of, row_of
+from tm.store.rows import change_of, job_of, row_of, row_of_change
 
 
 class MemoryStore:
@@ -23,6 +24,7 @@ class MemoryStore:
         self._spools: dict[str, Spool] = {}
         self._submissions: dict[tuple[str, str], range] = {}
         self._environments: dict[str, str] = {}
+        self._changes: dict[int, tuple[object, ...]] = {}
 
     def load(self) -> Loaded:
         """Begin a new epoch and return all that is active."""
@@ -30,24 +32,29 @@ class MemoryStore:
         jobs = [job_of(row) for _, row in sorted(self._jobs.items())]
         active = [job for job in jobs if job.phase in ACTIVE]
         spools = [msgspec.structs.replace(spool) for spool in self._spools.values()]
-        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, spools)
+        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, spools, max(self._changes, default=0) + 1)
 
     def prepare(self, records: Records) -> bytes:
         """Return *records* as they are now."""
         jobs = [row_of(job) for job in {**records.changed, **records.new}.values()]
         spools = [msgspec.to_builtins(spool) for spool in records.spools.values()]
-        return msgspec.json.encode([jobs, spools, records.submissions, records.environments])
+        changes = [row_of_change(change) for change in records.changes]
+        return msgspec.json.encode([jobs, spools, records.submissions, records.environments, changes])
 
     def commit(self, batch: bytes) -> None:
         """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
-        jobs, spools, submissions, environments = msgspec.json.decode(batch)
+        jobs, spools, submissions, environments, changes = msgspec.json.decode(batch)
         tokens = [(user, token) for user, token, _, _ in submissions]
         if len(set(tokens)) < len(tokens) or any(token in self._submissions for token in tokens):
             raise StoreError("store.io", f"a submit token of {tokens} was used before; nothing was accepted")
+        numbers = [row[0] for row in changes]
+        if len(set(numbers)) < len(numbers) or any(number in self._changes for number in numbers):
+            raise StoreError("store.io", f"a record of the audit log is there already: {numbers}")
         self._jobs.update((row[0], tuple(row)) for row in jobs)
         self._spools.update((spool["id"], Spool(**spool)) for spool in spools)
         self._submissions.update(((u, t), range(first, first + n)) for u, t, first, n in submissions)
         self._environments = {**environments, **self._environments}
+        self._changes.update((row[0], tuple(row)) for row in changes)
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids that were given to this token, or None."""
@@ -66,6 +73,16 @@ class MemoryStore:
         """Return the jobs of *query*, ascending by id."""
         found = (job_of(row) for number, row in sorted(self._jobs.items()) if number > query.after)
         return [job for job in found if _matches(job, query)][: query.limit]
+
+    def change(self, number: int) -> Change | None:
+        """Return a record of the audit log, or None."""
+        row = self._changes.get(number)
+        return change_of(row) if row else None
+
+    def changes(self, limit: int) -> list[Change]:
+        """Return the last *limit* records of the audit log, ascending by number."""
+        numbers = sorted(self._changes)[-limit:] if limit > 0 else []
+        return [change_of(self._changes[number]) for number in numbers]
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -1,13 +1,17 @@
-"""Jobs as rows: what each column holds, and back. Shared by every store."""
+"""Jobs and records of the audit log as rows: what each column holds, and back. Shared by every store."""
 
 from __future__ import annotations
 
+import msgspec
+
+from tm.model.audit import Change
 from tm.model.job import Job, Phase, accepted_spec
 
 COLUMNS = (
     "id", "user", "spec", "signature", "phase", "reason", "attempt", "host", "spool", "command_number", "cancelled_by",
     "pid", "submitted_at", "started_at", "ended_at", "exit_code", "signal", "cpu_seconds", "max_rss",
 )  # fmt: skip
+CHANGE_COLUMNS = ("id", "at", "user", "verb", "kind", "name", "before", "after", "reason", "undoes")
 Row = tuple[object, ...]
 
 
@@ -29,3 +33,24 @@ def job_of(row: Row) -> Job:
         cores=spec.cores, memory=spec.memory, priority=spec.priority, hosts=tuple(spec.hosts),
         interactive=spec.interactive, environment=spec.environment, **values,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def row_of_change(change: Change) -> Row:
+    """Return the row of *change*, in the order of `CHANGE_COLUMNS`."""
+    return (
+        change.id, change.at, change.user, change.verb, change.kind, change.name, _text(change.before),
+        _text(change.after), change.reason, change.undoes,
+    )  # fmt: skip
+
+
+def change_of(row: Row) -> Change:
+    """Return the record of the audit log that *row* describes."""
+    values = dict(zip(CHANGE_COLUMNS, row, strict=True))
+    for column in ("before", "after"):
+        text = values[column]
+        values[column] = None if text is None else msgspec.json.decode(str(text))
+    return Change(**values)  # type: ignore[arg-type]
+
+
+def _text(table: object) -> str | None:
+    return None if table is None else msgspec.json.encode(table).decode()

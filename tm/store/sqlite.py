@@ -15,24 +15,26 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from tm.errors import StoreError
+from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, Job
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
-from tm.store.rows import COLUMNS, job_of, row_of
+from tm.store.rows import CHANGE_COLUMNS, COLUMNS, change_of, job_of, row_of, row_of_change
 
 Batch = dict[str, list[object]]
 _FIELDS = ", ".join(COLUMNS)
-_WRITE_JOBS = (
-    f"INSERT INTO jobs ({_FIELDS}) VALUES {{}} ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[4:])
+_OF_CHANGE = ", ".join(CHANGE_COLUMNS)
+_WRITE_JOBS = f"INSERT INTO jobs ({_FIELDS}) VALUES {{}} ON CONFLICT (id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in COLUMNS[4:]
 )
 _STATEMENTS = {
     "environments": (2, "INSERT OR IGNORE INTO environments VALUES {}"),
     "submissions": (4, "INSERT INTO submissions VALUES {}"),
     "jobs": (len(COLUMNS), _WRITE_JOBS),
     "spools": (5, "INSERT OR REPLACE INTO spools VALUES {}"),
+    "audit": (len(CHANGE_COLUMNS), "INSERT INTO audit VALUES {}"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
@@ -64,10 +66,11 @@ class SqliteStore:
             rows = writer.execute(f"SELECT {_FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
+            changes = writer.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
         except sqlite3.Error as error:
             self._roll_back()
             raise self._failure(error) from error
-        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools)
+        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools, changes + 1)
 
     def commit(self, batch: Batch) -> None:
         """Write what `prepare` made, wholly or not at all, and return when it is durable.
@@ -107,6 +110,8 @@ class SqliteStore:
             groups["jobs"] = _flat(map(row_of, jobs.values()))
         if records.spools:
             groups["spools"] = _flat((s.id, s.user, s.host, s.commands, s.reports) for s in records.spools.values())
+        if records.changes:
+            groups["audit"] = _flat(map(row_of_change, records.changes))
         return groups
 
     def submission(self, user: str, token: str) -> range | None:
@@ -141,6 +146,16 @@ class SqliteStore:
             where.append(f"phase IN ({_ACTIVE})")
         sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
         return [job_of(row) for row in self._read(sql, *values, query.limit)]
+
+    def change(self, number: int) -> Change | None:
+        """Return a record of the audit log, or None."""
+        found = self._read(f"SELECT {_OF_CHANGE} FROM audit WHERE id = ?", number) if number <= _HIGHEST else []
+        return change_of(found[0]) if found else None
+
+    def changes(self, limit: int) -> list[Change]:
+        """Return the last *limit* records of the audit log, ascending by number."""
+        rows = self._read(f"SELECT {_OF_CHANGE} FROM audit ORDER BY id DESC LIMIT ?", max(0, min(limit, _HIGHEST)))
+        return [change_of(row) for row in reversed(rows)]
 
     def _read(self, sql: str, *values: object) -> list[Any]:
         try:

@@ -1,0 +1,120 @@
+"""Every change of the configuration is recorded before it is answered, in the order in which it was made.
+
+Who changes something does it (file and brain), then says `Auditing.audited`, which answers when the record is durable.
+Should it never be, the change is taken back: what is not recorded has not happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tm.errors import ConfigError, RefusedError, StoreError
+from tm.model.audit import Change, Deed, Table, difference
+from tm.model.effects import Notice
+from tm.wire.message import Reply
+
+if TYPE_CHECKING:
+    from tm.daemon.dispatcher import Dispatcher
+
+TakeBack = Callable[[], None]
+
+_log = Logger()
+
+
+class Undoer(Protocol):
+    """How things of one kind are put back as they were; *verb* is the one whose right that needs."""
+
+    verb: str
+
+    def present(self, name: str) -> Table | None:
+        """Return the table of *name* as its file has it now, None when it is not there."""
+
+    def restore(self, name: str, table: Table | None, deed: Deed) -> TakeBack:
+        """Give *name* that *table* (None: take it out), in its file and live; return what takes this back again."""
+
+
+class Auditing:
+    """The audit log of one dispatcher. A room registers in `undoers` how things of its kind are put back."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._next = 1
+        self._unsettled: list[TakeBack] = []
+        self.undoers: dict[str, Undoer] = {}
+
+    def goes_on(self, next_change: int) -> None:
+        """The store was opened (again): number the next record *next_change*."""
+        self._next = next_change
+
+    def audited(
+        self,
+        deed: Deed,
+        reply: Callable[[Change], Reply],
+        take_back: TakeBack = lambda: None,
+        notices: Iterable[Notice] = (),
+    ) -> Deferred[Reply]:
+        """Record *deed*, which has just been done; return its *reply* when the record is durable, then tell *notices*.
+
+        When it cannot be made durable, the answer is that `StoreError` and *take_back* is called, after those of all
+        later changes.
+        """
+        change = self.note(deed, notices)
+        self._unsettled.append(take_back)
+        done: Deferred[Any] = self._dispatcher.turns.durable(change)
+        done.addCallbacks(lambda settled: self._settled(settled, take_back, reply), self._failed)
+        return done
+
+    def note(self, deed: Deed, notices: Iterable[Notice] = ()) -> Change:
+        """Record *deed*, which nobody waits for, e.g. one of many; return the record."""
+        change = Change.of(deed, self._next, self._dispatcher.now)
+        self._next += 1
+        self._dispatcher.turns.record(change, notices)
+        _log.info(
+            "{user}: {verb} {kind} {name}: {what}", event="audit", id=change.id, user=deed.user, verb=deed.verb,
+            kind=deed.kind, name=deed.name, what="; ".join(difference(deed.before, deed.after)) or deed.reason,
+        )  # fmt: skip
+        return change
+
+    def _settled(self, change: Change, take_back: TakeBack, reply: Callable[[Change], Reply]) -> Reply:
+        if take_back in self._unsettled:
+            self._unsettled.remove(take_back)
+        return reply(change)
+
+    def _failed(self, failure: Failure) -> Failure:
+        failure.trap(StoreError)
+        backwards, self._unsettled = self._unsettled[::-1], []
+        for take_back in backwards:
+            try:
+                take_back()
+            except ConfigError as error:
+                _log.error("a change that could not be recorded was not taken back: {text}", event="audit",
+                           text=error.text)  # fmt: skip
+        return failure
+
+    def undo(self, change: Change, user: str) -> Deferred[Reply]:
+        """Put back what *change* changed. Raises `RefusedError` (``undo.stale``, ``undo.impossible``)."""
+        undoer = self.undoers.get(change.kind)
+        if undoer is None or not change.can_be_undone:
+            raise RefusedError(
+                "undo.impossible",
+                f"record {change.id} ({change.verb} {change.name}) changed nothing that could be put back",
+            )
+        present = undoer.present(change.name)
+        if present != change.after:
+            told = "; ".join(difference(change.after, present))
+            raise RefusedError(
+                "undo.stale",
+                f"{change.kind} {change.name} has changed since record {change.id} ({told});"
+                " 'audit' shows by whom, change it anew instead",
+            )
+        deed = Deed(user, change.verb, change.kind, change.name, change.after, change.before, undoes=change.id)
+        take_back = undoer.restore(change.name, change.before, deed)
+        told = "; ".join(difference(change.after, change.before))
+        return self.audited(
+            deed, lambda made: Reply(f"{change.kind} {change.name}: {told}; recorded as {made.id}"), take_back
+        )
