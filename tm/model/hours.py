@@ -61,6 +61,6 @@ def _days(text: str) -> frozenset[int]:
 
 
 def are_open(hours: Iterable[str], weekday: int, minute: int) -> bool:
-    """Whether one of *hours*, which are right, covers the *minute* of the day *weekday*; without any it is always open."""
+    """Whether one of *hours*, which are right, covers the *minute* of the day *weekday*; none: it is always open."""
     spans = [parse_hours(text) for text in hours]
     return not spans or any(span.covers(weekday, minute) for span in spans)
