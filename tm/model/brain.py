@@ -7,47 +7,23 @@ that turn; the store keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 
-from tm.errors import IllegalMoveError, RefusedError
-from tm.model.cluster import Hello, HostState, Link, Room, Session, Spool
-from tm.model.effects import Effects, Notice, Orders, Want, start_of
-from tm.model.host import HostConfig
-from tm.model.job import ACTIVE, ON_HOST, Job, Phase, new_job
-from tm.model.lifecycle import Fact, advance
-from tm.model.placement import Policy, allowed, by_priority_and_age, fits
-from tm.model.queue import WaitingQueue, class_of
-from tm.model.views import job_fields, shown_time
+from tm.errors import RefusedError
+from tm.model.cluster import Link, Session
+from tm.model.effects import Effects, Want, start_of
+from tm.model.hosting import Hosting
+from tm.model.job import ON_HOST, Job, new_job
+from tm.model.lifecycle import Fact
+from tm.model.placement import allowed, fits
+from tm.model.queue import class_of
 
 LAUNCH_PATIENCE = 60.0
 
 
-class Brain:
-    """All that is active in one cluster."""
-
-    def __init__(
-        self,
-        *,
-        epoch: int,
-        next_id: int = 1,
-        jobs: Iterable[Job] = (),
-        spools: Iterable[Spool] = (),
-        hosts: Iterable[HostState] = (),
-        policy: Policy = by_priority_and_age,
-    ) -> None:
-        self.epoch = epoch
-        self.jobs: dict[int, Job] = {}
-        self.hosts = {host.name: host for host in hosts}
-        self.sessions: dict[tuple[str, str], Session] = {}
-        self.attached: set[str] = set()
-        self.queue = WaitingQueue()
-        self.spools = {spool.id: spool for spool in spools}
-        self._next_id = next_id
-        self._policy = policy
-        self._effects = Effects()
-        for job in jobs:
-            self._restore(job)
+class Brain(Hosting):
+    """All that is active in one cluster, and what to do about it."""
 
     # -- what comes out -------------------------------------------------------------------------------------------
 
@@ -128,156 +104,6 @@ class Brain:
         ):
             raise RefusedError("busy.hosts", "no vacant host for this command now; hRunJob lets it wait for one")
 
-    def _restore(self, job: Job) -> None:
-        """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
-        self.jobs[job.id] = job
-        self._next_id = max(self._next_id, job.id + 1)
-        if job.phase is Phase.PENDING:
-            self.queue.add(job)
-        elif job.phase in ON_HOST and job.host:
-            self._session(job.user, job.host).occupy(job)
-
-    # -- user servers and their hosts -----------------------------------------------------------------------------
-
-    def user_server_attached(self, user: str) -> None:
-        """The user's server (TMS) is there: their jobs can be placed."""
-        self.attached.add(user)
-        for (owner, _), session in self.sessions.items():
-            if owner == user and session.link is not Link.UP:
-                session.link, session.retry_at = Link.DOWN, 0.0
-
-    def user_server_detached(self, user: str, at: float) -> None:
-        """The user's server is gone; their jobs go on unseen until one is there again."""
-        self.attached.discard(user)
-        for host in [host for owner, host in self.sessions if owner == user]:
-            self.host_left(user, host, at, "the user's server (TMS) is not connected")
-
-    def host_left(self, user: str, host: str, at: float, reason: str) -> None:
-        """The user's server on *host* is reached no longer."""
-        session = self.sessions.get((user, host))
-        if session is None or session.link is Link.DOWN:
-            return
-        session.link, session.reason, session.since = Link.DOWN, reason, at
-        session.retry_at = 0.0
-        self._notice_link(session, at)
-
-    def launch_reported(self, user: str, host: str, state: str, reason: str, at: float) -> None:
-        """The user's server says how the start of its server on *host* goes: ``starting`` or ``failed``."""
-        session = self.sessions.get((user, host))
-        if session is None or session.link is Link.UP:
-            return
-        if state == "failed":
-            session.failed(reason, at)
-        else:
-            session.link, session.reason, session.since = Link.STARTING, reason, at
-        self._notice_link(session, at)
-
-    def host_joined(self, user: str, hello: Hello, at: float) -> None:
-        """The user's server on a host is reached; agree on what it holds. Raises `RefusedError` ``host.unknown`` or
-        ``store.stale`` when that server has seen a later history than ours."""
-        if hello.host not in self.hosts:
-            raise RefusedError("host.unknown", f"there is no host '{hello.host}' in etc/ComputerCluster.config")
-        session = self._session(user, hello.host)
-        spool = self.spools.get(hello.spool) or Spool(hello.spool, user, hello.host)
-        stale = self._staleness(hello, spool, user)
-        if stale:
-            session.link, session.reason, session.since = Link.STALE, stale, at
-            raise RefusedError("store.stale", stale)
-        self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
-        new = session.link is not Link.UP
-        session.link, session.reason, session.since = Link.UP, "", at
-        session.failures, session.retry_at, session.spool = 0, 0.0, spool
-        session.host.saw(hello.cores, hello.memory)
-        self._reconcile(session, hello, at)
-        session.agree(hello)
-        if new:
-            self._notice_link(session, at)
-
-    def _staleness(self, hello: Hello, spool: Spool, user: str) -> str:
-        if (spool.user, spool.host) != (user, hello.host):
-            return f"the spool {spool.id} belongs to {spool.user} on {spool.host}"
-        signs = []
-        if hello.epoch > self.epoch:
-            signs.append(f"it has seen epoch {hello.epoch}, this dispatcher is in {self.epoch}")
-        if hello.mark > spool.commands:
-            signs.append(f"it has {hello.mark} commands, this store issued {spool.commands}")
-        if hello.acked > spool.reports:
-            signs.append(f"it has {hello.acked} reports acknowledged, this store has {spool.reports}")
-        if not signs:
-            return ""
-        return f"host {hello.host} knows a later history ({'; '.join(signs)}): this looks like an old copy of the store"
-
-    def _reconcile(self, session: Session, hello: Hello, at: float) -> None:
-        holds = {(job, attempt) for job, attempt, _ in hello.holds}
-        orders = self._orders(session)
-        orders.anew = True
-        orders.start.clear()
-        for job in sorted(session.jobs, key=lambda job: job.command_number):
-            if job.spool == hello.spool and job.command_number > hello.mark:
-                orders.start.append(start_of(job))
-            elif (job.id, job.attempt) not in holds:
-                self._apply(job, Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it"))
-                continue
-            if job.cancelled_by is not None:
-                orders.cancel.append((job.id, job.attempt))
-        for number, attempt in holds:
-            held = self.jobs.get(number)
-            if held is None or held.attempt != attempt or held.user != session.user:
-                orders.forget.append((number, attempt))
-
-    def facts_reported(
-        self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float
-    ) -> None:
-        """Take what a user's server on a host says of its attempts; what is known already changes nothing.
-
-        Raises `RefusedError` ``host.unknown`` when that server has not said hello.
-        """
-        session = self.sessions.get((user, host))
-        if session is None or session.spool is None or session.spool.id != spool_id:
-            raise RefusedError("host.unknown", f"{host} must say hello first")
-        session.spool.reports = max(session.spool.reports, number)
-        self._effects.records.spools[spool_id] = session.spool
-        for fact in facts:
-            job = self.jobs.get(fact.job)
-            if job is not None and job.user == user and job.host == host:
-                try:
-                    self._apply(job, fact)
-                except IllegalMoveError:
-                    continue
-
-    # -- hosts ----------------------------------------------------------------------------------------------------
-
-    def hosts_configured(self, hosts: Iterable[HostConfig], at: float) -> None:
-        """Take a new table of hosts; what runs on a host that has gone stays known."""
-        fresh = {config.name: HostState(config) for config in hosts}
-        for name, old in self.hosts.items():
-            new = fresh.get(name)
-            if new is None:
-                if any(session.host is old and session.jobs for session in self.sessions.values()):
-                    old.active, old.reason = False, "no longer in etc/ComputerCluster.config"
-                    fresh[name] = old
-                continue
-            old.config, old.active, old.reason = new.config, new.active, new.reason
-            fresh[name] = old
-        self.hosts = fresh
-        for key in [key for key in self.sessions if key[1] not in fresh]:
-            del self.sessions[key]
-            self._effects.orders.pop(key, None)
-        self._notice_host(at, None, reason="configuration read")
-
-    def host_activated(self, name: str, active: bool, reason: str, at: float) -> None:
-        """Let jobs start on a host, or no more of them. Raises `RefusedError` ``host.unknown``."""
-        host = self.hosts.get(name)
-        if host is None:
-            raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
-        host.active, host.reason = active, "" if active else reason
-        for session in self.sessions.values():
-            if session.host is host:
-                session.retry_at = 0.0
-                if not active:
-                    self._recall(session)
-        self._notice_host(at, None, host=name, active=active, reason=reason)
-
     # -- time and placement ---------------------------------------------------------------------------------------
 
     def place(self, at: float) -> None:
@@ -307,13 +133,6 @@ class Brain:
                 session.link, session.since = Link.STARTING, at
                 self._effects.wants.append(Want(user, name))
 
-    def _recall(self, session: Session) -> None:
-        """Take back what stands in line on a host; no more is sent ahead before jobs there are short again."""
-        if session.ahead and session.link is Link.UP:
-            orders = self._orders(session)
-            orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
-        session.mean_run = max(1.0, session.mean_run or 0.0)
-
     def _send_ahead(self, at: float) -> None:
         """Send short jobs of the best class to where they can follow a running one of their kind at once."""
         heads = self.queue.heads()
@@ -340,70 +159,3 @@ class Brain:
         self._effects.records.spools[session.spool.id] = session.spool
         self._apply(job, Fact(job.id, job.attempt, "placed", at))
         self._orders(session).start.append(start_of(job))
-
-    # -- small parts ----------------------------------------------------------------------------------------------
-
-    def _apply(self, job: Job, fact: Fact) -> None:
-        host = job.host
-        advance(job, fact)
-        self._record(job)
-        if job.phase not in ON_HOST and host is not None:
-            session = self._session(job.user, host)
-            session.release(job.id)
-            session.ended(job, fact.at)
-        elif job.phase is Phase.RUNNING and host is not None:
-            self._session(job.user, host).runs(job)
-        if job.phase is Phase.PENDING:
-            self.queue.add(job)
-        elif job.phase not in ACTIVE:
-            del self.jobs[job.id]
-        self._notice(job, fact.at)
-
-    def _record(self, job: Job) -> None:
-        if job.id not in self._effects.records.new:
-            self._effects.records.changed[job.id] = job
-
-    def _notice(self, job: Job, at: float) -> None:
-        session = self.sessions.get((job.user, job.host or ""))
-        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at, session)))
-
-    def _notice_link(self, session: Session, at: float) -> None:
-        """Tell that a user's server on a host is reached, or not, and so are the jobs there."""
-        self._notice_host(
-            at, session.user, host=session.host.name, user=session.user, link=str(session.link), reason=session.reason
-        )
-        for job in session.jobs:
-            self._notice(job, at)
-
-    def _notice_host(self, at: float, who: str | None, **fields: object) -> None:
-        self._effects.notices.append(Notice("hosts", who, {**fields, "at": shown_time(at)}))
-
-    def _orders_for(self, job: Job) -> Orders:
-        assert job.host is not None
-        return self._orders(self._session(job.user, job.host))
-
-    def _orders(self, session: Session) -> Orders:
-        key = (session.user, session.host.name)
-        orders = self._effects.orders.get(key)
-        if orders is None:
-            orders = self._effects.orders[key] = Orders(*key)
-        return orders
-
-    def _session(self, user: str, name: str) -> Session:
-        session = self.sessions.get((user, name))
-        if session is None:
-            host = self.hosts.get(name)
-            if host is None:
-                host = self.hosts[name] = HostState(HostConfig(name=name, address=name, active=False))
-                host.reason = "no longer in etc/ComputerCluster.config"
-            session = self.sessions[user, name] = Session(user, host)
-        return session
-
-    def _rooms(self) -> list[Room]:
-        return [Room(host) for host in self.hosts.values() if host.active]
-
-    def _reach_at(self, user: str, name: str, at: float) -> bool:
-        if user not in self.attached:
-            return False
-        session = self.sessions.get((user, name))
-        return session is None or (session.link is not Link.STALE and at >= session.retry_at)

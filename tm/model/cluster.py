@@ -12,8 +12,11 @@ from enum import StrEnum
 
 import msgspec
 
+from tm.model.breaker import Breaker
+from tm.model.guest import Offer
 from tm.model.host import HostConfig
 from tm.model.job import Job, Phase
+from tm.model.report import About, HostReport
 
 UNLIMITED_MEMORY = 1 << 62
 AHEAD_SECONDS = 0.05
@@ -43,6 +46,14 @@ class HostState:
         self.reason = "" if config.active else "not active in etc/ComputerCluster.config"
         self.used_cores = 0
         self.used_memory = 0
+        self.about: About | None = None
+        self.report: HostReport | None = None
+        self.reported_at = 0.0
+        self.offer = Offer()
+        self.drain_deadline: float | None = None
+        self.left_until = 0.0
+        self.left_by = ""
+        self.trouble = Breaker()
 
     @property
     def name(self) -> str:
@@ -50,14 +61,26 @@ class HostState:
         return self.config.name
 
     @property
-    def cores(self) -> int:
-        """Cores for jobs: as configured, else as the host said; 1 while nobody knows."""
+    def whole_cores(self) -> int:
+        """Cores for jobs when nobody else needs any: as configured, else as the host said; 1 while nobody knows."""
         return self.config.cores or self.seen_cores or 1
 
     @property
-    def memory(self) -> int:
-        """Bytes for jobs: as configured, else as the host said; without bound while nobody knows."""
+    def whole_memory(self) -> int:
+        """Bytes for jobs when nobody else needs any: as configured, else as the host said; without bound else."""
         return self.config.memory or self.seen_memory or UNLIMITED_MEMORY
+
+    @property
+    def cores(self) -> int:
+        """Cores for jobs now: what others leave of the whole."""
+        offered = self.offer.cores
+        return self.whole_cores if offered is None else min(offered, self.whole_cores)
+
+    @property
+    def memory(self) -> int:
+        """Bytes for jobs now: what others leave of the whole."""
+        offered = self.offer.memory
+        return self.whole_memory if offered is None else min(offered, self.whole_memory)
 
     @property
     def knows_cores(self) -> bool:
@@ -67,7 +90,7 @@ class HostState:
     @property
     def overfull(self) -> bool:
         """Whether more is in use than there is."""
-        return self.used_cores > self.cores or self.used_memory > self.memory
+        return self.used_cores > self.whole_cores or self.used_memory > self.whole_memory
 
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""

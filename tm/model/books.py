@@ -1,0 +1,133 @@
+"""The books of one cluster: all jobs that have not ended, all hosts, all sessions, and what is to be done.
+
+What happens is written here by those who build on it (`tm.model.servers`, `tm.model.hosting`, `tm.model.brain`). The law: every
+job is in exactly one place, the queue or a session, and there occupying cores or sent ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tm.model.cluster import HostState, Link, Room, Session, Spool
+from tm.model.effects import Effects, Notice, Orders
+from tm.model.host import HostConfig
+from tm.model.job import ACTIVE, ON_HOST, Job, Phase
+from tm.model.lifecycle import Fact, advance
+from tm.model.limits import Usage
+from tm.model.placement import Policy, by_priority_and_age
+from tm.model.queue import WaitingQueue
+from tm.model.rights import Groups
+from tm.model.views import job_fields, shown_time
+
+
+class Books:
+    """All that is active in one cluster."""
+
+    def __init__(
+        self,
+        *,
+        epoch: int,
+        next_id: int = 1,
+        jobs: Iterable[Job] = (),
+        spools: Iterable[Spool] = (),
+        hosts: Iterable[HostState] = (),
+        policy: Policy = by_priority_and_age,
+    ) -> None:
+        self.epoch = epoch
+        self.jobs: dict[int, Job] = {}
+        self.hosts = {host.name: host for host in hosts}
+        self.sessions: dict[tuple[str, str], Session] = {}
+        self.attached: set[str] = set()
+        self.limits = Usage()
+        self.queue = WaitingQueue(self.limits.waits)
+        self.spools = {spool.id: spool for spool in spools}
+        self._next_id = next_id
+        self._policy = policy
+        self._effects = Effects()
+        for job in jobs:
+            self._restore(job)
+
+    def people_configured(self, groups: Groups, at: float) -> None:
+        """Take a new table of groups: who is in them, and what limits them."""
+        self.limits.configured(groups)
+
+    def _restore(self, job: Job) -> None:
+        """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
+        self.jobs[job.id] = job
+        self._next_id = max(self._next_id, job.id + 1)
+        if job.phase is Phase.PENDING:
+            self.queue.add(job)
+        elif job.phase in ON_HOST and job.host:
+            self._session(job.user, job.host).occupy(job)
+
+    def _recall(self, session: Session) -> None:
+        """Take back what stands in line on a host; no more is sent ahead before jobs there are short again."""
+        if session.ahead and session.link is Link.UP:
+            orders = self._orders(session)
+            orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
+        session.mean_run = max(1.0, session.mean_run or 0.0)
+
+    def _apply(self, job: Job, fact: Fact) -> None:
+        host = job.host
+        advance(job, fact)
+        self._record(job)
+        if job.phase not in ON_HOST and host is not None:
+            session = self._session(job.user, host)
+            session.release(job.id)
+            session.ended(job, fact.at)
+        elif job.phase is Phase.RUNNING and host is not None:
+            self._session(job.user, host).runs(job)
+        if job.phase is Phase.PENDING:
+            self.queue.add(job)
+        elif job.phase not in ACTIVE:
+            del self.jobs[job.id]
+        self._notice(job, fact.at)
+
+    def _record(self, job: Job) -> None:
+        if job.id not in self._effects.records.new:
+            self._effects.records.changed[job.id] = job
+
+    def _notice(self, job: Job, at: float) -> None:
+        session = self.sessions.get((job.user, job.host or ""))
+        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at, session)))
+
+    def _notice_link(self, session: Session, at: float) -> None:
+        """Tell that a user's server on a host is reached, or not, and so are the jobs there."""
+        self._notice_host(
+            at, session.user, host=session.host.name, user=session.user, link=str(session.link), reason=session.reason
+        )
+        for job in session.jobs:
+            self._notice(job, at)
+
+    def _notice_host(self, at: float, who: str | None, **fields: object) -> None:
+        self._effects.notices.append(Notice("hosts", who, {**fields, "at": shown_time(at)}))
+
+    def _orders_for(self, job: Job) -> Orders:
+        assert job.host is not None
+        return self._orders(self._session(job.user, job.host))
+
+    def _orders(self, session: Session) -> Orders:
+        key = (session.user, session.host.name)
+        orders = self._effects.orders.get(key)
+        if orders is None:
+            orders = self._effects.orders[key] = Orders(*key)
+        return orders
+
+    def _session(self, user: str, name: str) -> Session:
+        session = self.sessions.get((user, name))
+        if session is None:
+            host = self.hosts.get(name)
+            if host is None:
+                host = self.hosts[name] = HostState(HostConfig(name=name, address=name, active=False))
+                host.reason = "no longer in etc/ComputerCluster.config"
+            session = self.sessions[user, name] = Session(user, host)
+        return session
+
+    def _rooms(self) -> list[Room]:
+        return [Room(host) for host in self.hosts.values() if host.active]
+
+    def _reach_at(self, user: str, name: str, at: float) -> bool:
+        if user not in self.attached:
+            return False
+        session = self.sessions.get((user, name))
+        return session is None or (session.link is not Link.STALE and at >= session.retry_at)

@@ -1,0 +1,121 @@
+"""Users' servers and their servers on hosts: who is reached, what they hold, and what they say of their attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tm.errors import IllegalMoveError, RefusedError
+from tm.model.books import Books
+from tm.model.cluster import Hello, Link, Session, Spool
+from tm.model.effects import start_of
+from tm.model.lifecycle import Fact
+
+
+class Servers(Books):
+    """What users' servers say, and those they have on hosts."""
+
+    def user_server_attached(self, user: str) -> None:
+        """The user's server (TMS) is there: their jobs can be placed."""
+        self.attached.add(user)
+        for (owner, _), session in self.sessions.items():
+            if owner == user and session.link is not Link.UP:
+                session.link, session.retry_at = Link.DOWN, 0.0
+
+    def user_server_detached(self, user: str, at: float) -> None:
+        """The user's server is gone; their jobs go on unseen until one is there again."""
+        self.attached.discard(user)
+        for host in [host for owner, host in self.sessions if owner == user]:
+            self.host_left(user, host, at, "the user's server (TMS) is not connected")
+
+    def host_left(self, user: str, host: str, at: float, reason: str) -> None:
+        """The user's server on *host* is reached no longer."""
+        session = self.sessions.get((user, host))
+        if session is None or session.link is Link.DOWN:
+            return
+        session.link, session.reason, session.since = Link.DOWN, reason, at
+        session.retry_at = 0.0
+        self._notice_link(session, at)
+
+    def launch_reported(self, user: str, host: str, state: str, reason: str, at: float) -> None:
+        """The user's server says how the start of its server on *host* goes: ``starting`` or ``failed``."""
+        session = self.sessions.get((user, host))
+        if session is None or session.link is Link.UP:
+            return
+        if state == "failed":
+            session.failed(reason, at)
+        else:
+            session.link, session.reason, session.since = Link.STARTING, reason, at
+        self._notice_link(session, at)
+
+    def host_joined(self, user: str, hello: Hello, at: float) -> None:
+        """The user's server on a host is reached; agree on what it holds. Raises `RefusedError` ``host.unknown`` or
+        ``store.stale`` when that server has seen a later history than ours."""
+        if hello.host not in self.hosts:
+            raise RefusedError("host.unknown", f"there is no host '{hello.host}' in etc/ComputerCluster.config")
+        session = self._session(user, hello.host)
+        spool = self.spools.get(hello.spool) or Spool(hello.spool, user, hello.host)
+        stale = self._staleness(hello, spool, user)
+        if stale:
+            session.link, session.reason, session.since = Link.STALE, stale, at
+            raise RefusedError("store.stale", stale)
+        self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
+        new = session.link is not Link.UP
+        session.link, session.reason, session.since = Link.UP, "", at
+        session.failures, session.retry_at, session.spool = 0, 0.0, spool
+        session.host.saw(hello.cores, hello.memory)
+        self._reconcile(session, hello, at)
+        session.agree(hello)
+        if new:
+            self._notice_link(session, at)
+
+    def _staleness(self, hello: Hello, spool: Spool, user: str) -> str:
+        if (spool.user, spool.host) != (user, hello.host):
+            return f"the spool {spool.id} belongs to {spool.user} on {spool.host}"
+        signs = []
+        if hello.epoch > self.epoch:
+            signs.append(f"it has seen epoch {hello.epoch}, this dispatcher is in {self.epoch}")
+        if hello.mark > spool.commands:
+            signs.append(f"it has {hello.mark} commands, this store issued {spool.commands}")
+        if hello.acked > spool.reports:
+            signs.append(f"it has {hello.acked} reports acknowledged, this store has {spool.reports}")
+        if not signs:
+            return ""
+        return f"host {hello.host} knows a later history ({'; '.join(signs)}): this looks like an old copy of the store"
+
+    def _reconcile(self, session: Session, hello: Hello, at: float) -> None:
+        holds = {(job, attempt) for job, attempt, _ in hello.holds}
+        orders = self._orders(session)
+        orders.anew = True
+        orders.start.clear()
+        for job in sorted(session.jobs, key=lambda job: job.command_number):
+            if job.spool == hello.spool and job.command_number > hello.mark:
+                orders.start.append(start_of(job))
+            elif (job.id, job.attempt) not in holds:
+                self._apply(job, Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it"))
+                continue
+            if job.cancelled_by is not None:
+                orders.cancel.append((job.id, job.attempt))
+        for number, attempt in holds:
+            held = self.jobs.get(number)
+            if held is None or held.attempt != attempt or held.user != session.user:
+                orders.forget.append((number, attempt))
+
+    def facts_reported(
+        self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float
+    ) -> None:
+        """Take what a user's server on a host says of its attempts; what is known already changes nothing.
+
+        Raises `RefusedError` ``host.unknown`` when that server has not said hello.
+        """
+        session = self.sessions.get((user, host))
+        if session is None or session.spool is None or session.spool.id != spool_id:
+            raise RefusedError("host.unknown", f"{host} must say hello first")
+        session.spool.reports = max(session.spool.reports, number)
+        self._effects.records.spools[spool_id] = session.spool
+        for fact in facts:
+            job = self.jobs.get(fact.job)
+            if job is not None and job.user == user and job.host == host:
+                try:
+                    self._apply(job, fact)
+                except IllegalMoveError:
+                    continue
