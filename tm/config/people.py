@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
-
+from tm.config.certificate import read_certificate
 from tm.config.document import Document
-from tm.model.rights import RIGHTS, Group, Groups, User, Users
+from tm.model.resources import parse_memory
+from tm.model.rights import REMOVED_JOBS, Certificate, Group, Groups, Limits, User, Users, rights_known
 from tm.places import valid_name
 
 USERS = "users"
 GROUPS = "groups"
+MOST_SHARES = 1_000_000
+MOST_LIMIT = 2**62
+_LIMITS = set(Limits.__struct_fields__)
 
 
 def read_users(document: Document) -> Users:
     """Return the users that *document* describes; what is wrong goes to its complaints."""
     for key in document.data:
-        if key != "users":
-            document.complain("expected [users.NAME]", key)
+        if key not in ("users", "removed"):
+            document.complain("expected [users.NAME] or [removed]", key)
     users: list[User] = []
     owner_of: dict[str, str] = {}
     for name, table in document.tables("users").items():
         if not valid_name(name):
             document.complain("a user's name has letters, digits, '_', '.' and '-'", "users", name)
         document.only({"certificates", "email"}, "users", name)
-        fingerprints = tuple(dict.fromkeys(_fingerprints(document, name, table)))
-        for fingerprint in fingerprints:
-            other = owner_of.setdefault(fingerprint, name)
+        certificates = _certificates(document, name, table)
+        for one in certificates:
+            other = owner_of.setdefault(one.fingerprint, name)
             if other != name:
                 document.complain(
-                    f"expected a certificate of their own; {other} has the same",
-                    "users",
-                    name,
-                    "certificates",
+                    f"expected a certificate of their own; {other} has the same", "users", name, "certificates"
                 )
-        users.append(User(name, fingerprints, _email(document, name, table)))
-    return Users.of(*users)
+        fingerprints = tuple(dict.fromkeys(one.fingerprint for one in certificates))
+        users.append(User(name, fingerprints, _email(document, name, table), tuple(certificates)))
+    return Users.of(*users, removed_jobs=_removed_jobs(document))
 
 
 def read_groups(document: Document, users: Users) -> Groups:
@@ -51,21 +50,83 @@ def read_groups(document: Document, users: Users) -> Groups:
     for name, table in document.tables("groups").items():
         if not valid_name(name):
             document.complain("a group's name has letters, digits, '_', '.' and '-'", "groups", name)
-        document.only({"members", "rights"}, "groups", name)
-        members = document.strings(table, "members", "groups", name)
-        for member in members:
-            if member != "*" and member not in users:
-                document.complain(
-                    f"'{member}' is not in {USERS}; expected its users or \"*\"", "groups", name, "members"
-                )
-        rights = document.strings(table, "rights", "groups", name)
-        for right in rights:
-            if right not in RIGHTS:
-                document.complain(
-                    f"'{right}' is no right; expected {', '.join(RIGHTS)}", "groups", name, "rights"
-                )
-        groups.append(Group(name, frozenset(members), frozenset(rights)))
+        document.only({"members", "rights", "limits", "user_limits", "shares"}, "groups", name)
+        groups.append(
+            Group(
+                name, _members(document, name, table, users), _rights(document, name, table),
+                _limits(document, name, table, "limits"), _limits(document, name, table, "user_limits"),
+                _shares(document, name, table),
+            )
+        )  # fmt: skip
     return Groups(tuple(groups))
+
+
+def _members(document: Document, name: str, table: dict[str, Any], users: Users) -> frozenset[str]:
+    members = document.strings(table, "members", "groups", name)
+    for member in members:
+        if member != "*" and member not in users:
+            document.complain(f"'{member}' is not in {USERS}; expected its users or \"*\"", "groups", name, "members")
+    return frozenset(members)
+
+
+def _rights(document: Document, name: str, table: dict[str, Any]) -> frozenset[str]:
+    rights = document.strings(table, "rights", "groups", name)
+    known = rights_known()
+    for right in rights:
+        if right not in known:
+            words = ", ".join(word for word in known if ":" not in word)
+            expected = f"'{right}' is no right; expected {words} or verb:VERB with a verb that needs one of them"
+            document.complain(expected, "groups", name, "rights")
+    return frozenset(rights)
+
+
+def _limits(document: Document, name: str, table: dict[str, Any], key: str) -> Limits:
+    given = table.get(key, {})
+    if not isinstance(given, dict):
+        document.complain(f"expected a table like {key} = {{ running = 100, cores = 64 }}", "groups", name, key)
+        return Limits()
+    if given:
+        document.only(_LIMITS, "groups", name, key)
+    found = {word: _limit(document, given[word], name, key, word) for word in given if word in _LIMITS}
+    return Limits(**found)
+
+
+def _limit(document: Document, value: object, name: str, key: str, word: str) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_LIMIT:
+        return value
+    expected = f"{word}: expected a number, 0 or more; without it nothing is limited"
+    if word == "memory":
+        expected = f'{word}: expected a size like "256G" or a number of bytes'
+        if isinstance(value, str):
+            try:
+                return parse_memory(value)
+            except ValueError as error:
+                expected = f"{word}: {error}"
+    document.complain(expected, "groups", name, key, word)
+    return None
+
+
+def _shares(document: Document, name: str, table: dict[str, Any]) -> int:
+    value = table.get("shares", 1)
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SHARES:
+        return value
+    document.complain(f"expected a number of shares from 1 to {MOST_SHARES}", "groups", name, "shares")
+    return 1
+
+
+def _removed_jobs(document: Document) -> str:
+    table = document.data.get("removed", {})
+    if not isinstance(table, dict):
+        document.complain("expected a table [removed]", "removed")
+        return REMOVED_JOBS[0]
+    if table:
+        document.only({"jobs"}, "removed")
+    value = table.get("jobs", REMOVED_JOBS[0])
+    if isinstance(value, str) and value in REMOVED_JOBS:
+        return value
+    words = " or ".join(f'"{word}"' for word in REMOVED_JOBS)
+    document.complain(f"expected jobs = {words}: what running jobs of a removed user do", "removed", "jobs")
+    return REMOVED_JOBS[0]
 
 
 def _email(document: Document, name: str, table: dict[str, Any]) -> str:
@@ -76,37 +137,16 @@ def _email(document: Document, name: str, table: dict[str, Any]) -> str:
     return ""
 
 
-def _fingerprints(document: Document, name: str, table: dict[str, Any]) -> list[str]:
+def _certificates(document: Document, name: str, table: dict[str, Any]) -> list[Certificate]:
     paths = document.strings(table, "certificates", "users", name)
     if not paths and "certificates" not in table:
         document.complain(f'expected certificates = ["certs/{name}.crt"]', "users", name)
     found = []
     for path in paths:
         try:
-            found.append(_fingerprint(os.path.join(os.path.dirname(document.path), path)))
+            found.append(read_certificate(os.path.join(os.path.dirname(document.path), path), path))
         except OSError as error:
             document.complain(f"certificate {path}: {error.strerror}", "users", name, "certificates")
         except ValueError as error:
             document.complain(f"certificate {path}: {error}", "users", name, "certificates")
     return found
-
-
-def _fingerprint(path: str) -> str:
-    """Return the fingerprint of the one certificate in the file; raise `ValueError` with what is expected."""
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        text = file.read(1024 * 1024)
-    if status.st_mode & stat.S_IWOTH:
-        raise ValueError("everybody may write it; expected a file that only its owner writes")
-    if b"PRIVATE KEY" in text:
-        raise ValueError("expected a certificate only; the private key in it belongs to nobody but the user")
-    key = os.path.splitext(path)[0] + ".key"
-    if os.path.exists(key) and os.stat(key).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ValueError(f"others may read the key beside it; say 'chmod 600 {key}'")
-    try:
-        certificates = x509.load_pem_x509_certificates(text)
-    except ValueError:
-        certificates = []
-    if len(certificates) != 1:
-        raise ValueError("expected one certificate in PEM form")
-    return certificates[0].fingerprint(SHA256()).hex()

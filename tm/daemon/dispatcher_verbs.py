@@ -21,7 +21,7 @@ from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
 from tm.model.job import ON_HOST, Job, accepted_spec
 from tm.model.rights import DISPATCHER as RULES
-from tm.model.rights import TOPICS, demand
+from tm.model.rights import TOPICS, demand, permitted
 from tm.model.views import Shown, show_job, shown_state, shown_time, why_waiting
 from tm.ports import JobQuery, Peer
 from tm.wire.frames import Bulk
@@ -182,7 +182,7 @@ class DispatcherVerbs:
     # -- views ----------------------------------------------------------------------------------------------------
 
     def _may(self, peer: Peer, verb: str, owner: str) -> bool:
-        return RULES[verb].permits(self._dispatcher.rights_of(peer.user), owner == peer.user)
+        return permitted(RULES, verb, self._dispatcher.rights_of(peer.user), own=owner == peer.user)
 
     def _state(self, job: Job) -> tuple[str, str]:
         session = self._dispatcher.brain.sessions.get((job.user, job.host or ""))

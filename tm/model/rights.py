@@ -14,30 +14,49 @@ import msgspec
 from tm.errors import RefusedError
 
 RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
+ALL = "all"
+"""The word for all of `RIGHTS`, in a group's rights."""
+VERB = "verb:"
+"""What stands before the name of one verb in a group's rights: that verb alone, not all that its right opens."""
 INFOSERVER = "infoserver"
 """The right that every InfoServer has and no group can give. One is called ``infoserver@HOST``: no user is."""
+REMOVED_JOBS = ("finish", "cancel")
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """A registered certificate: its SHA-256 in lower-case hex, the last second it is valid, its file below ``etc``."""
+
+    fingerprint: str
+    not_after: float
+    file: str = ""
 
 
 class User(msgspec.Struct, frozen=True):
-    """A registered user; *fingerprints* are the SHA-256 of their certificates, in lower-case hex."""
+    """A registered user; *fingerprints* are the SHA-256 of their *certificates*, in lower-case hex."""
 
     name: str
     fingerprints: tuple[str, ...]
     email: str = ""
+    certificates: tuple[Certificate, ...] = ()
 
 
 class Users(msgspec.Struct, frozen=True):
-    """All registered users by name, and whose each fingerprint is."""
+    """All registered users by name, and whose each fingerprint is.
+
+    *removed_jobs* says what becomes of the running jobs of those who are no longer there, one of `REMOVED_JOBS`.
+    """
 
     by_name: Mapping[str, User]
     by_fingerprint: Mapping[str, str]
+    removed_jobs: str = "finish"
 
     @classmethod
-    def of(cls, *users: User) -> Users:
+    def of(cls, *users: User, removed_jobs: str = "finish") -> Users:
         """Return the table of *users*, whose fingerprints are all different."""
         return cls(
             {user.name: user for user in users},
             {fingerprint: user.name for user in users for fingerprint in user.fingerprints},
+            removed_jobs,
         )
 
     def user_of(self, fingerprint: str) -> str | None:
@@ -82,6 +101,11 @@ class Group(msgspec.Struct, frozen=True):
     shares: int = 1
 
 
+def spelled_out(rights: frozenset[str]) -> frozenset[str]:
+    """Return *rights* with every right in the place of the word for all of them."""
+    return (rights - {ALL}).union(RIGHTS) if ALL in rights else rights
+
+
 class Groups(msgspec.Struct, frozen=True):
     """All groups, in the order of the file."""
 
@@ -92,8 +116,8 @@ class Groups(msgspec.Struct, frozen=True):
         return tuple(group.name for group in self.having(user))
 
     def rights_of(self, user: str) -> frozenset[str]:
-        """Return the rights *user* has through all groups."""
-        return frozenset().union(*(group.rights for group in self.having(user)))
+        """Return the rights *user* has through all groups; the word for all of them is written out."""
+        return spelled_out(frozenset().union(*(group.rights for group in self.having(user))))
 
     def having(self, user: str) -> tuple[Group, ...]:
         """Return the groups *user* is in."""
@@ -196,10 +220,17 @@ USER_SERVER: Mapping[str, Rule] = {
 TOPICS: Mapping[str, Rule] = {"jobs": OWNER, "hosts": EVERYBODY, "log": _right("log")}
 
 
+def rights_known() -> tuple[str, ...]:
+    """Return every word that may stand in a group's rights."""
+    return (ALL, *RIGHTS, *(VERB + verb for verb, rule in DISPATCHER.items() if rule.right in RIGHTS))
+
+
 def permitted(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bool = True) -> bool:
     """Whether somebody with *rights* may use *word* on what is their *own*; what has no rule is refused."""
     rule = table.get(word)
-    return rule is not None and rule.permits(rights, own)
+    if rule is None:
+        return False
+    return rule.permits(rights, own) or (VERB + word in rights and table is DISPATCHER and rule.right in RIGHTS)
 
 
 def demand(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bool = True) -> None:

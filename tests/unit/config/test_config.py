@@ -10,6 +10,7 @@ from tests.support.identities import Identity
 from tm import config
 from tm.errors import ConfigError
 from tm.model.host import HostConfig
+from tm.model.rights import RIGHTS, Limits
 from tm.ports import Target
 
 USERS = """\
@@ -58,9 +59,7 @@ class ConfigTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.etc = os.path.abspath(self.mktemp())
         os.makedirs(os.path.join(self.etc, "certs"))
-        self.people = {
-            name: Identity(os.path.join(self.etc, "certs"), name, name) for name in ("alice", "bob", "bob2")
-        }
+        self.people = {name: Identity(os.path.join(self.etc, "certs"), name, name) for name in ("alice", "bob", "bob2")}
         self.write("users", USERS)
         self.write("groups", GROUPS)
         self.write("ComputerCluster.config", HOSTS)
@@ -168,18 +167,14 @@ class UsersTests(ConfigTestCase):
     def test_a_key_that_others_may_read_is_noticed(self) -> None:
         os.chmod(self.people["bob"].key, 0o644)
         (complaint,) = self.complaints()
-        self.assertTrue(
-            complaint.startswith("users:7: certificate certs/bob.crt: others may read"), complaint
-        )
+        self.assertTrue(complaint.startswith("users:7: certificate certs/bob.crt: others may read"), complaint)
 
     def test_wrong_shapes_are_found_by_line(self) -> None:
-        found = self.complaints(
-            "users", "[users]\nalice = 3\n[users.-x]\ncertificates = 'a'\nmail = 'b'\n[other]\n"
-        )
+        found = self.complaints("users", "[users]\nalice = 3\n[users.-x]\ncertificates = 'a'\nmail = 'b'\n[other]\n")
         self.assertEqual(
             found,
             [
-                "users:6: expected [users.NAME]",
+                "users:6: expected [users.NAME] or [removed]",
                 "users:2: expected a table [users.alice]",
                 "users:3: a user's name has letters, digits, '_', '.' and '-'",
                 "users:5: 'mail' is not known here; expected 'certificates', 'email'",
@@ -205,9 +200,63 @@ class GroupsTests(ConfigTestCase):
             found,
             [
                 "groups:2: 'carol' is not in users; expected its users or \"*\"",
-                "groups:3: 'root' is no right; expected hosts, jobs, reload, log, shutdown",
+                "groups:3: 'root' is no right; expected all, hosts, jobs, users, reload, log, audit, shutdown"
+                " or verb:VERB with a verb that needs one of them",
             ],
         )
+
+    def complaint(self, line: str) -> str:
+        """Return the one complaint about *line* in the table of a group, which is its second."""
+        (found,) = self.complaints("groups", f"[groups.a]\n{line}\n")
+        self.assertTrue(found.startswith("groups:2: "), found)
+        return found
+
+    def test_rights_limits_and_shares_are_read(self) -> None:
+        self.write(
+            "groups",
+            "[groups.a]\nmembers = ['alice']\nrights = ['verb:canceljob', 'log']\nshares = 40\n"
+            "limits = { running = 100, cores = 64, memory = '256G', queued = 0 }\n"
+            "[groups.b]\nmembers = ['*']\nrights = ['all']\n[groups.b.user_limits]\nmemory = 1000\n",
+        )
+        a, b = config.load(self.etc).groups.groups
+        self.assertEqual((a.limits, a.user_limits, a.shares), (Limits(100, 64, 256 << 30, 0), Limits(), 40))
+        self.assertEqual((a.rights, b.rights), ({"verb:canceljob", "log"}, {"all"}))
+        self.assertEqual((b.limits, b.user_limits, b.shares), (Limits(), Limits(memory=1000), 1))
+        self.assertEqual(config.load(self.etc).groups.rights_of("bob"), set(RIGHTS))
+
+    def test_every_value_is_checked(self) -> None:
+        for line, part in (
+            ("rights = ['verb:help']", "'verb:help' is no right"),
+            ("rights = ['verb:infojoin']", "'verb:infojoin' is no right"),
+            ("rights = ['verb:nothing']", "'verb:nothing' is no right"),
+            ("rights = ['infoserver']", "'infoserver' is no right"),
+            ("shares = 0", "expected a number of shares from 1"),
+            ("shares = true", "expected a number of shares"),
+            ("limits = 3", "expected a table like limits = {"),
+            ("limits = { running = -1 }", "running: expected a number, 0 or more"),
+            ("user_limits = { cores = true }", "cores: expected a number"),
+            ("user_limits = { cores = '4' }", "cores: expected a number"),
+            ("limits = { memory = 'lots' }", "memory: 'lots' is no size"),
+            ("limits = { memory = [] }", 'memory: expected a size like "256G"'),
+            ("limits = { jobs = 4 }", "'jobs' is not known here; expected 'cores', 'memory', 'queued', 'running'"),
+            ("limit = { }", "'limit' is not known here"),
+        ):
+            self.assertIn(part, self.complaint(line))
+
+    def test_what_becomes_of_jobs_of_removed_users_is_read(self) -> None:
+        self.assertEqual(config.load(self.etc).users.removed_jobs, "finish")
+        self.write("users", USERS + "[removed]\njobs = 'cancel'\n")
+        self.assertEqual(config.load(self.etc).users.removed_jobs, "cancel")
+        for text in ("[removed]\njobs = 'kill'\n", "[removed]\njobs = true\n"):
+            (complaint,) = self.complaints("users", text + USERS.replace("# who is who\n", ""))
+            self.assertEqual(
+                complaint, 'users:2: expected jobs = "finish" or "cancel": what running jobs of a removed user do'
+            )
+
+    def test_when_certificates_end_is_known(self) -> None:
+        (one,) = config.load(self.etc).users.by_name["alice"].certificates
+        self.assertEqual((one.fingerprint, one.file), (self.people["alice"].fingerprint, "certs/alice.crt"))
+        self.assertEqual(one.not_after, self.people["alice"].presented.not_valid_after_utc.timestamp())
 
 
 class HostsTests(ConfigTestCase):
@@ -346,9 +395,7 @@ class AddCertificateTests(ConfigTestCase):
     def test_an_inline_table_is_left_alone(self) -> None:
         text = '[users]\nalice = { certificates = ["certs/alice.crt"] }\n'
         self.write("users", text)
-        error = self.assertRaises(
-            ConfigError, config.add_certificate, self.file, "alice", "certs/carol.x.crt"
-        )
+        error = self.assertRaises(ConfigError, config.add_certificate, self.file, "alice", "certs/carol.x.crt")
         self.assertIn("by hand", error.text)
         with open(self.file) as file:
             self.assertEqual(file.read(), text)

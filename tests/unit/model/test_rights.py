@@ -36,7 +36,7 @@ def expected(verb: str, right: str, own: bool) -> bool:
         return own or right == "jobs"
     if verb in OWN_OR_HOSTS.split():
         return own or right == "hosts"
-    return NEEDS[verb] == right
+    return NEEDS[verb] == right != ""
 
 
 class RightsTests(SynchronousTestCase):
@@ -52,6 +52,24 @@ class RightsTests(SynchronousTestCase):
                     allowed = rights.permitted(rights.DISPATCHER, verb, {right}, own=own)
                     self.assertEqual(allowed, expected(verb, right, own), (verb, right, own))
 
+    def test_one_verb_alone_can_be_given(self) -> None:
+        for given in verbs.DISPATCHER:
+            word = f"verb:{given}"
+            for verb in verbs.DISPATCHER:
+                for own in (True, False):
+                    allowed = rights.permitted(rights.DISPATCHER, verb, {word}, own=own)
+                    opened = verb == given and word in rights.rights_known()
+                    self.assertEqual(allowed, expected(verb, "", own) or opened, (given, verb, own))
+
+    def test_verbs_that_can_be_given_are_those_that_need_a_right_of_people(self) -> None:
+        given = {word.removeprefix("verb:") for word in rights.rights_known() if ":" in word}
+        needs = {verb for verb, right in NEEDS.items() if right in rights.RIGHTS}
+        self.assertEqual(given, needs | {*OWN_OR_JOBS.split(), *OWN_OR_HOSTS.split()})
+
+    def test_a_verb_of_the_dispatcher_opens_none_of_another_server(self) -> None:
+        self.assertFalse(rights.permitted(rights.TOPICS, "log", {"verb:log"}))
+        self.assertFalse(rights.permitted(rights.USER_SERVER, "run", {"verb:run"}, own=False))
+
     def test_a_users_server_serves_that_user_alone_whatever_the_rights(self) -> None:
         for verb in verbs.USER_SERVER:
             self.assertTrue(rights.permitted(rights.USER_SERVER, verb, set(), own=True))
@@ -59,9 +77,7 @@ class RightsTests(SynchronousTestCase):
 
     def test_what_has_no_rule_is_refused_to_everybody(self) -> None:
         self.assertFalse(rights.permitted(rights.DISPATCHER, "newverb", set(rights.RIGHTS)))
-        error = self.assertRaises(
-            RefusedError, rights.demand, rights.DISPATCHER, "newverb", set(rights.RIGHTS)
-        )
+        error = self.assertRaises(RefusedError, rights.demand, rights.DISPATCHER, "newverb", set(rights.RIGHTS))
         self.assertEqual(error.word, "perm.denied")
 
     def test_a_refusal_names_the_missing_right(self) -> None:
@@ -71,13 +87,9 @@ class RightsTests(SynchronousTestCase):
         self.assertIn("etc/groups", error.text)
 
     def test_a_refusal_of_somebody_elses_matter_says_so(self) -> None:
-        error = self.assertRaises(
-            RefusedError, rights.demand, rights.DISPATCHER, "canceljob", set(), own=False
-        )
+        error = self.assertRaises(RefusedError, rights.demand, rights.DISPATCHER, "canceljob", set(), own=False)
         self.assertIn("not your own", error.text)
-        error = self.assertRaises(
-            RefusedError, rights.demand, rights.DISPATCHER, "submit", {"jobs"}, own=False
-        )
+        error = self.assertRaises(RefusedError, rights.demand, rights.DISPATCHER, "submit", {"jobs"}, own=False)
         self.assertIn("your own", error.text)
 
     def test_the_log_topic_needs_its_right(self) -> None:
@@ -91,9 +103,7 @@ class RightsTests(SynchronousTestCase):
 class PeopleTests(SynchronousTestCase):
     def test_a_fingerprint_leads_to_its_user(self) -> None:
         users = Users.of(User("alice", ("a1", "a2")), User("bob", ("b1",)))
-        self.assertEqual(
-            [users.user_of(f) for f in ("a1", "a2", "b1", "c1")], ["alice", "alice", "bob", None]
-        )
+        self.assertEqual([users.user_of(f) for f in ("a1", "a2", "b1", "c1")], ["alice", "alice", "bob", None])
         self.assertEqual(users.fingerprints_of("alice"), ("a1", "a2"))
         self.assertEqual(users.fingerprints_of("carol"), ())
         self.assertIn("bob", users)
@@ -109,3 +119,7 @@ class PeopleTests(SynchronousTestCase):
         self.assertEqual(groups.rights_of("bob"), {"log"})
         self.assertEqual(groups.groups_of("alice"), ("all", "admins"))
         self.assertEqual(Groups().rights_of("alice"), set())
+
+    def test_all_rights_are_those_there_are(self) -> None:
+        groups = Groups((Group("admins", frozenset({"alice"}), frozenset({"all"})),))
+        self.assertEqual(groups.rights_of("alice"), set(rights.RIGHTS))
