@@ -166,6 +166,10 @@ class Peer(Protocol):
 
     user: str
 
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate that was presented, in lower-case hex; empty on a Unix socket."""
+
     def send_event(self, json: bytes) -> None:
         """Send an event line."""
 

@@ -54,6 +54,7 @@ class NotedPeer:
 
     def __init__(self, user: str = "alice") -> None:
         self.user = user
+        self.fingerprint = f"fingerprint of {user}"
         self.told: list[dict[str, Any]] = []
         self.bulks: list[tuple[int, bytes]] = []
         self.aborted = False

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 from zope.interface import implementer
 
+from tm.edge.tls import peer_identity
 from tm.errors import RefusedError, TaskManagerError, WireError
 from tm.ports import Peer
 from tm.wire.dialogue import ServerDialogue
@@ -73,6 +74,7 @@ class ServerConnection(Protocol):
         self._gone = gone
         self._dialogue = ServerDialogue()
         self._greeted = False
+        self._fingerprint: str | None = None
         self._waiting: deque[list[Reply | None]] = deque()
         self._arriving: Iterator[Request | Bulk | RefusedError] = iter(())
         self._held = bytearray()
@@ -89,6 +91,14 @@ class ServerConnection(Protocol):
         self._timer = clock.callLater(HANDSHAKE_SECONDS, self._silent)
 
     # -- Peer -----------------------------------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate that was presented, in lower-case hex; empty on a Unix socket."""
+        if self._fingerprint is None:
+            presented = peer_identity(self.transport) if isinstance(self.transport, TLSMemoryBIOProtocol) else None
+            self._fingerprint = presented.fingerprint if presented is not None else ""
+        return self._fingerprint
 
     def send_event(self, json: bytes) -> None:
         """Send an event line."""
@@ -335,8 +345,12 @@ class ServerFactory(Factory):
 
     def cut(self, users: Callable[[str], bool]) -> None:
         """Abort the connections of all users that *users* picks."""
+        self.cut_peers(lambda peer: users(peer.user))
+
+    def cut_peers(self, picked: Callable[[Peer], bool]) -> None:
+        """Abort all connections that have been greeted and that *picked* picks."""
         for connection in list(self.connections):
-            if users(connection.user):
+            if connection.user and picked(connection):
                 connection.abort()
 
 
