@@ -1,4 +1,4 @@
-"""``TaskDispatcher``, ``TMS`` and ``TMMS``: twistd, told all that it would else take from its surroundings."""
+"""``TaskDispatcher``, ``TMS``, ``TMMS``, ``InfoServer``: twistd, told what it would else take from its surroundings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PLUGINS = {
     "TaskDispatcher": "taskdispatcher",
     "TMS": "taskmanagerserver",
     "TMMS": "taskmanagerhost",
+    "InfoServer": "infoserver",
 }
 
 
@@ -28,6 +29,11 @@ def tms() -> None:
 def tmms() -> None:
     """Be the server of the calling user on this host, a TMMS."""
     run("TMMS", sys.argv[1:])
+
+
+def info_server() -> None:
+    """Be the InfoServer of this host."""
+    run("InfoServer", sys.argv[1:])
 
 
 def run(name: str, arguments: list[str]) -> None:

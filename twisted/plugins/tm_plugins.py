@@ -11,3 +11,4 @@ taskmanagerserver = ServiceMaker(
 taskmanagerhost = ServiceMaker(
     "TaskManagerHost", "tm.tap.host_server", "A user's server on a host (TMMS): runs the jobs.", "taskmanagerhost"
 )
+infoserver = ServiceMaker("InfoServer", "tm.tap.info_server", "Says what this computer is and does.", "infoserver")
