@@ -1,129 +1,126 @@
-"""``ComputerCluster.config`` → hosts."""
+"""``ComputerCluster.config`` → hosts: what a host says itself, else what its group says, else the defaults."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from tm.config import host_keys
 from tm.config.document import Document
-from tm.model.host import LAUNCHERS, HostConfig
-from tm.model.resources import parse_memory
+from tm.config.host_keys import KEYS, MERGED
+from tm.model.host import HostConfig
 from tm.places import valid_name
 
 NAME = "ComputerCluster.config"
-_DEFAULTS = {"launcher", "options", "cores", "memory", "active"}
-_ADDRESS = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,252}\Z")
-_ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
-_PATH = re.compile(r"(?:/|~/)[^\x00-\x1f\x7f\"\\$%]*\Z")
-_OPTIONS = {
-    "port": "a number from 1 to 65535",
-    "user": "the name of an account",
-    "identity": "a path that begins with '/' or '~/'",
-    "known_hosts": "a path that begins with '/' or '~/'",
-    "config": "a path that begins with '/' or '~/'",
-}
+DEFAULTS, GROUPS, HOSTS = "defaults", "host_groups", "hosts"
+_EXPECTED = f"expected [{DEFAULTS}], [{GROUPS}.NAME] or [{HOSTS}.NAME]"
+
+
+class _Layer(NamedTuple):
+    """A table and where it stands."""
+
+    where: tuple[str, ...]
+    table: Mapping[str, Any]
 
 
 def read_hosts(document: Document) -> tuple[HostConfig, ...]:
     """Return the hosts that *document* describes; what is wrong goes to its complaints."""
     for key in document.data:
-        if key not in ("defaults", "hosts"):
-            document.complain("expected [defaults] or [hosts.NAME]", key)
-    defaults = document.data.get("defaults", {})
+        if key not in (DEFAULTS, GROUPS, HOSTS):
+            document.complain(_EXPECTED, key)
+    defaults = document.data.get(DEFAULTS, {})
     if not isinstance(defaults, dict):
-        document.complain("expected a table [defaults]", "defaults")
+        document.complain(f"expected a table [{DEFAULTS}]", DEFAULTS)
         defaults = {}
-    elif defaults:
-        document.only(_DEFAULTS, "defaults")
+    groups = document.tables(GROUPS)
+    layers = {name: _Layer((GROUPS, name), table) for name, table in groups.items()}
+    bottom = _Layer((DEFAULTS,), defaults)
+    for layer in (bottom, *layers.values()):
+        _check_layer(document, layer)
     hosts = []
-    for name, table in document.tables("hosts").items():
+    for name, table in document.tables(HOSTS).items():
         if not valid_name(name):
-            document.complain("a host's name has letters, digits, '_', '.' and '-'", "hosts", name)
-        document.only(_DEFAULTS | {"address"}, "hosts", name)
-        hosts.append(_host(document, name, table, defaults))
+            document.complain("a host's name has letters, digits, '_', '.' and '-'", HOSTS, name)
+        document.only({*KEYS, "address", "group"}, HOSTS, name)
+        hosts.append(_host(document, name, table, layers, bottom))
+    _check_addresses(document, hosts)
     return tuple(hosts)
 
 
-def _host(document: Document, name: str, table: dict[str, Any], defaults: dict[str, Any]) -> HostConfig:
-    merged = {**defaults, **table}
-    read = _Reader(document, name, table)
+def merged(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the keys that hold for the host *name*, as TOML has them: its own, its group's, the defaults'."""
+    own = data[HOSTS][name]
+    group = data.get(GROUPS, {}).get(own.get("group", ""), {})
+    return _over(_over(data.get(DEFAULTS, {}), group), own)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    found = {**below, **above}
+    for key in MERGED:
+        parts = [layer.get(key, {}) for layer in (below, above)]
+        if any(parts) and all(isinstance(part, dict) for part in parts):
+            found[key] = {**parts[0], **parts[1]}
+    return found
+
+
+def _check_layer(document: Document, layer: _Layer) -> None:
+    if layer.table:
+        document.only(set(KEYS), *layer.where)
+    for key, value in layer.table.items():
+        if key in KEYS:
+            _read(document, layer, key, value)
+
+
+def _host(
+    document: Document, name: str, own: Mapping[str, Any], groups: Mapping[str, _Layer], defaults: _Layer
+) -> HostConfig:
+    top = _Layer((HOSTS, name), own)
+    layers = [defaults, *_group(document, top, groups), top]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.table.items():
+            if key in KEYS:
+                read = _read(document, layer, key, value)
+                if read is not None or key == "memory":
+                    values[key] = {**values.get(key, {}), **read} if key in MERGED else read
+    if values.get("program") and (values.get("python") or values.get("root")):
+        document.complain("expected 'program', or 'python' and 'root', not both", HOSTS, name, "program")
+    address = _read(document, top, "address", own.get("address", name), host_keys.address)
+    group = own.get("group", "")
     return HostConfig(
-        name=name,
-        address=read.address(merged.get("address", name)),
-        launcher=read.launcher(merged.get("launcher", "openssh")),
-        options={**read.options(defaults.get("options", {})), **read.options(table.get("options", {}))},
-        cores=read.cores(merged.get("cores")),
-        memory=read.memory(merged.get("memory")),
-        active=read.active(merged.get("active", True)),
+        name=name, address=address or "localhost", group=group if isinstance(group, str) else "", **values
     )
 
 
-class _Reader:
-    """The values of one host. A wrong one gives a complaint and a harmless value, so that reading goes on."""
+def _group(document: Document, host: _Layer, groups: Mapping[str, _Layer]) -> list[_Layer]:
+    name = host.table.get("group", "")
+    if name == "":
+        return []
+    if isinstance(name, str) and name in groups:
+        return [groups[name]]
+    known = f"one of {', '.join(groups)}" if groups else f"a group, which a table [{GROUPS}.NAME] makes"
+    document.complain(f"'{name}' is no group of hosts; expected {known}", *host.where, "group")
+    return []
 
-    def __init__(self, document: Document, name: str, table: dict[str, Any]) -> None:
-        self._document = document
-        self._name = name
-        self._table = table
 
-    def _complain(self, key: str, expected: str) -> None:
-        own = key in self._table or key == "address"
-        self._document.complain(expected, *(("hosts", self._name, key) if own else ("defaults", key)))
+def _read(document: Document, layer: _Layer, key: str, value: object, reader: Any = None) -> Any:
+    """Return *value* as it is meant, or None with a complaint at its place."""
+    try:
+        return (reader or KEYS[key])(value)
+    except ValueError as error:
+        document.complain(str(error), *layer.where, key)
+        return None
 
-    def address(self, value: object) -> str:
-        if isinstance(value, str) and _ADDRESS.match(value):
-            return value
-        self._complain("address", "expected a host name or address of letters, digits, '_', '.', ':' and '-'")
-        return "localhost"
 
-    def launcher(self, value: object) -> str:
-        if isinstance(value, str) and value in LAUNCHERS:
-            return value
-        self._complain("launcher", f"expected one of {', '.join(LAUNCHERS)}")
-        return LAUNCHERS[0]
-
-    def options(self, value: object) -> dict[str, str | int | bool]:
-        if not isinstance(value, dict):
-            self._complain(
-                "options", "expected a table of the launcher's options, like options = { port = 2222 }"
+def _check_addresses(document: Document, hosts: list[HostConfig]) -> None:
+    """Two hosts at one address, port and account are one computer that is counted twice."""
+    known: dict[tuple[object, ...], str] = {}
+    for host in hosts:
+        if host.launcher == "local":
+            continue
+        place = (host.address.lower(), host.options.get("port"), host.options.get("user"), host.options.get("config"))
+        other = known.setdefault(place, host.name)
+        if other != host.name:
+            document.complain(
+                f"expected an address of its own; {other} has the same, {host.address}", HOSTS, host.name, "address"
             )
-            return {}
-        for key, one in value.items():
-            if key not in _OPTIONS:
-                self._complain("options", f"option '{key}' is not known; expected {', '.join(_OPTIONS)}")
-            elif not _fits(key, one):
-                self._complain("options", f"option '{key}': expected {_OPTIONS[key]}")
-        return value
-
-    def cores(self, value: object) -> int | None:
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65536):
-            return value
-        self._complain(
-            "cores", "expected a number of cores from 1 to 65536; without the line the machine is asked"
-        )
-        return None
-
-    def memory(self, value: object) -> int | None:
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 2**62):
-            return value
-        if isinstance(value, str):
-            try:
-                return parse_memory(value) or None
-            except ValueError as error:
-                self._complain("memory", str(error))
-                return None
-        self._complain("memory", 'expected a size like "64G" or a number of bytes')
-        return None
-
-    def active(self, value: object) -> bool:
-        if isinstance(value, bool):
-            return value
-        self._complain("active", "expected true or false")
-        return False
-
-
-def _fits(option: str, value: object) -> bool:
-    if option == "port":
-        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
-    pattern = _ACCOUNT if option == "user" else _PATH
-    return isinstance(value, str) and pattern.match(value) is not None
