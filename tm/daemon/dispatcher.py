@@ -20,6 +20,8 @@ from twisted.logger import Logger
 from typing_extensions import override
 
 from tm.daemon.auditing import Auditing
+from tm.daemon.conditions import Conditions
+from tm.daemon.info_links import InfoCare, InfoLinks, is_infoserver
 from tm.daemon.orders import order_lines, want_line
 from tm.daemon.turns import Turns
 from tm.errors import RefusedError, StoreError
@@ -27,7 +29,7 @@ from tm.model.brain import Brain
 from tm.model.cluster import HostState
 from tm.model.effects import Effects, Notice
 from tm.model.host import HostConfig
-from tm.model.rights import TOPICS, Groups, Users, permitted
+from tm.model.rights import INFOSERVER, TOPICS, Groups, Users, permitted
 from tm.ports import JobStore, Loaded, Peer, Worker
 
 _log = Logger()
@@ -49,7 +51,10 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a dispatcher is given: its name and the ways to reach the world."""
+    """What a dispatcher is given: its name, the *fingerprint* of its certificate, and the ways to reach the world.
+
+    Without *infoservers* it starts none.
+    """
 
     cluster: str
     clock: IReactorTime
@@ -60,6 +65,8 @@ class Surroundings:
     write_active: Callable[[str, bool], None]
     recent_log: Callable[[int], list[str]]
     stop: Callable[[], None]
+    fingerprint: str = ""
+    infoservers: InfoCare | None = None
 
 
 class Dispatcher(Service):
@@ -82,12 +89,15 @@ class Dispatcher(Service):
         self.audit = Auditing(self)
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
+        self.infoservers = InfoLinks(self, surroundings.infoservers)
+        self.conditions = Conditions(self)
         self._begin(loaded, map(HostState, self.tables.hosts))
 
     @override
     def startService(self) -> None:
         super().startService()
         self._pulse.start(1.0, now=False)
+        self.infoservers.begin()
         _log.info("dispatcher of {cluster} in epoch {epoch}", event="started", cluster=self.around.cluster,
                   epoch=self.brain.epoch)  # fmt: skip
 
@@ -96,6 +106,7 @@ class Dispatcher(Service):
         super().stopService()
         if self._pulse.running:
             self._pulse.stop()
+        self.infoservers.end()
         _log.info("stopping", event="stopping")
         return self.turns.durable(None).addErrback(lambda failure: failure.trap(StoreError) and None)
 
@@ -112,7 +123,9 @@ class Dispatcher(Service):
             raise self._trouble
 
     def rights_of(self, user: str) -> frozenset[str]:
-        """Return the rights of *user*."""
+        """Return the rights of *user*; an InfoServer has its own right, and no group gives it another."""
+        if is_infoserver(user):
+            return frozenset({INFOSERVER})
         return self.tables.groups.rights_of(user)
 
     def reload(self) -> str:
@@ -122,7 +135,8 @@ class Dispatcher(Service):
         self.tables = tables
         self.brain.hosts_configured(tables.hosts, self.now)
         self.turns.happened()
-        self.cut(lambda user: user != "" and user not in tables.users)
+        self.infoservers.configured()
+        self.cut(lambda user: user != "" and user not in tables.users and not is_infoserver(user))
         _log.info("read etc/ again", event="reloaded")
         return f"{len(tables.users.by_name)} users, {len(tables.hosts)} hosts, {len(gone)} certificates removed"
 
@@ -180,6 +194,11 @@ class Dispatcher(Service):
         if self._watchers:
             self._notify(Notice("log", None, line))
 
+    def announce(self, notice: Notice) -> None:
+        """Tell those who watch of something that is in no store."""
+        if self._watchers:
+            self._notify(notice)
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _begin(self, loaded: Loaded, hosts: Iterable[HostState]) -> None:
@@ -205,6 +224,8 @@ class Dispatcher(Service):
     def _tick(self) -> None:
         self.brain.tick(self.now)
         self.turns.happened()
+        self.infoservers.tick()
+        self.conditions.tick()
 
     def _detached(self, user: str, peer: Peer) -> None:
         if self._servers.get(user) is peer:
@@ -249,6 +270,8 @@ class Dispatcher(Service):
                 _log.error("orders for {host} not sent: {text}", event="store", host=name, user=user, text=error.text)
                 peer.abort()  # when it comes back its hosts say what they have, and all the rest is sent again
         for notice in effects.notices:
+            if notice.topic == "hosts" and "host" in notice.fields:
+                self.conditions.changed(str(notice.fields["host"]))
             if notice.fields.get("state") == "lost":
                 _log.warn("job {job} is lost: {reason}", event="lost", job=notice.fields["id"], user=notice.user,
                           host=notice.fields["host"], reason=notice.fields["reason"])  # fmt: skip

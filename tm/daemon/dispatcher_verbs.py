@@ -16,6 +16,8 @@ from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_rep
 from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.host_verbs import HostVerbs
+from tm.daemon.info_desk import InfoDesk
+from tm.daemon.info_links import is_infoserver
 from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
 from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
@@ -48,6 +50,7 @@ class DispatcherVerbs:
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
             "shutdown": self._shutdown, **self._hosts.methods, **AuditVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
+            **InfoDesk(dispatcher).methods,
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:
@@ -69,11 +72,11 @@ class DispatcherVerbs:
     # -- questions ------------------------------------------------------------------------------------------------
 
     def _whoami(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        groups = self._dispatcher.tables.groups
+        groups = () if is_infoserver(peer.user) else self._dispatcher.tables.groups.groups_of(peer.user)
         shown: Shown = {
             "user": peer.user,
-            "groups": list(groups.groups_of(peer.user)),
-            "rights": sorted(groups.rights_of(peer.user)),
+            "groups": list(groups),
+            "rights": sorted(self._dispatcher.rights_of(peer.user)),
         }
         return as_reply(request, shown, as_lines(shown))
 
@@ -84,7 +87,7 @@ class DispatcherVerbs:
         jobs = Counter(self._state(job)[0] for job in on_hosts)
         if brain.queue:
             jobs["pending"] = len(brain.queue)
-        hosts = Counter(str(self._hosts.shown(name)["state"]) for name in brain.hosts)
+        hosts = Counter(str(shown["state"]) for shown in dispatcher.conditions.shown(brain.hosts))
         shown: Shown = {
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),

@@ -8,8 +8,7 @@ from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.listing import host_lines
 from tm.errors import RefusedError
-from tm.model.cluster import Session
-from tm.model.views import Shown, show_host
+from tm.model.views import Shown
 from tm.ports import Peer
 from tm.wire.message import Reply, Request
 
@@ -27,7 +26,7 @@ class HostVerbs:
         }  # fmt: skip
 
     def _lshosts(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        hosts = [self.shown(name) for name in sorted(self._dispatcher.brain.hosts)]
+        hosts = self._dispatcher.conditions.shown(sorted(self._dispatcher.brain.hosts))
         return as_reply(request, hosts, host_lines(hosts))
 
     def _hostinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
@@ -52,9 +51,6 @@ class HostVerbs:
         _log.info("{user} sets {host} active={active}", event="host", user=peer.user, host=host, active=active)
         return dispatcher.turns.durable(Reply(f"{host} is {'active' if active else 'not active: ' + reason}"))
 
-    def _sessions(self, host: str) -> list[Session]:
-        return [s for s in self._dispatcher.brain.sessions.values() if s.host.name == host]
-
     def shown(self, name: str) -> Shown:
         """Return the public view of the host *name*."""
-        return show_host(self._dispatcher.brain.hosts[name], self._sessions(name))
+        return self._dispatcher.conditions.shown([name])[0]

@@ -98,9 +98,34 @@ def _ending(job: Shown) -> str:
 
 
 def host_lines(hosts: list[Shown]) -> list[str]:
-    """Return a table of hosts."""
-    return [
-        f"{host['name']:<16} {host['state']:<9} {host['used_cores']:>3}/{host['cores']} cores  "
-        f"{host['jobs']} jobs  {host['reason']}".rstrip()
-        for host in hosts
-    ]
+    """Return a table of hosts with a line that names its columns."""
+    rows = [_HOST_COLUMNS, *map(_host_row, hosts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HOST_COLUMNS))]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+_HOST_COLUMNS = ("host", "state", "free", "ours", "others", "memory", "reason")
+
+
+def _host_row(host: Shown) -> tuple[str, ...]:
+    return (
+        str(host["name"]), str(host["state"]), f"{host['free_cores']}/{host['offered_cores']}",
+        _number_shown(host["cpu_ours"]), _number_shown(host["cpu_others"]), _size_shown(host["memory_available"]),
+        str(host["reason"]),
+    )  # fmt: skip
+
+
+def _number_shown(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else "-"
+
+
+def _size_shown(value: object) -> str:
+    """Return bytes as people write them, e.g. ``3.5G``."""
+    if not isinstance(value, int):
+        return "-"
+    size = float(value)
+    for unit in ("", "K", "M", "G", "T"):
+        if size < 1024 or unit == "T":
+            break
+        size /= 1024
+    return f"{size:.0f}{unit}" if size >= 10 or not unit else f"{size:.1f}{unit}"

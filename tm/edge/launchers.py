@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 NAMES = ("local", "openssh", "conch")
 
 
-def launcher(name: str, reactor: Any, environment: Mapping[str, str], bound: float = 30.0) -> Launcher:
-    """Return the launcher called *name*; a launch may take *bound* seconds.
+def launcher(
+    name: str, reactor: Any, environment: Mapping[str, str], bound: float = 30.0, at_once: int = 8
+) -> Launcher:
+    """Return the launcher called *name*; a launch may take *bound* seconds, *at_once* go on together.
 
     Raises `ConfigError` for an unknown name, and where ``conch`` is asked for but not installed.
     """
     if name == "local":
-        return LocalLauncher(reactor, environment, bound)
+        return LocalLauncher(reactor, environment, bound, at_once)
     if name == "openssh":
-        return OpenSSHLauncher(reactor, environment, bound)
+        return OpenSSHLauncher(reactor, environment, bound, at_once)
     if name == "conch":
         return _conch(reactor, environment, bound)
     raise ConfigError([f"unknown launcher {name!r}: it must be one of {', '.join(NAMES)}"], "config.launcher")

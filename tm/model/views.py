@@ -5,8 +5,12 @@ from __future__ import annotations
 import os.path
 from datetime import UTC, datetime
 
+from msgspec import to_builtins
+
 from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
+from tm.model.condition import RECEIVING, Condition, Info
 from tm.model.job import ON_HOST, Job, JobSpec, Phase, filled
+from tm.model.report import About, HostReport
 
 Shown = dict[str, object]
 
@@ -81,15 +85,32 @@ def shown_state(job: Job, session: Session | None) -> tuple[str, str]:
     return str(job.phase), job.reason
 
 
-def show_host(host: HostState, sessions: list[Session]) -> Shown:
-    """Return the public view of a host, its users' servers included."""
-    troubles = [f"{s.user}: {s.reason}" for s in sessions if s.link in (Link.FAILED, Link.STALE)]
-    busy = host.used_cores >= host.cores
-    state = "inactive" if not host.active else "failed" if troubles else "busy" if busy else "vacant"
+def show_host(host: HostState, sessions: list[Session], condition: Condition, info: Info) -> Shown:
+    """Return the public view of a host in this *condition*, its users' servers and its InfoServer included."""
+    config = host.config
+    free = max(0, host.cores - host.used_cores)
+    whole, offered = (None if size == UNLIMITED_MEMORY else size for size in (host.whole_memory, host.memory))
     return {
-        "name": host.name, "state": state, "reason": host.reason or "; ".join(troubles), "address": host.config.address,
-        "launcher": host.config.launcher, "cores": host.cores, "used_cores": host.used_cores,
-        "memory": None if host.memory == UNLIMITED_MEMORY else host.memory, "used_memory": host.used_memory,
-        "jobs": sum(len(s.occupying) for s in sessions),
+        "name": host.name, "state": str(condition.state), "reason": condition.reason, "address": config.address,
+        "launcher": config.launcher, "cores": host.whole_cores, "used_cores": host.used_cores,
+        "memory": whole, "used_memory": host.used_memory, "jobs": sum(len(s.occupying) for s in sessions),
         "servers": [{"user": s.user, "link": str(s.link), "reason": s.reason} for s in sessions],
+        "remedy": condition.remedy, "since": shown_time(condition.since or None),
+        "vacant": condition.state in RECEIVING and free > 0, "free_cores": free,
+        "offered_cores": host.cores, "offered_memory": offered, "features": list(config.features),
+        "policy": str(config.policy), **_measured(host.about, host.report),
+        "info": {
+            "state": info.state, "reason": info.reason, "port": info.port or None, "version": info.version,
+            "survives": info.survives,
+        },
+    }  # fmt: skip
+
+
+def _measured(about: About | None, report: HostReport | None) -> Shown:
+    """Return what an InfoServer says of its host; null where none says it."""
+    fields = ("load", "cpu_ours", "cpu_others", "memory_available", "logged_in", "console_idle")
+    gpus = report.gpus if report is not None else about.gpus if about is not None else []
+    return {
+        "gpus": [to_builtins(gpu) for gpu in gpus], "memory_total": about.memory if about is not None else None,
+        **{field: getattr(report, field) if report is not None else None for field in fields},
     }  # fmt: skip

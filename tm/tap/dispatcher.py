@@ -14,14 +14,17 @@ from typing_extensions import override
 from tm import config, places
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.daemon.info_links import PREFIX
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
+from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.log import JsonLog
 from tm.edge.tls import SecureFactory, check_peer, peer_identity, server_context_factory
 from tm.errors import ConfigError, TaskManagerError
 from tm.store import schema
 from tm.store.sqlite import SqliteStore
 from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
+from tm.tap.info_care import info_care
 
 _log = Logger()
 
@@ -91,16 +94,24 @@ def _build(
     JsonLog(error_log, LogLevel.warn).start()
     store = SqliteStore(store_path)
     writer, reader = Committer(clock, "store"), Committer(clock, "reader")
+    own = fingerprint(load_certificate(_pair(etc)[1]))
     surroundings = Surroundings(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
         write_active=lambda host, active: config.set_active(os.path.join(etc, "ComputerCluster.config"), host, active),
-        recent_log=log.recent, stop=clock.stop,
+        recent_log=log.recent, stop=clock.stop, fingerprint=own,
+        infoservers=info_care(clock, etc, state, port, own),
     )  # fmt: skip
     dispatcher = Dispatcher(surroundings, store.load())
     log.told = dispatcher.logged
 
     def identify(transport: Any) -> str:
-        return check_peer(peer_identity(transport), dispatcher.tables.users, clock.seconds())
+        peer = peer_identity(transport)
+        users = dispatcher.tables.users
+        if peer is not None and users.user_of(peer.fingerprint) is None:
+            host = dispatcher.infoservers.host_of(peer.fingerprint)
+            if host is not None:
+                return PREFIX + host
+        return check_peer(peer, users, clock.seconds())
 
     factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)
     dispatcher.cut = factory.cut

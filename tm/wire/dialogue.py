@@ -14,7 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LARGE_VERBS = (b"submit:", b"submit.json:", b"run:", b"run.json:", b"report:", b"join:", b"hello:", b"attach:")
+LARGE_VERBS = (
+    b"submit:", b"submit.json:", b"run:", b"run.json:", b"report:", b"join:", b"hello:", b"attach:", b"info:",
+    b"infojoin:",
+)  # fmt: skip
 
 
 class ServerDialogue:

@@ -6,7 +6,7 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tm.daemon.answers import as_lines, decoded
-from tm.daemon.listing import MOST_IDS, job_ids, job_query
+from tm.daemon.listing import MOST_IDS, host_lines, job_ids, job_query
 from tm.errors import RefusedError
 from tm.model.job import FINAL, ON_HOST, Phase
 
@@ -86,3 +86,29 @@ class DecodedTests(SynchronousTestCase):
         for text in ("", "[]", '{"token":1}', '{"token":"a","more":' + "[" * 100_000):
             refused = self.assertRaises(RefusedError, decoded, Token, text)
             self.assertEqual(refused.word, "proto.arguments")
+
+
+class HostLineTests(SynchronousTestCase):
+    def test_hosts_are_a_table_of_what_is_free_and_who_uses_the_rest(self) -> None:
+        known = {"free_cores": 2, "offered_cores": 4, "cpu_ours": 2.0, "cpu_others": 0.25, "reason": "others use it"}
+        unknown = {"free_cores": 1, "offered_cores": 1, "cpu_ours": None, "cpu_others": None, "reason": ""}
+        lines = host_lines(
+            [
+                {"name": "n1", "state": "up", "memory_available": 3 * 2**30 + 2**29, **known},
+                {"name": "longer", "state": "unknown", "memory_available": None, **unknown},
+            ]
+        )
+        self.assertEqual(
+            lines,
+            [
+                "host    state    free  ours  others  memory  reason",
+                "n1      up       2/4   2.0   0.2     3.5G    others use it",
+                "longer  unknown  1/1   -     -       -",
+            ],
+        )
+
+    def test_sizes_are_written_as_people_write_them(self) -> None:
+        host = {"name": "n", "state": "up", "free_cores": 0, "offered_cores": 0, "cpu_ours": 0.0, "cpu_others": 0.0}
+        sizes = {512: "512", 2048: "2.0K", 50 * 2**20: "50M", 2**34: "16G", 5 * 2**50: "5120T"}
+        for size, shown in sizes.items():
+            self.assertIn(f" {shown} ", host_lines([{**host, "memory_available": size, "reason": "."}])[1])

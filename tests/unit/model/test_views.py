@@ -6,7 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import host_state, order
 from tm.model.cluster import HostState, Link, Session
+from tm.model.condition import Condition, Info, State
 from tm.model.job import Job, Phase, new_job, read_spec
+from tm.model.report import About, Gpu, HostReport
 from tm.model.views import job_fields, show_host, show_job, shown_state, shown_time, why_waiting
 
 
@@ -85,22 +87,40 @@ class WaitingTests(SynchronousTestCase):
 
 
 class HostTests(SynchronousTestCase):
-    def test_a_host_is_vacant_busy_failed_or_inactive(self) -> None:
+    def test_a_host_shows_what_it_has_and_what_is_free(self) -> None:
         host = host_state("n1", 2)
         session = Session("alice", host)
-        self.assertEqual(show_host(host, [session])["state"], "vacant")
+        up = Condition(State.UP, since=1000.0)
+        view = show_host(host, [session], up, Info())
+        self.assertEqual((view["state"], view["vacant"], view["free_cores"]), ("up", True, 2))
+        self.assertEqual((view["load"], view["cpu_others"], view["gpus"]), (None, None, []))
         for _ in range(2):
             made = job()
             made.id = host.used_cores + 1
             session.occupy(made)
-        view = show_host(host, [session])
-        self.assertEqual(
-            (view["state"], view["used_cores"], view["jobs"], view["memory"]), ("busy", 2, 2, None)
+        view = show_host(host, [session], up, Info())
+        self.assertEqual((view["state"], view["vacant"], view["free_cores"]), ("up", False, 0))
+        self.assertEqual((view["cores"], view["used_cores"], view["jobs"], view["memory"]), (2, 2, 2, None))
+
+    def test_a_host_shows_why_nothing_starts_there_and_what_helps(self) -> None:
+        condition = Condition(State.DRAINED, "repair", "activate it", 1000.0)
+        view = show_host(host_state("n1", 2), [], condition, Info())
+        self.assertEqual((view["state"], view["reason"], view["remedy"]), ("drained", "repair", "activate it"))
+        self.assertEqual((view["vacant"], view["since"]), (False, "1970-01-01T00:16:40.000Z"))
+
+    def test_a_host_shows_what_its_infoserver_says(self) -> None:
+        host = host_state("n1", 4)
+        host.about = About(
+            host="n1", boot="b", version="1", pid=1, port=7, fingerprint="f", booted_at=1.0, cores=4, memory=1 << 33
         )
-        session.failed("ssh.auth: no", 1.0)
-        view = show_host(host, [session])
-        self.assertEqual((view["state"], view["reason"]), ("failed", "alice: ssh.auth: no"))
-        host.active, host.reason = False, "repair"
+        host.report = HostReport(
+            host="n1", at=1.0, load=(0.5, 0.4, 0.3), cpu_ours=1.5, cpu_others=0.25, memory_available=1 << 30,
+            logged_in=["carol"], console_idle=3.0, gpus=[Gpu(0, "G", 1 << 30)],
+        )  # fmt: skip
+        view = show_host(host, [], Condition(State.UP), Info("up", port=7, version="1", survives="lingering"))
+        self.assertEqual((view["load"], view["cpu_ours"], view["cpu_others"]), ((0.5, 0.4, 0.3), 1.5, 0.25))
+        self.assertEqual((view["memory_available"], view["logged_in"], view["console_idle"]), (1 << 30, ["carol"], 3.0))
+        self.assertEqual([gpu["model"] for gpu in view["gpus"]], ["G"])  # type: ignore[attr-defined]
         self.assertEqual(
-            (show_host(host, [])["state"], show_host(host, [])["reason"]), ("inactive", "repair")
+            view["info"], {"state": "up", "reason": "", "port": 7, "version": "1", "survives": "lingering"}
         )

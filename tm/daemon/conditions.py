@@ -1,0 +1,80 @@
+"""The conditions of all hosts, as they go on: told to those who watch when they change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tm.model.cluster import Session
+from tm.model.condition import Condition, advance, standing, worth_telling
+from tm.model.effects import Notice
+from tm.model.views import Shown, show_host, shown_time
+
+if TYPE_CHECKING:
+    from tm.daemon.dispatcher import Dispatcher
+
+
+class Conditions:
+    """What each host of one dispatcher is like."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._of: dict[str, Condition] = {}
+        self._told_info: dict[str, str] = {}
+        self._changed: set[str] = set()
+
+    def changed(self, name: str) -> None:
+        """Something about a host has changed: look at it at the end of this turn."""
+        if not self._changed:
+            self._dispatcher.clock.callLater(0, self._look)
+        self._changed.add(name)
+
+    def tick(self) -> None:
+        """Look at all hosts; called about once a second."""
+        hosts = self._dispatcher.brain.hosts
+        for name in self._of.keys() - hosts.keys():
+            del self._of[name]
+            self._told_info.pop(name, None)
+        self._refresh(hosts)
+
+    def shown(self, names: Iterable[str]) -> list[Shown]:
+        """Return the public views of hosts that are there."""
+        wanted = list(names)
+        sessions = self._refresh(wanted)
+        dispatcher = self._dispatcher
+        return [
+            show_host(
+                dispatcher.brain.hosts[name], sessions.get(name, []), self._of[name], dispatcher.infoservers.info(name)
+            )
+            for name in wanted
+        ]
+
+    def _look(self) -> None:
+        names, self._changed = self._changed, set()
+        self._refresh(names & self._dispatcher.brain.hosts.keys())
+
+    def _refresh(self, names: Iterable[str]) -> dict[str, list[Session]]:
+        """Bring the conditions of *names* up to date, and tell what has changed; return the sessions of all hosts."""
+        dispatcher = self._dispatcher
+        sessions: dict[str, list[Session]] = defaultdict(list)
+        for session in dispatcher.brain.sessions.values():
+            sessions[session.host.name].append(session)
+        now = dispatcher.now
+        for name in names:
+            info = dispatcher.infoservers.info(name)
+            known = standing(dispatcher.brain.hosts[name], sessions.get(name, ()), info)
+            before = self._of.get(name)
+            condition = self._of[name] = advance(before, known, now)
+            news = worth_telling(before, condition) or self._told_info.get(name) != info.state
+            if news and before is not None:
+                self._tell(name, condition, info.state, now)
+            self._told_info[name] = info.state
+        return sessions
+
+    def _tell(self, name: str, condition: Condition, info: str, at: float) -> None:
+        fields: dict[str, object] = {
+            "host": name, "state": str(condition.state), "reason": condition.reason, "remedy": condition.remedy,
+            "info": info, "at": shown_time(at),
+        }  # fmt: skip
+        self._dispatcher.announce(Notice("hosts", None, fields))

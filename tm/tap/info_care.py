@@ -1,0 +1,57 @@
+"""How the dispatcher starts InfoServers: with its own account, by each host's launcher, from its own installation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from tm import places
+from tm.daemon.info_links import MOST_STARTING, InfoCare
+from tm.edge import info_book
+from tm.edge.launchers import launcher
+from tm.model.host import HostConfig
+from tm.ports import Target
+
+PROGRAM = "InfoServer"
+BOOK = "infoservers.json"
+
+
+def info_care(reactor: Any, etc: str, state: str, port: int, trusted: str) -> InfoCare:
+    """Return what cares for the InfoServers of the dispatcher on *port*, whose certificate is *trusted*."""
+    environment = dict(os.environ)
+    book = os.path.join(state, BOOK)
+    launchers: dict[str, Any] = {}
+
+    async def start(config: HostConfig) -> str:
+        info = places.read_info(os.path.join(etc, "TaskDispatcher.info"))
+        if config.launcher not in launchers:
+            launchers[config.launcher] = launcher(config.launcher, reactor, environment, at_once=MOST_STARTING)
+        argv = command(config, f"{info['host']}:{port}", trusted, local_directory(environment, info))
+        output: str = await launchers[config.launcher].launch(Target(config.name, config.address, argv, config.options))
+        return output
+
+    return InfoCare(start=start, load=partial(info_book.load, book), save=partial(info_book.save, book))
+
+
+def command(config: HostConfig, dispatcher: str, trusted: str, local: str) -> list[str]:
+    """Return what starts the InfoServer of the host *config* there, with its files below *local*."""
+    root = places.find_root()
+    python = config.python or places.find_python(root)
+    if config.program:
+        program = [config.program, PROGRAM]
+    elif config.root:
+        program = [os.path.join(config.root, "bin", PROGRAM)]
+    else:
+        program = [places.find_program(PROGRAM, root, python)]
+    return [
+        python, *program, "--host", config.name, "--dispatcher", dispatcher, "--trust", trusted,
+        "--port", str(config.info_port), "--state", os.path.join(local, "info", config.name),
+    ]  # fmt: skip
+
+
+def local_directory(environment: Mapping[str, str], info: Mapping[str, str]) -> str:
+    """Return the folder of the daemons of this account on each host's local disk."""
+    named = environment.get("TM_LOCAL_DIRECTORY") or info.get("local_directory")
+    return named or f"/var/tmp/taskmanager-{os.getuid()}/{info['cluster']}"
