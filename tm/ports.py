@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tm.model.audit import Change
     from tm.model.cluster import Spool
     from tm.model.effects import Records
+    from tm.model.host import HostConfig
     from tm.model.job import Job, Phase
     from tm.wire.message import Reply
 
@@ -159,6 +160,59 @@ class JobStore(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A file of hosts after an edit: the *hosts* it describes now, and what takes the edit back (`ConfigError`)."""
+
+    hosts: Sequence[HostConfig]
+    take_back: Callable[[], None]
+
+
+class HostTables(Protocol):
+    """The configuration of hosts as one who changes it sees it. Every failure is a `ConfigError`.
+
+    A *kind* is ``host``, ``host group`` or ``defaults`` (one, named ``hosts``).
+    """
+
+    def table(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return the keys that stand there for *name* now, None when it is not there."""
+
+    def merged(self, host: str) -> dict[str, Any]:
+        """Return the keys that hold for *host*: its own, its group's, the defaults'; none when it is not there."""
+
+    def edit(self, kind: str, name: str, wanted: Mapping[str, Any] | None) -> Edited:
+        """Give *name* the table *wanted* (None: take it out), durably; all else stays as somebody wrote it."""
+
+
+class Edition(Protocol):
+    """Users and groups as their files say, or would after a change."""
+
+    users: Users
+    groups: Groups
+
+    def table(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return what stands about the ``user`` or ``group`` *name* in its file, None when there is nothing."""
+
+    def changed(self, changes: Sequence[tuple[str, str, Mapping[str, Any] | None]]) -> Edition:
+        """Return the edition after *changes* (kind, name, table or None); nothing is written. Raises `ConfigError`."""
+
+    def write(self) -> Callable[[], None]:
+        """Write what this edition changes; return what puts it back. Raises `ConfigError`."""
+
+
+class PeopleFiles(Protocol):
+    """The files that say who people are and what they may."""
+
+    def read(self) -> Edition:
+        """Return what they say now; raise `ConfigError` with every complaint."""
+
+    def check_certificate(self, text: str, now: float) -> tuple[Certificate, str]:
+        """Return what a certificate is that is handed over, and its PEM; raise `RefusedError` ``user.certificate``."""
+
+    def keep_certificate(self, user: str, one: Certificate, text: str) -> tuple[str, Callable[[], None]]:
+        """Keep *text* as a file; return its name, as it stands in a user's table, and what takes it back."""
 
 
 class Peer(Protocol):

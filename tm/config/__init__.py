@@ -36,9 +36,7 @@ def load(etc: str, uid: int | None = None) -> Configuration:
     by everybody.
     """
     owners = (os.getuid() if uid is None else uid, 0)
-    documents = [
-        Document(os.path.join(etc, name), owners) for name in (people.USERS, people.GROUPS, hosts.NAME)
-    ]
+    documents = [Document(os.path.join(etc, name), owners) for name in (people.USERS, people.GROUPS, hosts.NAME)]
     users = people.read_users(documents[0])
     groups = people.read_groups(documents[1], users) if not documents[0].complaints else Groups()
     found = hosts.read_hosts(documents[2])

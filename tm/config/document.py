@@ -8,19 +8,28 @@ import stat
 import tomllib
 from typing import Any
 
+from tm.config.toml_text import scan
+
 _WHERE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 
 
 class Document:
-    """One file and the complaints about it; a file that cannot be read has no tables and one complaint."""
+    """One file and the complaints about it; a file that cannot be read has no tables and one complaint.
 
-    def __init__(self, path: str, owners: tuple[int, ...]) -> None:
+    With *text* that is read in place of what the file holds. *places* says of each complaint at which table and key it
+    is.
+    """
+
+    def __init__(self, path: str, owners: tuple[int, ...], text: str | None = None) -> None:
         self.path = path
         self.complaints: list[str] = []
-        self.text = ""
+        self.places: list[tuple[tuple[str, ...], str]] = []
+        self.text = text or ""
         self.data: dict[str, Any] = {}
         try:
-            self._read(owners)
+            if text is None:
+                self._read(owners)
+            self.data = tomllib.loads(self.text)
         except OSError as error:
             hint = "; 'tm setup' writes a sample" if isinstance(error, FileNotFoundError) else ""
             self.complaints.append(f"{path}: {error.strerror}{hint}")
@@ -35,6 +44,7 @@ class Document:
         complaint = f"{self.path}:{line_of(self.text, *where)}: {expected}"
         if complaint not in self.complaints:
             self.complaints.append(complaint)
+            self.places.append((where, expected))
 
     def tables(self, name: str) -> dict[str, dict[str, Any]]:
         """Return the tables ``[NAME.…]``; complain about what is no table."""
@@ -67,7 +77,6 @@ class Document:
         with open(self.path, "rb") as file:
             self._check(os.fstat(file.fileno()), owners)
             self.text = file.read().decode()
-        self.data = tomllib.loads(self.text)
 
     def _check(self, status: os.stat_result, owners: tuple[int, ...]) -> None:
         if status.st_uid not in owners:
@@ -117,15 +126,13 @@ def find_key(lines: list[str], start: int, key: str) -> int | None:
 
 def line_of(text: str, *where: str) -> int:
     """Return the number of the line of the deepest part of *where* that can be found, else 1."""
-    lines = text.splitlines()
-    start = 0
-    best = 1
-    for depth, name in enumerate(where, 1):
-        header = find_header(lines, where[:depth])
-        if header is not None:
-            start = best = header + 1
-            continue
-        key = find_key(lines, start, name)
-        if key is not None:
-            best = key + 1
-    return best
+    try:
+        statements = scan(text)
+    except ValueError:
+        return 1
+    for depth in range(len(where), 0, -1):
+        about = [one for one in statements if one.kind in ("header", "value") and one.path[:depth] == where[:depth]]
+        if about:
+            exact = [one for one in about if one.path == where[:depth]]
+            return text.count("\n", 0, (exact or about)[0].start) + 1
+    return 1

@@ -63,9 +63,7 @@ def add_certificate(path: str, user: str, certificate: str, email: str = "") -> 
         if key is None:
             lines.insert(header + 1, f'certificates = ["{certificate}"]{_end(lines, header)}')
         else:
-            lines[key] = _LIST.sub(
-                lambda found: f'{found.group(1)}"{certificate}", {found.group(2)}', lines[key]
-            )
+            lines[key] = _LIST.sub(lambda found: f'{found.group(1)}"{certificate}", {found.group(2)}', lines[key])
 
     def meant(data: dict[str, Any]) -> None:
         known = data.setdefault("users", {}).setdefault(user, {"email": email} if email else {})

@@ -1,0 +1,80 @@
+"""``ComputerCluster.config`` as one who changes it sees it: one table at a time, checked before it is written.
+
+What would be wrong is never written, and the rest of the file stays as somebody wrote it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tm.config import hosts
+from tm.config.document import Document
+from tm.config.editing import replace_file
+from tm.config.table_editing import table_of, with_table
+from tm.errors import ConfigError
+from tm.ports import Edited
+
+KINDS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
+    "host": lambda name: (hosts.HOSTS, name),
+    "host group": lambda name: (hosts.GROUPS, name),
+    "defaults": lambda name: (hosts.DEFAULTS,),
+}
+"""The kinds of things in the file, and where each stands. There is one ``defaults``, whose name is ``hosts``."""
+
+
+class HostsFile:
+    """The file ``ComputerCluster.config`` in the folder *etc*."""
+
+    def __init__(self, etc: str, uid: int | None = None) -> None:
+        self._path = os.path.join(etc, hosts.NAME)
+        self._owners = (os.getuid() if uid is None else uid, 0)
+
+    def table(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return the keys that stand in the file for the thing *name* of *kind* now, None when it is not there."""
+        return table_of(self._document().data, KINDS[kind](name))
+
+    def merged(self, host: str) -> dict[str, Any]:
+        """Return the keys that hold for *host*: its own, its group's, the defaults'; none when it is not there."""
+        data = self._document().data
+        return hosts.merged(data, host) if table_of(data, (hosts.HOSTS, host)) is not None else {}
+
+    def edit(self, kind: str, name: str, wanted: Mapping[str, Any] | None) -> Edited:
+        """Give the thing *name* of *kind* the table *wanted* (None: take it out); return what the file says then.
+
+        Raises `ConfigError`: ``config.read``, ``config.write``, ``config.invalid`` with every complaint.
+        """
+        where = KINDS[kind](name)
+        before = self._document()
+        try:
+            changed = with_table(before.text, where, wanted)
+        except ValueError as error:
+            raise ConfigError([f"{self._path}: {error}; change it by hand, then 'reload'"]) from None
+        fresh = Document(self._path, self._owners, changed)
+        found = hosts.read_hosts(fresh)
+        if fresh.complaints:
+            raise ConfigError(self._complaints(fresh, where, f"{kind} {name}"))
+        if changed != before.text:
+            replace_file(self._path, changed)
+        return Edited(found, lambda: self._take_back(before.text, changed))
+
+    def _complaints(self, fresh: Document, where: tuple[str, ...], thing: str) -> list[str]:
+        """Return what is wrong; what is about the change itself has no line yet and is said by its key."""
+        mine = [(place, expected) for place, expected in fresh.places if place[: len(where)] == where]
+        if not mine:
+            return fresh.complaints
+        return [
+            f"{thing}: {' '.join((*place[len(where) :], expected))}; nothing was changed" for place, expected in mine
+        ]
+
+    def _document(self) -> Document:
+        document = Document(self._path, self._owners)
+        if document.complaints:
+            raise ConfigError(document.complaints)
+        return document
+
+    def _take_back(self, before: str, changed: str) -> None:
+        if self._document().text != changed:
+            raise ConfigError([f"{self._path}: was changed by somebody else meanwhile"])
+        replace_file(self._path, before)
