@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from tm.model.audit import Change
-    from tm.model.cluster import Spool
+    from tm.model.cluster import HostMemo, Spool
     from tm.model.effects import Records
     from tm.model.host import HostConfig
     from tm.model.job import Job, Phase
+    from tm.model.rights import Certificate, Groups, Users
     from tm.wire.message import Reply
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,254}\Z")
@@ -126,6 +127,7 @@ class Loaded:
     jobs: Sequence[Job]
     spools: Sequence[Spool]
     next_change: int = 1
+    memos: Sequence[HostMemo] = ()
 
 
 class JobStore(Protocol):
