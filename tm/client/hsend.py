@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 HELP = """
 hSend localhost 10101 "lsjobs:state=running:user=all"     ask the TaskDispatcher
 hSend localhost 10101 help                                what can be said there
+hSend n1 40321 load                                       ask an InfoServer; 'hostinfo:n1' says its port
 hSend localhost 10101                                     talk to it: a prompt, a line each; ^D ends
 
 hSend HOST PORT [LINE]
   --json         ask for the answer as JSON (the same as VERB.json)
   -h, --help     --version
 
-HOST and PORT are the TaskDispatcher's or those of your own server (TMS). 'runjob:COMMAND' said to the
+HOST and PORT are the TaskDispatcher's, an InfoServer's or those of your own server (TMS). 'runjob:COMMAND' said to the
 TaskDispatcher is taken to your own server, which signs it with your key; nobody else may.
 
 exit status: 0 done, 1 refused, 2 usage, 69 unreachable, 75 try again, 77 not permitted, 78 configuration
@@ -58,9 +59,9 @@ def _run(argv: list[str], manner: Manner) -> int:
     if any(char in line for char in "\r\n"):
         raise UsageError("the line must be one line")
     places = whereabouts.find()
-    from tm.client import tls
+    from tm.client import trust
 
-    with tls.open_tls(places, options.host, port, tls.EITHER, "the server") as connection:
+    with trust.open_server(places, options.host, port) as connection:
         talk = Talk(connection, places, options.json)
         if options.line:
             show(talk.say(line))
@@ -91,9 +92,7 @@ class Talk:
         if self._json and not verb.strip().endswith(".json"):
             verb = verb.strip() + ".json"
         target = (
-            self._own_server()
-            if name == "runjob" and self.connection.server == "TaskDispatcher"
-            else self.connection
+            self._own_server() if name == "runjob" and self.connection.server == "TaskDispatcher" else self.connection
         )
         try:
             target.send(f"{verb}{colon}{rest}\n".encode())
@@ -119,9 +118,7 @@ def _prompt(talk: Talk, manner: Manner) -> int:
         import readline  # noqa: F401  input() edits lines and remembers them with it
 
         prompt = f"{talk.connection.server}> "
-        manner.say(
-            f"{talk.connection.server} {talk.connection.version}, user {talk.connection.said.get('user')}"
-        )
+        manner.say(f"{talk.connection.server} {talk.connection.version}, user {talk.connection.said.get('user')}")
     status = 0
     while True:
         try:

@@ -18,6 +18,8 @@ from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tm.places import Places
 
 CONNECT_SECONDS = 10.0
@@ -40,12 +42,38 @@ def open_tls(places: Places, host: str, port: int, expected: str, name: str) -> 
     Raises `TaskManagerError`: ``auth.key``, ``auth.server``, ``auth.…``, ``net.…``, ``proto.version``.
     """
     peer = f"{name} at {host}:{port}"
+    secured = _shake_hands(make_context(places), host, port, peer)
+    try:
+        check_server(secured.getpeercert(True) or b"", places, expected, peer)
+    except TaskManagerError:
+        secured.close()
+        raise
+    return Connection(secured, peer, explain)
+
+
+def open_vouched(places: Places, host: str, port: int, name: str, vouch: Callable[[bytes], None]) -> Connection:
+    """Return a greeted connection to *name*, whose certificate (DER) *vouch* lets pass or refuses by raising.
+
+    Nothing is sent, and nothing received is believed, before it has been asked.
+    """
+    peer = f"{name} at {host}:{port}"
     context = make_context(places)
+    context.verify_mode = ssl.CERT_NONE
+    secured = _shake_hands(context, host, port, peer)
+    try:
+        vouch(secured.getpeercert(True) or b"")
+    except TaskManagerError:
+        secured.close()
+        raise
+    return Connection(secured, peer, explain)
+
+
+def _shake_hands(context: ssl.SSLContext, host: str, port: int, peer: str) -> ssl.SSLSocket:
     sock = dial(host, port, peer)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        secured = context.wrap_socket(sock)
+        return context.wrap_socket(sock)
     except SILENCE:
         sock.close()
         raise TaskManagerError(
@@ -54,12 +82,6 @@ def open_tls(places: Places, host: str, port: int, expected: str, name: str) -> 
     except OSError as error:
         sock.close()
         raise explain(error, peer) from None
-    try:
-        check_server(secured.getpeercert(True) or b"", places, expected, peer)
-    except TaskManagerError:
-        secured.close()
-        raise
-    return Connection(secured, peer, explain)
 
 
 def dial(host: str, port: int, peer: str) -> socket.socket:
@@ -83,9 +105,7 @@ def dial(host: str, port: int, peer: str) -> socket.socket:
             "'bin/TaskDispatcher', or 'quickstart.py start' if quickstart made it",
         ) from None
     except OSError as error:
-        raise TaskManagerError(
-            "net.unreachable", f"{peer} is not reachable: {error.strerror or error}"
-        ) from None
+        raise TaskManagerError("net.unreachable", f"{peer} is not reachable: {error.strerror or error}") from None
 
 
 def make_context(places: Places) -> ssl.SSLContext:
@@ -129,9 +149,7 @@ def check_key(path: str) -> None:
         raise TaskManagerError("auth.key", f"{path}: must belong to you, not to user number {found.st_uid}")
     if found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
-        raise TaskManagerError(
-            "auth.key", f"{path}: others can read it (mode {mode:04o}); do 'chmod 600 {path}'"
-        )
+        raise TaskManagerError("auth.key", f"{path}: others can read it (mode {mode:04o}); do 'chmod 600 {path}'")
 
 
 def read_certificates(path: str) -> list[bytes]:

@@ -15,33 +15,25 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from typing_extensions import override
 
 import tm
 from tm.daemon import background
 from tm.daemon.answers import json_line
-from tm.errors import TaskManagerError
 from tm.model.history import History
 from tm.model.report import About, HostReport
 from tm.model.rights import User, Users
-from tm.model.sample import Machine, Sample, about, report, sudden
+from tm.model.sample import Machine, Sample, about, report
 from tm.model.usage import KnownJob
-from tm.ports import Link, Peer, Worker
-from tm.wire.frames import Bulk
-from tm.wire.message import Reply
+from tm.ports import Peer, Worker
 
 SAMPLE_SECONDS = 2.0
-REPORT_SECONDS = 5.0
-LEAST_SECONDS = 1.0
 SAVE_SECONDS = 300.0
 
 METRICS = (
     "load", "cpu_ours", "cpu_others", "memory_used", "swap_used", "network_in", "network_out", "disk_read",
     "disk_write", "gpu", "processes", "logged_in",
 )  # fmt: skip
-
-_log = Logger()
 
 
 class Probing(Protocol):
@@ -75,16 +67,8 @@ class InfoSurroundings(msgspec.Struct, frozen=True):
     log_path: str
 
 
-class _Answer(msgspec.Struct):
-    """What the dispatcher answers or says: who its users are, which jobs run here. None: as before."""
-
-    topic: str = ""
-    people: dict[str, str] | None = None
-    jobs: list[KnownJob] | None = None
-
-
 class InfoServer(Service):
-    """The state of the server; a `Listener` of its link to the dispatcher."""
+    """The state of the server; *sampled* is called whenever there is a newer sample."""
 
     def __init__(self, around: InfoSurroundings, machine: Machine, history: History) -> None:
         self.around = around
@@ -96,15 +80,10 @@ class InfoServer(Service):
         self.since = around.clock.seconds()
         self.users = Users.of()
         self._watchers: set[Peer] = set()
-        self._link: Link | None = None
-        self._joined = False
-        self._asking = False
-        self._reported: HostReport | None = None
-        self._reported_at = float("-inf")
+        self.sampled: Callable[[], None] = lambda: None
         self._reading = False
         self._loops = [
             (LoopingCall(self._take_sample), SAMPLE_SECONDS, True),
-            (LoopingCall(self._tell), LEAST_SECONDS, False),
             (LoopingCall(self._save), SAVE_SECONDS, False),
         ]
 
@@ -153,7 +132,7 @@ class InfoServer(Service):
         event = json_line({"topic": "load", **msgspec.to_builtins(self.report)}).encode()
         for peer in list(self._watchers):
             peer.send_event(event)
-        self._tell()
+        self.sampled()
 
     def _save(self) -> Deferred[object]:
         content = self.history.saved()
@@ -161,87 +140,9 @@ class InfoServer(Service):
         background.start(saved, "saving the history")
         return saved
 
-    # -- the dispatcher -------------------------------------------------------------------------------------------
+    # -- users ----------------------------------------------------------------------------------------------------
 
-    def link_up(self, link: Link, greeting: str) -> None:
-        """The dispatcher has greeted us."""
-        self._link = link
-        background.start(self._join(link), "joining the dispatcher")
-
-    async def _join(self, link: Link) -> None:
-        reply = await link.ask("infojoin", json_line(self.about))
-        if link is not self._link:
-            return
-        self._joined = reply.ok
-        self.dispatcher_state = "connected" if reply.ok else f"{reply.word}: {reply.text}"
-        if reply.ok:
-            _log.info("connected", event="connected")
-            self._hear(reply)
-            self._reported = None
-            self._tell()
-        else:
-            _log.error("the dispatcher refuses: {word} {text}", event="refused", word=reply.word, text=reply.text)
-
-    def link_down(self, reason: str) -> None:
-        """The dispatcher is out of reach; we go on reading, and who was a user stays one."""
-        if self._link is not None:
-            _log.warn("the link to the dispatcher is gone: {reason}", event="disconnected", reason=reason)
-        self._link = None
-        self._joined = self._asking = False
-        self.dispatcher_state = reason
-
-    def event(self, link: Link, json: bytes) -> None:
-        """The dispatcher says who its users are now, or that nobody wants this server any more."""
-        said = _decode(json)
-        if said.topic == "retire":
-            _log.info("the dispatcher wants no InfoServer here any more", event="retired")
-            self.around.stop()
-        self._take(said)
-
-    def bulk(self, link: Link, data: Bulk) -> None:
-        """Nobody sends us any."""
-
-    def _tell(self) -> None:
-        """Report if it is time to, or sooner when something has changed a great deal."""
-        now, current = self.around.clock.seconds(), self.report
-        if not self._joined or self._asking or current is None or current is self._reported:
-            return
-        age = now - self._reported_at
-        before = self._reported
-        due = before is None or not 0 <= age < REPORT_SECONDS - 0.1
-        if due or (age >= LEAST_SECONDS and before is not None and sudden(before, current)):
-            self._reported, self._reported_at = current, now
-            self._asking = True
-            background.start(self._ask(current), "reporting")
-
-    async def _ask(self, current: HostReport) -> None:
-        link = self._link
-        assert link is not None
-        try:
-            reply = await link.ask("info", json_line(current))
-        except TaskManagerError:
-            return
-        finally:
-            if link is self._link:
-                self._asking = False
-        if reply.ok:
-            self._hear(reply)
-        else:
-            _log.warn("a report was refused: {word} {text}", event="refused", word=reply.word, text=reply.text)
-
-    def _hear(self, reply: Reply) -> None:
-        said = reply.text or next(iter(reply.body), "")
-        if said.startswith("{"):
-            self._take(_decode(said.encode()))
-
-    def _take(self, said: _Answer) -> None:
-        if said.people is not None:
-            self._admit(said.people)
-        if said.jobs is not None:
-            jobs = said.jobs
-            background.start(self.around.worker.run(lambda: self.around.probe.jobs(jobs)), "hearing of jobs")
-
-    def _admit(self, people: dict[str, str]) -> None:
+    def admit(self, people: dict[str, str]) -> None:
         """Take over who the users are; those who are none any more are cut off."""
         fingerprints: dict[str, list[str]] = {}
         for fingerprint, user in people.items():
@@ -253,8 +154,6 @@ class InfoServer(Service):
         }
         if left:
             self.around.cut(lambda user: user in left)
-
-    # -- users ----------------------------------------------------------------------------------------------------
 
     def watch(self, peer: Peer) -> None:
         """Send *peer* every sample from now on."""
@@ -271,14 +170,6 @@ class InfoServer(Service):
         """Return what *work* finds out in the worker."""
         found: Deferred[Any] = self.around.worker.run(work)
         return found
-
-
-def _decode(json: bytes) -> _Answer:
-    try:
-        return msgspec.json.decode(json, type=_Answer)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        _log.warn("the dispatcher says what is not understood: {text}", event="malformed", text=str(error))
-        return _Answer()
 
 
 def _values(sample: Sample) -> dict[str, float]:

@@ -17,9 +17,11 @@ import time
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.error import CannotListenError
 from typing_extensions import override
 
 import tm
+from tm.daemon.info_reporter import Reporter
 from tm.daemon.info_server import METRICS, InfoServer, InfoSurroundings
 from tm.daemon.info_verbs import InfoVerbs
 from tm.edge.committer import Committer
@@ -33,7 +35,7 @@ from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_
 from tm.errors import ConfigError, RefusedError, TaskManagerError
 from tm.model.history import History
 from tm.places import find_etc, read_info, valid_name
-from tm.tap.common import Late, ServerOptions, number, pidfile, refuse
+from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
 
 LEAVE_SECONDS = 8.0
 START_SECONDS = 15.0
@@ -78,6 +80,7 @@ class Calling:
             raise ConfigError(complaints)
         self.dispatcher = (address.strip("[]"), int(port))
         self.port = number(options, "port", 0, 65535)
+        self.interface = "127.0.0.1" if address in ("localhost", "127.0.0.1") else ""
         self.state: str = options["state"] or os.path.join(_local_directory(), "info", self.host)
 
     @property
@@ -112,6 +115,7 @@ def make_service(options: InfoServerOptions) -> IService:
         lock = _lock(calling)
         if lock is None:
             raise SystemExit(0)
+        check_port(calling.interface, calling.port)
         identity = own_identity(calling.state, f"infoserver {calling.host}", datetime.datetime.now(datetime.UTC))
     except TaskManagerError as error:
         raise refuse(error) from None
@@ -129,6 +133,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     JsonLog(log_path).start()
     probe = Probe(survives="own session")
     machine = probe.machine()
+    late.at_end(probe.close)
     worker = Committer(clock, "probe")
     late.at_end(worker.stop)
     history = History(METRICS)
@@ -152,18 +157,23 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     server = InfoServer(around, machine, history)
     factory = ServerFactory(InfoVerbs(server, identify), clock)
     secure = SecureFactory(server_context_factory(identity.key, identity.certificate), False, factory, clock)
-    interface = "127.0.0.1" if calling.dispatcher[0] in ("localhost", "127.0.0.1") else ""
-    listening = clock.listenTCP(calling.port, secure, backlog=128, interface=interface)
+    try:
+        listening = clock.listenTCP(calling.port, secure, backlog=128, interface=calling.interface)
+    except CannotListenError as error:
+        raise port_in_use(calling.interface, calling.port, error.socketError) from None
     port = listening.getHost().port
     late.listens(listening)
+    reporter = Reporter(server)
     dialler = Dialler(
-        clock, server, lambda: calling.dispatcher,
+        clock, reporter, lambda: calling.dispatcher,
         lambda: client_context_factory(identity.key, identity.certificate, frozenset(calling.trust)),
     )  # fmt: skip
     late.add(server)
+    late.at_end(reporter.stop)
     late.at_end(pidfile(calling.path("infoserver.pid")))
     late.at_end(dialler.stop)
     dialler.start()
+    reporter.start()
     line = json.dumps({
         "infoserver": calling.host, "fingerprint": identity.fingerprint, "port": port, "pid": os.getpid(),
         "boot": boot_id(), "version": tm.__version__,
