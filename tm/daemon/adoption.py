@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from tm.keeper import procfs, tree
+from tm.keeper.book import Running
+from tm.keeper.felling import Felling
 from tm.model.lifecycle import Fact
 
 Key = tuple[int, int]
@@ -18,19 +20,21 @@ Key = tuple[int, int]
 LOST = "the keeper that could have read its exit code was killed, and its server before it"
 
 
-class Adopted:
-    """One running job without a keeper."""
+class Adopted(Running):
+    """One running job whose *keeper* is dead; *child* if it is this process's child now."""
 
-    __slots__ = ("at", "child", "keeper", "key", "kill_at", "pid", "ticks")
+    __slots__ = ("child", "keeper")
 
     def __init__(self, key: Key, keeper: int, pid: int, ticks: int, at: float) -> None:
-        self.key = key
+        super().__init__(key, 0, pid, ticks, at)
         self.keeper = keeper
-        self.pid = pid
-        self.ticks = ticks
-        self.at = at
-        self.child = True
-        self.kill_at: float | None = None
+        process = self.process()
+        self.child = process is not None and process.ppid == os.getpid()
+
+    def process(self) -> procfs.Process | None:
+        """Return its first process, a zombie included; None when it is gone, whoever has its pid now."""
+        process = procfs.read(self.pid)
+        return process if process is not None and process.ticks == self.ticks else None
 
 
 class Orphanage:
@@ -39,6 +43,9 @@ class Orphanage:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._jobs: dict[Key, Adopted] = {}
+        self._mains: dict[int, Key] = {}
+        self._stem = tree.Stem(os.getpid(), self._mains, procfs.claim)
+        self._felling = Felling(self._stem, self._snapshot, only_jobs=False)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._jobs
@@ -54,6 +61,11 @@ class Orphanage:
     def take(self, key: Key, keeper: int, pid: int, ticks: int, at: float) -> None:
         """Watch the process *pid*, started at *ticks*, which is the job *key*."""
         self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
+        self._note()
+
+    def _note(self) -> None:
+        self._mains.clear()
+        self._mains.update((job.pid, job.key) for job in self._jobs.values())
 
     def has_unborn(self, known: set[int]) -> bool:
         """Whether a child of ours, none of *known*, has not come to its own session yet: nobody can say whose it is."""
@@ -78,33 +90,35 @@ class Orphanage:
         return likely
 
     def cancel(self, key: Key, grace: float) -> bool:
-        """End the job's whole tree: TERM now, KILL after *grace* seconds. Return whether it is one of ours."""
+        """End the job's whole tree: TERM now, KILL after *grace* seconds. Return whether it is one of ours.
+
+        Its ending is to be seen once nothing of the tree is left.
+        """
         job = self._jobs.get(key)
-        if job is None:
-            return False
-        job.kill_at = self._clock() + grace
-        self._signal(job, signal.SIGTERM)
-        self._signal(job, signal.SIGCONT)
-        return True
+        if job is not None:
+            self._felling.begin([(job, grace)], self._clock())
+        return job is not None
 
     def look(self) -> list[tuple[Fact, int | None]]:
         """Return the endings there are to see, each with the pid that is to be reaped once it is on disk."""
         found: list[tuple[Fact, int | None]] = []
         now = self._clock()
+        self._felling.tend(now, dict(self._jobs), self._is_dead)
         for job in self._jobs.values():
-            if job.kill_at is not None and now >= job.kill_at:
-                self._signal(job, signal.SIGKILL)
-            ending = self._ending(job, now)
+            ending = None if self._felling.holds(job.key) else self._ending(job, now)
             if ending is not None:
                 found.append(ending)
         return found
 
     def over(self, key: Key, pid: int | None) -> tuple[float | None, int | None]:
         """The ending of *key* is on disk: reap it; return its CPU seconds and peak memory in bytes."""
-        job = self._jobs.pop(key)
-        for process in self._members(job):
+        job = self._jobs[key]
+        for process in tree.members(self._stem, self._snapshot(), job.pid, False):
             if process.pid != job.pid:
                 procfs.send(process, signal.SIGKILL)
+        self._felling.over(key)
+        del self._jobs[key]
+        self._note()
         if pid is None:
             return None, None
         try:
@@ -115,11 +129,7 @@ class Orphanage:
 
     def _ending(self, job: Adopted, now: float) -> tuple[Fact, int | None] | None:
         if job.child:
-            try:
-                seen = os.waitid(os.P_PID, job.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                job.child = False
-                return None
+            seen = os.waitid(os.P_PID, job.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if seen is None:
                 return None
             exited = seen.si_code == os.CLD_EXITED
@@ -128,19 +138,20 @@ class Orphanage:
                 exit_code=seen.si_status if exited else None, signal=None if exited else seen.si_status,
             )  # fmt: skip
             return fact, job.pid
-        process = procfs.read(job.pid)
-        if process is not None and process.ticks == job.ticks and not process.dead:
+        if not _is_gone(job):
             return None
         return Fact(*job.key, "lost", now, pid=job.pid, started_at=job.at, reason=LOST), None
 
-    def _members(self, job: Adopted) -> list[procfs.Process]:
-        mains: Mapping[int, Key] = {other.pid: other.key for other in self._jobs.values()} | {job.pid: job.key}
-        stem = tree.Stem(os.getpid(), mains, procfs.claim)
-        return tree.members(stem, procfs.snapshot(), job.pid, False)
+    def _is_dead(self, pid: int) -> bool:
+        return any(job.pid == pid and _is_gone(job) for job in self._jobs.values())
 
-    def _signal(self, job: Adopted, number: int) -> None:
-        process = procfs.read(job.pid)
-        if process is None or process.ticks != job.ticks:
-            return
-        for member in self._members(job):
-            procfs.send(member, number)
+    def _snapshot(self) -> dict[int, procfs.Process]:
+        """Return all processes but those that have the pid of a job here and are another one."""
+        ticks = {job.pid: job.ticks for job in self._jobs.values()}
+        seen = procfs.snapshot()
+        return {pid: one for pid, one in seen.items() if ticks.get(pid, one.ticks) == one.ticks}
+
+
+def _is_gone(job: Adopted) -> bool:
+    process = job.process()
+    return process is None or process.dead

@@ -8,6 +8,7 @@ of each claim.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -241,15 +242,17 @@ class Keeping:
     def keeper_greets(self, link: KeeperLink, greeting: Greeting) -> None:
         """A keeper says what it has."""
         self._links[link.number] = link
-        known = {(job, attempt) for job, attempt in greeting.queued}
-        for key in known:
-            claim = self._book.claims.get(key)
-            if claim is not None:
+        given_back = {(fact.job, fact.attempt) for fact in greeting.ended if fact.what == "returned"}
+        held = {(job, attempt) for job, attempt in greeting.queued}
+        held |= {(fact.job, fact.attempt) for fact in [*greeting.running, *greeting.ended]} - given_back
+        for claim in list(self._book.claims.values()):
+            if claim.key in held:
                 claim.keeper = link.number
-        for fact in [*greeting.running, *greeting.ended]:
-            claim = self._book.claims.get((fact.job, fact.attempt))
-            if claim is not None:
-                claim.keeper = link.number
+                if claim.doomed is not None and claim.fact is None:
+                    link.tell(cancel=[(*claim.key, claim.doomed)])  # it may not have heard it
+            elif claim.keeper == link.number:
+                self._not_begun(claim)
+        self._moving |= given_back
         if greeting.queued and (self._own is None or link.number != self._own.number):
             self._moving |= {(job, attempt) for job, attempt in greeting.queued}
             link.tell(grant=0, recall=greeting.queued)
@@ -264,9 +267,8 @@ class Keeping:
                 self._moving.discard(key)
                 link.tell(forget=[key])
                 claim = self._book.claims.get(key)
-                if claim is not None:
-                    claim.keeper = None
-                    self.give([claim])
+                if claim is not None and claim.keeper == link.number:
+                    self._not_begun(claim)
             else:
                 told.append(fact)
         strange = self._told.facts(told, False)
@@ -275,6 +277,16 @@ class Keeping:
             link.tell(forget=forget)
         if self._own is not None and link is not self._own:
             self.give([])
+
+    def _not_begun(self, claim: Claim) -> None:
+        """The keeper of *claim* has not begun it, and will not: another may, once all keepers have been asked."""
+        claim.keeper = None
+        if claim.fact is not None:
+            return
+        if claim.doomed is not None:
+            self._told.facts([self._returned(claim.key)], True)
+        elif not self._finding:
+            self.give([claim])
 
     def keeper_gone(self, link: KeeperLink) -> None:
         """The connection to a keeper broke: it has left, or it has been killed."""
@@ -296,17 +308,34 @@ class Keeping:
     # -- dead keepers ---------------------------------------------------------------------------------------------
 
     async def _settle_killed(self, link: KeeperLink, ours: bool) -> None:
-        """Settle what *link*'s keeper left once it is dead and the last child it forked has come to its program."""
+        """Settle what *link*'s keeper left once it is dead and the last child it forked has come to its program.
+
+        Of one that lives, and has only lost the connection, nothing is settled: it is asked what it has.
+        """
         try:
             for _ in range(100):
                 await _pause(self._clock, 0.05)
-                process = procfs.read(link.pid)
-                if (process is None or process.dead) and not self._orphans.has_unborn(self._pids):
+                if _lives(link.pid):
+                    if await self._found_again(link.number, ours):
+                        return
+                elif not self._orphans.has_unborn(self._pids):
                     break
+            while _lives(link.pid, surely=True):
+                os.kill(link.pid, signal.SIGKILL)  # it hears nobody, and would start what others are given
+                await _pause(self._clock, 0.05)
             await self._settle_dead(link.number, ours, False, link.pid)
         finally:
             self._settling -= 1
         self.give([])
+
+    async def _found_again(self, number: int, ours: bool) -> bool:
+        try:
+            link = await self._keepers.connect(number, self)
+        except TaskManagerError:
+            return False
+        if ours and self._own is None:
+            self._own, self._granted = link, -1
+        return True
 
     async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
         left = keeper_journal.read(self._files.keeper_file(number, "log"))
@@ -404,6 +433,12 @@ def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
     clock.callLater(seconds, waiting.callback, None)
     return waiting
+
+
+def _lives(pid: int, surely: bool = False) -> bool:
+    """Whether *pid* has not ended; *surely*: and is a daemon of ours, not another process with its pid."""
+    process = procfs.read(pid)
+    return process is not None and not process.dead and (process.daemon or not surely)
 
 
 def machine() -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""Ending the trees of cancelled jobs: TERM, a grace, then KILL until nothing of the tree is left."""
+"""Ending the trees of cancelled jobs: TERM, a grace, then KILL until nothing of the tree is left.
+
+Who was seen in a tree stays of it: when its parent has died, nothing else may tell any more whose it is.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,22 @@ GIVE_UP_AFTER = 5.0
 
 
 class Felling:
-    """The cancelled jobs whose trees may still live. Times are seconds of a monotonic clock."""
+    """The cancelled jobs whose trees may still live. Times are seconds of a monotonic clock.
 
-    def __init__(self, stem: Stem) -> None:
+    *only_jobs*: the keeper's children are all of jobs, so when there is one job nobody's are its own.
+    """
+
+    def __init__(
+        self,
+        stem: Stem,
+        snapshot: Callable[[], dict[int, Process]] = procfs.snapshot,
+        only_jobs: bool = True,
+    ) -> None:
         self._stem = stem
+        self._snapshot = snapshot
+        self._only_jobs = only_jobs
         self._kill_at: dict[Key, float] = {}
+        self._seen: dict[Key, dict[int, int]] = {}
         self._look_at = 0.0
 
     def holds(self, key: Key) -> bool:
@@ -38,7 +52,7 @@ class Felling:
 
     def signal(self, running: Running, number: int) -> None:
         """Send signal *number* to the whole tree of *running*."""
-        for process in self._tree(running, procfs.snapshot()):
+        for process in self._tree(running, self._snapshot()):
             procfs.send(process, number)
 
     def begin(self, cancelled: Iterable[tuple[Running, float]], now: float) -> None:
@@ -48,7 +62,7 @@ class Felling:
             known = self._kill_at.get(running.key)
             self._kill_at[running.key] = now + grace if known is None else min(known, now + grace)
             if known is None and grace > 0:
-                processes = processes or procfs.snapshot()
+                processes = processes or self._snapshot()
                 tree = self._tree(running, processes)
                 for number in (signal.SIGTERM, signal.SIGCONT):
                     for process in tree:
@@ -62,7 +76,7 @@ class Felling:
             self._look_at = min(self._kill_at.values(), default=now)
             return []
         self._look_at = now + LOOK_EVERY
-        processes = procfs.snapshot()
+        processes = self._snapshot()
         gone = []
         for one in due:
             tree = self._tree(one, processes)
@@ -71,9 +85,20 @@ class Felling:
                     procfs.send(process, signal.SIGKILL)
             hopeless = now > self._kill_at[one.key] + GIVE_UP_AFTER
             if is_dead(one.pid) and (not tree or hopeless):
-                del self._kill_at[one.key]
+                self.over(one.key)
                 gone.append(one.key)
         return gone
 
+    def over(self, key: Key) -> None:
+        """Let *key* be, whether or not it is gone."""
+        self._kill_at.pop(key, None)
+        self._seen.pop(key, None)
+
     def _tree(self, running: Running, processes: dict[int, Process]) -> list[Process]:
-        return members(self._stem, processes, running.pid, alone=len(self._stem.mains) == 1)
+        seen = self._seen.get(running.key, {})
+        known = [pid for pid, ticks in seen.items() if pid in processes and processes[pid].ticks == ticks]
+        alone = self._only_jobs and len(self._stem.mains) == 1
+        tree = members(self._stem, processes, running.pid, alone, known)
+        if self.holds(running.key):
+            self._seen[running.key] = {process.pid: process.ticks for process in tree}
+        return tree

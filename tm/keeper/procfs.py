@@ -17,6 +17,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _DEAD = (b"Z", b"X")
 _DAEMON = b"(" + DAEMON.encode() + b")"
 _EXEC_TAKES_MS = 100
+_LISTINGS = 20
 _pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kernel lacks it
 
 
@@ -76,8 +77,20 @@ def started_at(child: int, before: int) -> int:
 
 
 def snapshot() -> dict[int, Process]:
-    """Return all processes of this machine by pid."""
-    return {process.pid: process for process in _all()}
+    """Return all processes of this machine by pid.
+
+    Whoever was listed and has ended before it was read may have left a child that was not listed yet: so the list
+    is read again until it names nobody new.
+    """
+    found: dict[int, Process] = {}
+    listed: set[int] = set()
+    for _ in range(_LISTINGS):
+        fresh = [pid for pid in _listing() if pid not in listed]
+        if not fresh:
+            break
+        listed.update(fresh)
+        found.update((process.pid, process) for process in map(read, fresh) if process is not None)
+    return found
 
 
 def children() -> list[int]:
@@ -85,7 +98,7 @@ def children() -> list[int]:
     listed = _content(f"/proc/self/task/{os.getpid()}/children")
     if listed is None:
         own = os.getpid()
-        return [process.pid for process in _all() if process.ppid == own]
+        return [process.pid for process in snapshot().values() if process.ppid == own]
     return [int(word) for word in listed.split()]
 
 
@@ -138,12 +151,8 @@ def _is_in_exec(pid: int) -> bool:
     return fields[0] not in _DEAD and fields[48] == b"0"
 
 
-def _all() -> Iterator[Process]:
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            process = read(int(name))
-            if process is not None:
-                yield process
+def _listing() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 def _content(path: str) -> bytes | None:

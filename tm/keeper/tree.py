@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tm.keeper.order import Key
     from tm.keeper.procfs import Process
@@ -29,10 +29,12 @@ class Stem:
         return self.mains.get(orphan.session) or self.claim(orphan.pid)
 
 
-def members(stem: Stem, processes: Mapping[int, Process], main: int, alone: bool) -> list[Process]:
+def members(
+    stem: Stem, processes: Mapping[int, Process], main: int, alone: bool, known: Collection[int] = ()
+) -> list[Process]:
     """Return the living processes of the job whose first one is *main*, that one included.
 
-    These are all that descend from it or are in its session, orphans that are its own, and what descends
+    These are all that descend from it, are in its session or *known* to be its own, its orphans, and what descends
     from any of them; with *alone*, when no other job runs, also the orphans that are nobody's. Daemons of
     ours, which a client in a job may have started, are no job's, nor is what they have started.
     """
@@ -43,7 +45,7 @@ def members(stem: Stem, processes: Mapping[int, Process], main: int, alone: bool
         offspring.setdefault(process.ppid, []).append(process)
         if process.daemon and process.pid != main:
             continue
-        if process.pid == main or process.session == main:
+        if process.pid == main or process.session == main or process.pid in known:
             reached[process.pid] = process
         elif process.ppid == stem.keeper and process.pid not in stem.mains and not process.dead:
             owner = stem.owner(process)

@@ -69,6 +69,17 @@ class CancelTests(JobCase):
         self.assertEqual(signal.SIGTERM, self.peer.wait("ended", 1)["signal"])
         self.assertFalse(is_alive(stubborn))
 
+    def test_cancel_reaches_what_only_its_parents_tell_from_others_when_these_die_first(self) -> None:
+        nameless = STUBBORN.replace("$", "\\$")
+        command = f'setsid env -i PATH=/bin:/usr/bin sh -c "{nameless}" & wait'
+        self.peer.say(start=[self.spool.order(1, command), self.spool.order(2, "sleep 1000")])
+        stubborn = self.spool.pid_in("stubborn")
+        self.peer.say(cancel=[[1, 1, 0.3]])
+        self.peer.wait("ended", 1)
+
+        self.assertFalse(is_alive(stubborn))
+        self.assertTrue(is_alive(self.peer.wait("started", 2)["pid"]))
+
     def test_a_stopped_job_ends_too(self) -> None:
         self.peer.say(start=[self.spool.order(1, "kill -STOP $$; exit 3")])
         self.peer.wait("started", 1)

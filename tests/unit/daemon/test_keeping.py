@@ -19,10 +19,14 @@ from tm.model.lifecycle import Fact
 SPEC = json.dumps({"user": "alice", "command": "true", "cwd": "/", "environment": "0" * 64})
 
 
+NOBODY = 2**22 + 1
+"""Above the highest pid."""
+
+
 class Link:
     """A living keeper that remembers what it is told."""
 
-    pid = 1
+    pid = NOBODY
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -108,9 +112,8 @@ class FindTests(SynchronousTestCase):
         book, clock = Book(Snapshot("spool", "boot")), Clock()
         book.grant = 2
         book.claim([Order(number, job, 1, 1, SPEC, "") for number, job in ((1, 7), (2, 8))])
-        nobody = 2**22 + 1  # above the highest pid
-        journals: dict[int, list[object]] = {1: [["s", 7, 1, nobody, 1, 1.0]], 2: [["s", 8, 1, nobody, 1, 2.0]]}
-        keepers, told = Keepers({2: Greeting(1, 2, [], [Fact(8, 1, "started", 2.0, pid=nobody)], [])}), Told(book)
+        journals: dict[int, list[object]] = {1: [["s", 7, 1, NOBODY, 1, 1.0]], 2: [["s", 8, 1, NOBODY, 1, 2.0]]}
+        keepers, told = Keepers({2: Greeting(1, 2, [], [Fact(8, 1, "started", 2.0, pid=NOBODY)], [])}), Told(book)
         keeping = Keeping(
             keepers, Files(self.mktemp(), journals), book, told, clock, "n1", "test", lambda lines: succeed(None)
         )
@@ -130,6 +133,45 @@ class FindTests(SynchronousTestCase):
 
         self.assertEqual(["started"], told.heard)
         self.assertEqual([], keepers.started)
+
+    def test_what_a_living_keeper_gave_back_is_no_ending_of_what_another_runs(self) -> None:
+        gave_back = Greeting(1, 1, [], [], [Fact(7, 1, "returned", 1.0)])
+        running = Greeting(1, 2, [], [Fact(7, 1, "started", 2.0, pid=9)], [])
+        for living in ({1: gave_back, 2: running}, {2: gave_back, 1: running}):
+            told, keepers = self.found({number: [] for number in living}, living)
+
+            self.assertEqual((["started"], []), (told.heard, keepers.started))
+            forgot = [line for link in keepers.living.values() for line in link.told if "forget" in line]
+            self.assertEqual([{"forget": [(7, 1)]}], forgot)
+
+    def test_what_a_living_keeper_gave_back_is_given_to_a_new_one(self) -> None:
+        told, keepers = self.found({1: []}, {1: Greeting(1, 1, [], [], [Fact(7, 1, "returned", 1.0)])})
+
+        self.assertEqual([], told.heard)
+        self.assertEqual([7], [entry["job"] for line in keepers.started[0].told for entry in line.get("start", [])])
+
+    def test_a_keeper_that_only_lost_its_connection_is_asked_again(self) -> None:
+        book, clock = Book(Snapshot("spool", "boot")), Clock()
+        book.grant = 3
+        book.claim([Order(number, job, 1, 1, SPEC, "") for number, job in ((1, 7), (2, 8), (3, 9))])
+        greeting = Greeting(os.getpid(), 1, [(8, 1), (9, 1)], [Fact(7, 1, "started", 2.0, pid=NOBODY)], [])
+        keepers, told = Keepers({1: greeting}), Told(book)
+        keeping = Keeping(
+            keepers, Files(self.mktemp(), {1: []}), book, told, clock, "n1", "test", lambda lines: succeed(None)
+        )
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+        keeping.settled()
+        broken = keepers.living[1]
+        broken.pid = os.getpid()
+        keeping.cancel((9, 1), 10.0)
+        greeting.queued.remove((9, 1))  # the keeper did not get that order after all
+
+        keeping.keeper_gone(broken)
+        clock.pump([0.05] * 140)
+
+        self.assertEqual(["started", "returned"], told.heard)
+        self.assertEqual([], keepers.started)
+        self.assertEqual([{"grant": 0, "recall": [(8, 1)]}], keepers.living[1].told)
 
     def test_what_a_dead_keeper_gave_back_is_given_to_a_new_one(self) -> None:
         told, keepers = self.found({1: [RETURNED]}, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
@@ -68,3 +69,28 @@ class ProcessTests(SynchronousTestCase):
         procfs.send(process, signal.SIGTERM)
 
         self.assertEqual(-signal.SIGTERM, self.child.wait(20))
+
+
+CHAIN = """
+import os, time
+while True:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.0003)
+"""
+
+
+class SnapshotTests(SynchronousTestCase):
+    """A chain: each process has the next one and ends at once, so there is always one that lives, never for long."""
+
+    def test_one_of_a_chain_of_short_lives_is_always_seen(self) -> None:
+        first = subprocess.Popen([sys.executable, "-I", "-S", "-c", CHAIN], start_new_session=True)
+        self.addCleanup(first.wait)
+        self.addCleanup(os.killpg, first.pid, signal.SIGKILL)
+
+        unseen = 0
+        for _ in range(100):
+            processes = procfs.snapshot().values()
+            unseen += not any(process.session == first.pid and not process.dead for process in processes)
+
+        self.assertEqual(0, unseen)
