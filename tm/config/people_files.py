@@ -35,8 +35,8 @@ class PeopleFiles:
 
     def read(self) -> Edition:
         """Return what the files say now; raise `ConfigError` with every complaint."""
-        documents = [Document(os.path.join(self._etc, name), self._owners) for name in (USERS, GROUPS)]
-        return Edition(self._etc, self._owners, *documents)
+        users, groups = (Document(os.path.join(self._etc, name), self._owners) for name in (USERS, GROUPS))
+        return Edition(self._owners, users, groups)
 
     def check_certificate(self, text: str, now: float) -> tuple[Certificate, str]:
         """Return what a certificate is that is handed over, and its PEM; raise `RefusedError` ``user.certificate``."""
@@ -65,9 +65,8 @@ class Edition:
     """Users and groups as files say, or would after a change."""
 
     def __init__(
-        self, etc: str, owners: tuple[int, ...], users: Document, groups: Document, before: Edition | None = None
+        self, owners: tuple[int, ...], users: Document, groups: Document, before: Edition | None = None
     ) -> None:
-        self._etc = etc
         self._owners = owners
         self._documents = {USERS: users, GROUPS: groups}
         self._before = before
@@ -96,8 +95,8 @@ class Edition:
             except ValueError as error:
                 path = self._documents[file].path
                 raise ConfigError([f"{path}: {error}; change it by hand, then 'reload'"]) from None
-        drafts = [_Draft(self._documents[file].path, self._owners, text) for file, text in texts.items()]
-        return Edition(self._etc, self._owners, *drafts, self)
+        users, groups = (_Draft(self._documents[file].path, self._owners, texts[file]) for file in (USERS, GROUPS))
+        return Edition(self._owners, users, groups, self)
 
     def write(self) -> Callable[[], None]:
         """Write the files that this edition changes; return what puts the earlier ones back.

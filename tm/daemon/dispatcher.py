@@ -8,65 +8,37 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
 from tm.daemon.auditing import Auditing
 from tm.daemon.conditions import Conditions
-from tm.daemon.info_links import InfoCare, InfoLinks, is_infoserver
+from tm.daemon.farewell import Farewell
+from tm.daemon.info_links import InfoLinks, is_infoserver
 from tm.daemon.orders import order_lines, want_line
+from tm.daemon.surroundings import Surroundings, Tables
 from tm.daemon.turns import Turns
 from tm.errors import RefusedError, StoreError
 from tm.model.brain import Brain
 from tm.model.cluster import HostState
 from tm.model.effects import Effects, Notice
-from tm.model.host import HostConfig
-from tm.model.rights import INFOSERVER, TOPICS, Groups, Users, permitted
-from tm.ports import JobStore, Loaded, Peer, Worker
+from tm.model.rights import INFOSERVER, TOPICS, Users, permitted
+from tm.ports import Loaded, Peer
 
 _log = Logger()
 _encode = msgspec.json.Encoder().encode
 
+__all__ = ["Dispatcher", "Surroundings", "Tables", "check_own"]
+
 RETRY_STORE_SECONDS = 2.0
 GRACE_SECONDS = 10.0
 MOST_KNOWN = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What the files of ``etc/`` say."""
-
-    users: Users
-    groups: Groups
-    hosts: tuple[HostConfig, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a dispatcher is given: its name, the *fingerprint* of its certificate, and the ways to reach the world.
-
-    Without *infoservers* it starts none.
-    """
-
-    cluster: str
-    clock: IReactorTime
-    store: JobStore
-    writer: Worker
-    reader: Worker
-    read_tables: Callable[[], Tables]
-    write_active: Callable[[str, bool], None]
-    recent_log: Callable[[int], list[str]]
-    stop: Callable[[], None]
-    fingerprint: str = ""
-    infoservers: InfoCare | None = None
 
 
 class Dispatcher(Service):
@@ -80,13 +52,14 @@ class Dispatcher(Service):
         self.tables = surroundings.read_tables()
         self.run = secrets.token_hex(8)
         self.since = self.clock.seconds()
-        self.cut: Callable[[Callable[[str], bool]], None] = lambda users: None
+        self.cut: Callable[[Callable[[Peer], bool]], None] = lambda picked: None
         self._servers: dict[str, Peer] = {}
         self._sent: dict[tuple[str, str], set[str]] = {}
         self._watchers: dict[Peer, set[str]] = {}
         self._tokens: dict[tuple[str, str], range] = {}
         self._trouble: StoreError | None = None
         self.audit = Auditing(self)
+        self.farewell = Farewell(self)
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
         self.infoservers = InfoLinks(self, surroundings.infoservers)
@@ -128,17 +101,21 @@ class Dispatcher(Service):
             return frozenset({INFOSERVER})
         return self.tables.groups.rights_of(user)
 
-    def reload(self) -> str:
+    def reload(self, by: str = "") -> str:
         """Read ``etc/`` again, wholly or not at all; return what changed. Raises `ConfigError`."""
-        tables = self.around.read_tables()
-        gone = set(self.tables.users.by_fingerprint) - set(tables.users.by_fingerprint)
-        self.tables = tables
-        self.brain.hosts_configured(tables.hosts, self.now)
+        before, self.tables = self.tables, self.around.read_tables()
+        self.brain.hosts_configured(self.tables.hosts, self.now)
+        self.people_changed(before.users, by)
+        _log.info("read etc/ again", event="reloaded")
+        users, gone = self.tables.users, set(before.users.by_fingerprint) - set(self.tables.users.by_fingerprint)
+        return f"{len(users.by_name)} users, {len(self.tables.hosts)} hosts, {len(gone)} certificates removed"
+
+    def people_changed(self, before: Users, by: str) -> None:
+        """The tables have other users and groups than *before*: let that count at once."""
+        self.brain.people_configured(self.tables.groups, self.now)
+        self.farewell.changed(before, by)
         self.turns.happened()
         self.infoservers.configured()
-        self.cut(lambda user: user != "" and user not in tables.users and not is_infoserver(user))
-        _log.info("read etc/ again", event="reloaded")
-        return f"{len(tables.users.by_name)} users, {len(tables.hosts)} hosts, {len(gone)} certificates removed"
 
     def token_ids(self, user: str, token: str) -> range | None:
         """Return the ids given to this submit token before, durable or about to be."""
@@ -208,6 +185,7 @@ class Dispatcher(Service):
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
         )
+        self.brain.people_configured(self.tables.groups, self.now)
         self.audit.goes_on(loaded.next_change)
         self._trouble = None
 
@@ -223,6 +201,7 @@ class Dispatcher(Service):
 
     def _tick(self) -> None:
         self.brain.tick(self.now)
+        self.farewell.tick()
         self.turns.happened()
         self.infoservers.tick()
         self.conditions.tick()

@@ -61,6 +61,7 @@ class DispatcherVerbs:
     def answer(self, peer: Peer, request: Request) -> Answer:
         """Return the reply to *request*; raise `RefusedError` when it is not permitted or not possible."""
         verb = find(VERBS, request)
+        self._dispatcher.farewell.check(peer, verb.name)
         if verb.name not in ("lsjobs", "jobinfo", "canceljob"):
             demand(RULES, verb.name, self._dispatcher.rights_of(peer.user))
         return self._methods[verb.name](peer, request, verb.arguments(request))
@@ -175,7 +176,7 @@ class DispatcherVerbs:
         return Reply("hearing " + (" ".join(sorted(self._dispatcher.unwatch(peer, arguments))) or "nothing"))
 
     def _reload(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return Reply(self._dispatcher.reload())
+        return Reply(self._dispatcher.reload(peer.user))
 
     def _shutdown(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         _log.info("{user} shuts the dispatcher down", event="shutdown", user=peer.user)

@@ -12,6 +12,7 @@ from twisted.logger import Logger, LogLevel
 from typing_extensions import override
 
 from tm import config, places
+from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_links import PREFIX
@@ -99,7 +100,7 @@ def _build(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
         write_active=lambda host, active: config.set_active(os.path.join(etc, "ComputerCluster.config"), host, active),
         recent_log=log.recent, stop=clock.stop, fingerprint=own,
-        infoservers=info_care(clock, etc, state, port, own),
+        infoservers=info_care(clock, etc, state, port, own), people=PeopleFiles(etc),
     )  # fmt: skip
     dispatcher = Dispatcher(surroundings, store.load())
     log.told = dispatcher.logged
@@ -114,7 +115,7 @@ def _build(
         return check_peer(peer, users, clock.seconds())
 
     factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)
-    dispatcher.cut = factory.cut
+    dispatcher.cut = factory.cut_peers
     secure = SecureFactory(server_context_factory(*_pair(etc)), False, factory, clock)
     try:
         late.listens(clock.listenTCP(port, secure, backlog=512, interface=interface))

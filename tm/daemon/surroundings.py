@@ -1,0 +1,43 @@
+"""What a dispatcher is given when it is made: what the files of ``etc/`` say, and the ways to reach the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from tm.daemon.info_links import InfoCare
+from tm.model.host import HostConfig
+from tm.model.rights import Groups, Users
+from tm.ports import JobStore, PeopleFiles, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the files of ``etc/`` say."""
+
+    users: Users
+    groups: Groups
+    hosts: tuple[HostConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a dispatcher is given: its name, the *fingerprint* of its certificate, and the ways to reach the world.
+
+    Without *infoservers* it starts none; without *people* it changes neither users nor groups.
+    """
+
+    cluster: str
+    clock: IReactorTime
+    store: JobStore
+    writer: Worker
+    reader: Worker
+    read_tables: Callable[[], Tables]
+    write_active: Callable[[str, bool], None]
+    recent_log: Callable[[int], list[str]]
+    stop: Callable[[], None]
+    fingerprint: str = ""
+    infoservers: InfoCare | None = None
+    people: PeopleFiles | None = None
