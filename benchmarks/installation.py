@@ -100,7 +100,7 @@ class Installation:
 @contextmanager
 def installation(cores: int, active: bool = True) -> Iterator[Installation]:
     """Give an installation with a host of *cores* cores; if it is *active* a job has run on it already."""
-    host = {"launcher": "local", "cores": cores, "active": active}
+    host = {"launcher": "local", "cores": cores, "active": active, "infoserver": False, "policy": "ignore"}
     with Cluster(users=(USER,), hosts={"n1": host}) as cluster:
         cluster.start_dispatcher()
         cluster.start_tms(USER)

@@ -102,10 +102,13 @@ class Cluster(Installation):
         self.kill("dispatcher")
 
     def pid(self, name: str) -> int:
-        """Return the pid of ``dispatcher``, ``tms:USER``, ``tmms:USER:HOST`` or ``keeper:USER:HOST``, else 0."""
+        """Return the pid of ``dispatcher``, ``infoserver:HOST``, ``tms:USER``, ``tmms:USER:HOST`` or
+        ``keeper:USER:HOST``, else 0."""
         kind, *rest = name.split(":")
         if kind == "dispatcher":
             files = [Path(self.state, "TaskDispatcher.pid")]
+        elif kind == "infoserver":
+            files = [Path(self.local(self.users[0]), "info", rest[0], "infoserver.pid")]
         elif kind == "tms":
             files = [Path(self.local(rest[0]), "tms", "tms.pid")]
         elif kind == "tmms":

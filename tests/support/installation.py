@@ -62,11 +62,11 @@ class Installation:
         self.configure(hosts)
 
     def configure(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
-        """Write the table of hosts."""
+        """Write the table of hosts; one that does not ask for an InfoServer has none."""
         lines = []
         for name, table in hosts.items():
             lines.append(f"[hosts.{name}]")
-            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in {"infoserver": False, **table}.items()]
         self.write_etc("ComputerCluster.config", "\n".join([*lines, ""]))
 
     def write_etc(self, name: str, text: str) -> None:

@@ -108,9 +108,10 @@ def show_host(host: HostState, sessions: list[Session], condition: Condition, in
 
 def _measured(about: About | None, report: HostReport | None) -> Shown:
     """Return what an InfoServer says of its host; null where none says it."""
-    fields = ("load", "cpu_ours", "cpu_others", "memory_available", "logged_in", "console_idle")
+    fields = ("cpu_ours", "cpu_others", "memory_available", "logged_in", "console_idle")
     gpus = report.gpus if report is not None else about.gpus if about is not None else []
     return {
         "gpus": [to_builtins(gpu) for gpu in gpus], "memory_total": about.memory if about is not None else None,
+        "load": list(report.load) if report is not None else None,
         **{field: getattr(report, field) if report is not None else None for field in fields},
     }  # fmt: skip

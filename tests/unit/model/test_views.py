@@ -118,7 +118,7 @@ class HostTests(SynchronousTestCase):
             logged_in=["carol"], console_idle=3.0, gpus=[Gpu(0, "G", 1 << 30)],
         )  # fmt: skip
         view = show_host(host, [], Condition(State.UP), Info("up", port=7, version="1", survives="lingering"))
-        self.assertEqual((view["load"], view["cpu_ours"], view["cpu_others"]), ((0.5, 0.4, 0.3), 1.5, 0.25))
+        self.assertEqual((view["load"], view["cpu_ours"], view["cpu_others"]), ([0.5, 0.4, 0.3], 1.5, 0.25))
         self.assertEqual((view["memory_available"], view["logged_in"], view["console_idle"]), (1 << 30, ["carol"], 3.0))
         self.assertEqual([gpu["model"] for gpu in view["gpus"]], ["G"])  # type: ignore[attr-defined]
         self.assertEqual(
