@@ -1,8 +1,8 @@
 """What becomes of users who are removed: of their connections, and of their jobs.
 
-The law: from the moment the table changes nothing more is done for them. What waits is cancelled; what runs finishes or
-is cancelled, as ``[removed]`` in ``etc/users`` says. Their connections are cut. The one of their own server stays as
-long as it has endings to tell (where they are cancelled, for a few seconds), and may say nothing else.
+The law: from the moment the table changes nothing more is done for them. What does not run yet is cancelled; what runs
+finishes or is cancelled, as ``[removed]`` in ``etc/users`` says. Their connections are cut. The one of their own server
+stays as long as it has endings to tell (where they are cancelled, for a few seconds), and may say nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from tm.daemon.info_links import is_infoserver
 from tm.errors import RefusedError
-from tm.model.job import ON_HOST
+from tm.model.job import ON_HOST, Phase
 from tm.model.rights import Users
 from tm.ports import Peer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGE_SECONDS = 4.0
 LAST_WORDS_SECONDS = 0.05
+_RUNS = ON_HOST - {Phase.STARTING}
 _OF_THE_LEAVING = frozenset({"report", "hello", "hostnews", "version"})
 
 _log = Logger()
@@ -53,6 +54,7 @@ class Farewell:
             self._removed(user, users.removed_jobs == "cancel", by)
         for user in [user for user in self._leaving if user in users]:
             del self._leaving[user]
+            dispatcher.brain.attached.add(user)
         if set(before.by_fingerprint.items()) - set(users.by_fingerprint.items()):
             done: Deferred[None] = dispatcher.turns.durable(None)
             done.addBoth(lambda _: self._cut_soon())
@@ -78,13 +80,14 @@ class Farewell:
         cancelled = self._cancel(user, reason, cancel)
         if self._has_jobs(user) and user in dispatcher.server_users():
             self._leaving[user] = dispatcher.now + ACKNOWLEDGE_SECONDS if cancel else float("inf")
+        dispatcher.brain.attached.discard(user)
         _log.warn("{reason}: {count} jobs cancelled", event="removed", reason=reason, user=user, count=cancelled)
 
     def _cancel(self, user: str, reason: str, running: bool) -> int:
         dispatcher = self._dispatcher
         brain = dispatcher.brain
         numbers = [
-            number for number, job in brain.jobs.items() if job.user == user and (running or job.phase not in ON_HOST)
+            number for number, job in brain.jobs.items() if job.user == user and (running or job.phase not in _RUNS)
         ]
         for number in numbers:
             brain.cancel_asked(number, "the dispatcher", reason, dispatcher.now)
