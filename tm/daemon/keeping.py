@@ -25,6 +25,7 @@ from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
 from tm.errors import TaskManagerError
 from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
+from tm.model.job import read_spec
 from tm.model.lifecycle import Fact
 
 _log = Logger()
@@ -136,7 +137,10 @@ class Keeping:
     def settled(self) -> None:
         """Every keeper has been asked: what none of them knows has never been started."""
         self._finding = False
-        self.give([claim for claim in self._book.claims.values() if self._is_free(claim)])
+        free = [claim for claim in self._book.claims.values() if self._is_free(claim)]
+        other = [claim for claim in free if claim.order.refused or read_spec(claim.order.spec).interactive]
+        self._told.facts([_broken_off(claim, self._clock.seconds()) for claim in other], True)
+        self.give([claim for claim in free if claim not in other])
 
     def _is_free(self, claim: Claim) -> bool:
         return claim.fact is None and claim.keeper is None and claim.key not in self._orphans
@@ -433,6 +437,16 @@ def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
     clock.callLater(seconds, waiting.callback, None)
     return waiting
+
+
+def _broken_off(claim: Claim, now: float) -> Fact:
+    """Return what became of *claim*, which no keeper is given: it was refused, or ran on a connection that is gone."""
+    if claim.order.refused:
+        return Fact(*claim.key, "refused", now, exit_code=125, reason=claim.order.refused)
+    for process in procfs.snapshot().values():
+        if not process.dead and procfs.claim(process.pid) == claim.key:
+            procfs.send(process, signal.SIGKILL)
+    return Fact(*claim.key, "lost", now, reason="its connection ended with the server that was killed on its host")
 
 
 def _lives(pid: int, surely: bool = False) -> bool:

@@ -84,6 +84,8 @@ class Command(ProcessProtocol):
         self.link_down(failure.getErrorMessage())
 
     def _streaming(self, good: bool) -> None:
+        if self._ended is not None:
+            return
         if not good or self._link is None or self._link.transport is None:
             self.link_down("nobody waits for its output")
             return
@@ -230,7 +232,12 @@ class Command(ProcessProtocol):
                 return
 
     def end(self, grace: float) -> None:
-        """End the command: TERM (and HUP) now, KILL after *grace* seconds."""
+        """End the command: TERM (and HUP) now, KILL after *grace* seconds; one that has not begun never will."""
+        if self._started_at is None and self._ended is None:
+            self._ended = Fact(*self.key, "returned", self._now.time())
+            self._hang_up()
+            self._now.over(self, self._ended)
+            return
         self.signal(signal.SIGHUP)
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -19,6 +21,7 @@ from tm.model.lifecycle import Fact
 SPEC = json.dumps({"user": "alice", "command": "true", "cwd": "/", "environment": "0" * 64})
 
 
+INTERACTIVE = json.dumps({**json.loads(SPEC), "interactive": True})
 NOBODY = 2**22 + 1
 """Above the highest pid."""
 
@@ -196,3 +199,22 @@ class FindTests(SynchronousTestCase):
         told, keepers = self.found({1: [["i", 7, 1]]}, {})
 
         self.assertEqual((["lost"], []), (told.heard, keepers.started))
+
+    def test_what_ran_on_a_connection_is_ended_and_lost_with_its_server_and_never_given_to_a_keeper(self) -> None:
+        book, clock = Book(Snapshot("spool", "boot")), Clock()
+        book.grant = 3
+        book.claim([Order(1, 7, 1, 1, INTERACTIVE, ""), Order(2, 2**40, 3, 1, INTERACTIVE, "")])
+        book.claim([Order(3, 9, 1, 1, "", "", "not its user's")])
+        told, keepers = Told(book), Keepers({})
+        keeping = Keeping(
+            keepers, Files(self.mktemp(), {}), book, told, clock, "n1", "test", lambda lines: succeed(None)
+        )
+        environment = {"TM_JOB_ID": str(2**40), "TM_ATTEMPT": "3"}
+        left = subprocess.Popen(["/bin/sleep", "1000"], env=environment)
+        self.addCleanup(left.wait)
+        self.addCleanup(left.kill)
+
+        keeping.settled()
+
+        self.assertEqual((["lost", "lost", "refused"], []), (told.heard, keepers.started))
+        self.assertEqual(-signal.SIGKILL, left.wait())
