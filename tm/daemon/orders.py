@@ -13,11 +13,14 @@ from tm.wire.frames import LARGE_LIMIT
 _encode = msgspec.json.Encoder().encode
 _LARGEST = LARGE_LIMIT - 64 * 1024
 
+GIVEN_UP = "its job was given up before it was sent"
+
 
 class Order(msgspec.Struct, omit_defaults=True):
     """One job to start: command number *c* of the host's spool, its signed text and signature.
 
-    A user's server that refuses an order passes it on without its text and says why in *refused*.
+    A user's server that refuses an order passes it on without its text and says why in *refused*; so does the
+    dispatcher where the job of a command is declared lost. Nothing is started for such an order.
     """
 
     c: int
@@ -42,6 +45,10 @@ class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orde
     cancel: list[tuple[int, int, float]] = []
     recall: list[tuple[int, int]] = []
     forget: list[tuple[int, int]] = []
+    suspend: list[tuple[int, int]] = []
+    resume: list[tuple[int, int]] = []
+    nice: list[tuple[int, int, int]] = []
+    give_way: list[tuple[int, int, float]] = []
 
 
 class WantLine(msgspec.Struct, tag_field="topic", tag="want"):
@@ -69,7 +76,9 @@ def order_lines(
     line = OrderLine(orders.host, epoch, run, orders.grant, orders.spool)
     size = 0
     for start in sorted(set(orders.start)):
-        text = "" if start.environment in known else environment(start.environment) or "{}"
+        text = ""
+        if start.spec and start.environment not in known:
+            text = environment(start.environment) or "{}"
         cost = len(start.spec) * 2 + len(text) * 2 + 300
         if line.orders and size + cost > _LARGEST:
             yield _encode(line)
@@ -79,9 +88,15 @@ def order_lines(
         if text:
             line.environments[start.environment] = text
             known.add(start.environment)
-        line.orders.append(Order(start.number, start.job, start.attempt, start.cores, start.spec, start.signature))
+        order = Order(start.number, start.job, start.attempt, start.cores, start.spec, start.signature)
+        if not start.spec:
+            order.refused = GIVEN_UP
+        line.orders.append(order)
     line.cancel = [(job, attempt, grace) for job, attempt in orders.cancel]
     line.recall = orders.recall
     line.forget = orders.forget
+    line.suspend = orders.suspend
+    line.resume = orders.resume
+    line.nice = orders.nice
+    line.give_way = [(job, attempt, grace) for job, attempt in orders.give_way]
     yield _encode(line)
-

@@ -123,7 +123,8 @@ def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str
     """Return the order line of *raw*, what to pass on of it, and the complaints about it.
 
     An order whose signature is not the user's, or whose environment is not the one of its digest, goes on without its
-    text, and an environment that was changed does not go on.
+    text, and an environment that was changed does not go on. One that the dispatcher itself sends without its text
+    starts nothing and goes on as it is.
     """
     line = _decode_line(raw)
     changed = {
@@ -134,6 +135,8 @@ def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str
         del line.environments[digest]
     for order in line.orders:
         complaint = ""
+        if order.refused and not order.spec:
+            continue
         if not signer.check(order.spec, order.sig):
             complaint = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
         elif changed and read_spec(order.spec).environment in changed:

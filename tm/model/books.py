@@ -1,14 +1,14 @@
 """The books of one cluster: all jobs that have not ended, all hosts, all sessions, and what is to be done.
 
-What happens is written here by those who build on it (`tm.model.servers`, `tm.model.hosting`, `tm.model.brain`). The law: every
-job is in exactly one place, the queue or a session, and there occupying cores or sent ahead.
+What happens is written here by those who build on it (`tm.model.servers`, `tm.model.hosting`, `tm.model.brain`). The
+law: every job is in exactly one place, the queue or a session, and there occupying cores or sent ahead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tm.model.cluster import HostState, Link, Room, Session, Spool
+from tm.model.cluster import HostMemo, HostState, Link, Pause, Room, Session, Spool
 from tm.model.effects import Effects, Notice, Orders
 from tm.model.host import HostConfig
 from tm.model.job import ACTIVE, ON_HOST, Job, Phase
@@ -31,25 +31,32 @@ class Books:
         jobs: Iterable[Job] = (),
         spools: Iterable[Spool] = (),
         hosts: Iterable[HostState] = (),
+        memos: Iterable[HostMemo] = (),
         policy: Policy = by_priority_and_age,
     ) -> None:
         self.epoch = epoch
         self.jobs: dict[int, Job] = {}
         self.hosts = {host.name: host for host in hosts}
+        for memo in memos:
+            if memo.name in self.hosts:
+                self.hosts[memo.name].recall(memo)
         self.sessions: dict[tuple[str, str], Session] = {}
         self.attached: set[str] = set()
         self.limits = Usage()
+        self._limited = False
         self.queue = WaitingQueue(self.limits.waits)
         self.spools = {spool.id: spool for spool in spools}
         self._next_id = next_id
         self._policy = policy
         self._effects = Effects()
+        self._minded: set[str] = set()
         for job in jobs:
             self._restore(job)
 
     def people_configured(self, groups: Groups, at: float) -> None:
         """Take a new table of groups: who is in them, and what limits them."""
         self.limits.configured(groups)
+        self._limited = any(group.limits.any or group.user_limits.any for group in groups.groups)
 
     def _restore(self, job: Job) -> None:
         """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
@@ -58,25 +65,40 @@ class Books:
         if job.phase is Phase.PENDING:
             self.queue.add(job)
         elif job.phase in ON_HOST and job.host:
-            self._session(job.user, job.host).occupy(job)
+            session = self._session(job.user, job.host)
+            session.occupy(job)
+            self.limits.started(job)
+            if job.phase is Phase.SUSPENDED:
+                session.pauses[job.id] = Pause(True, job.reason, 0.0)
+                session.host.unheard = True
+                self._minded.add(job.host)
 
-    def _recall(self, session: Session) -> None:
-        """Take back what stands in line on a host; no more is sent ahead before jobs there are short again."""
-        if session.ahead and session.link is Link.UP:
-            orders = self._orders(session)
-            orders.recall += [(job.id, job.attempt) for job in session.ahead.values()]
+    def _recall(self, session: Session, at_start: bool = False) -> None:
+        """Take back what stands in line on a host, with *at_start* also what may not have begun there; no more is sent
+        ahead before jobs there are short again."""
+        if session.link is Link.UP:
+            back = list(session.ahead.values())
+            if at_start:
+                back += [job for job in session.occupying.values() if job.phase is Phase.STARTING]
+            if back:
+                self._orders(session).recall += [(job.id, job.attempt) for job in back]
         session.mean_run = max(1.0, session.mean_run or 0.0)
 
     def _apply(self, job: Job, fact: Fact) -> None:
         host = job.host
+        started_at = job.started_at
         advance(job, fact)
         self._record(job)
-        if job.phase not in ON_HOST and host is not None:
+        if host is not None:
             session = self._session(job.user, host)
-            session.release(job.id)
-            session.ended(job, fact.at)
-        elif job.phase is Phase.RUNNING and host is not None:
-            self._session(job.user, host).runs(job)
+            if job.phase not in ON_HOST:
+                session.release(job.id)
+                session.ended(job.started_at or started_at, fact.at)
+                self.limits.ended(job)
+            elif job.phase is not Phase.STARTING:
+                session.runs(job)
+            if session.host.offer.reason or session.pauses:
+                self._minded.add(host)
         if job.phase is Phase.PENDING:
             self.queue.add(job)
         elif job.phase not in ACTIVE:
@@ -123,11 +145,18 @@ class Books:
             session = self.sessions[user, name] = Session(user, host)
         return session
 
-    def _rooms(self) -> list[Room]:
-        return [Room(host) for host in self.hosts.values() if host.active]
+    def _rooms(self, at: float) -> list[Room]:
+        return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]
 
     def _reach_at(self, user: str, name: str, at: float) -> bool:
-        if user not in self.attached:
+        if user not in self.attached or not self._may_use(user, self.hosts[name]):
             return False
         session = self.sessions.get((user, name))
         return session is None or (session.link is not Link.STALE and at >= session.retry_at)
+
+    def _may_use(self, user: str, host: HostState) -> bool:
+        users = host.config.users
+        return "*" in users or user in users or any("@" + name in users for name in self.limits.groups.groups_of(user))
+
+    def _remember(self, host: HostState) -> None:
+        self._effects.records.memos[host.name] = host.memo()

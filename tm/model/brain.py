@@ -44,7 +44,8 @@ class Brain(Hosting):
         """Accept signed requests (text, signature), all or none; return their ids.
 
         Raises `RefusedError`: ``job.invalid`` for a request that cannot be read or never run, ``job.user`` for one in
-        another's name, ``busy.hosts`` for an interactive one when no host is vacant.
+        another's name, ``busy.hosts`` for an interactive one when no host is vacant, ``limit.queued``, ``limit.never``
+        for what the limits of the user's groups permit not now, or never.
         """
         made: list[Job] = []
         first = self._next_id
@@ -54,6 +55,9 @@ class Brain(Hosting):
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")
             self._check_possible(job)
             made.append(job)
+        too_many = self.limits.queued(user, len(made)) if self._limited else ""
+        if too_many:
+            raise RefusedError("limit.queued", too_many)
         self._next_id += len(made)
         records = self._effects.records
         records.submissions.append((user, token, first, len(made)))
@@ -84,15 +88,20 @@ class Brain(Hosting):
 
     def _check_possible(self, job: Job) -> None:
         kind = class_of(job)
+        never = self.limits.never(job.user, job.cores, job.memory) if self._limited else ""
+        if never:
+            raise RefusedError("limit.never", never)
         for name in job.hosts:
             if name not in self.hosts:
                 raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
         whole = [host for host in self.hosts.values() if not job.hosts or host.name in job.hosts]
         known = [host for host in whole if host.knows_cores]
-        if whole and len(known) == len(whole) and not any(
-            job.cores <= host.cores and job.memory <= host.memory for host in whole
+        if (
+            whole
+            and len(known) == len(whole)
+            and not any(job.cores <= host.whole_cores and job.memory <= host.whole_memory for host in whole)
         ):
-            most = max(host.cores for host in whole)
+            most = max(host.whole_cores for host in whole)
             raise RefusedError(
                 "job.impossible",
                 f"no host has {job.cores} cores and {job.memory} bytes of memory for one job;"
@@ -100,22 +109,29 @@ class Brain(Hosting):
             )
         if job.interactive and not any(
             allowed(kind, room) and fits(kind, room) and self._reach_at(job.user, room.name, job.submitted_at)
-            for room in self._rooms()
+            for room in self._rooms(job.submitted_at)
         ):
             raise RefusedError("busy.hosts", "no vacant host for this command now; hRunJob lets it wait for one")
 
     # -- time and placement ---------------------------------------------------------------------------------------
 
     def place(self, at: float) -> None:
-        """Start what can be started now."""
+        """Start what can be started now, and have what runs fit what hosts offer."""
+        minded, self._minded = self._minded, set()
+        for name in minded & self.hosts.keys():
+            self._settle(self.hosts[name], at)
         if not self.queue:
             return
-        for placement in self._policy(self.queue, self._rooms(), lambda u, h: self._reach_at(u, h, at)):
+        permit = self.limits.trial() if self._limited else None
+        for placement in self._policy(self.queue, self._rooms(at), lambda u, h: self._reach_at(u, h, at), permit):
             job = self.jobs[placement.job]
             session = self._session(job.user, placement.host)
             if session.link is Link.UP:
-                session.occupy(job)
-                self._assign(job, session, at)
+                trouble = session.host.trouble
+                if trouble.room(at):
+                    session.occupy(job)
+                    self._assign(job, session, at)
+                    trouble.sent(job.id)
             elif session.link is not Link.STARTING:
                 session.link, session.since, session.reason = Link.STARTING, at, "asked for its start"
                 self._effects.wants.append(Want(job.user, placement.host))
@@ -123,11 +139,16 @@ class Brain(Hosting):
 
     def tick(self, at: float) -> None:
         """Called about once a second: take back what waits in vain, ask again for servers that running jobs need."""
+        self._look_at_hosts(at)
         for (user, name), session in self.sessions.items():
             if session.overdue(at):
                 self._recall(session)
+            if session.pauses:
+                self._ask_again(session, at)
             if session.link is Link.STARTING and at - session.since > LAUNCH_PATIENCE:
-                session.failed(f"its server there did not connect in {LAUNCH_PATIENCE:.0f} s", at)
+                reason = f"its server there did not connect in {LAUNCH_PATIENCE:.0f} s"
+                session.failed(reason, at)
+                self._failed_at_start(session.host, user, None, reason, at)
             idle = session.link in (Link.DOWN, Link.FAILED) and at >= session.retry_at and at - session.since > 1.0
             if session.jobs and user in self.attached and idle:
                 session.link, session.since = Link.STARTING, at
@@ -140,13 +161,18 @@ class Brain(Hosting):
             return
         kind = heads[0][2]
         for (user, name), session in self.sessions.items():
-            if user != kind.user or not session.host.active or (kind.hosts and name not in kind.hosts):
+            host = session.host
+            if user != kind.user or not host.active or (kind.hosts and name not in kind.hosts):
+                continue
+            if host.offer.reason or host.trouble.out_until is not None or not self._may_use(user, host):
                 continue
             head = next(iter(self.queue.ids(kind)), None)
             if head is None:
                 return
             room = session.room_ahead(self.jobs[head])
             for number in list(islice(self.queue.ids(kind), room)):
+                if self._limited and self.limits.may_start(user, kind.cores, kind.memory):
+                    return
                 session.ahead[number] = self.jobs[number]
                 self._assign(self.jobs[number], session, at)
 
@@ -157,5 +183,6 @@ class Brain(Hosting):
         session.spool.commands += 1
         job.host, job.spool, job.command_number = session.host.name, session.spool.id, session.spool.commands
         self._effects.records.spools[session.spool.id] = session.spool
+        self.limits.started(job)
         self._apply(job, Fact(job.id, job.attempt, "placed", at))
         self._orders(session).start.append(start_of(job))

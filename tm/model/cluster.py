@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from tm.model.breaker import Breaker
-from tm.model.guest import Offer
+from tm.model.guest import Level, Offer, offer
 from tm.model.host import HostConfig
 from tm.model.job import Job, Phase
 from tm.model.report import About, HostReport
@@ -46,14 +46,30 @@ class HostState:
         self.reason = "" if config.active else "not active in etc/ComputerCluster.config"
         self.used_cores = 0
         self.used_memory = 0
+        self.sessions: dict[str, Session] = {}
         self.about: About | None = None
         self.report: HostReport | None = None
         self.reported_at = 0.0
+        self.level = Level()
         self.offer = Offer()
+        self.declared = ""
+        self.unheard = False
         self.drain_deadline: float | None = None
+        self.drain_reason = ""
         self.left_until = 0.0
         self.left_by = ""
         self.trouble = Breaker()
+
+    def recall(self, memo: HostMemo) -> None:
+        """Take up what an earlier dispatcher decided about it."""
+        self.left_until, self.left_by, self.declared = memo.left_until, memo.left_by, memo.declared
+        self.drain_deadline, self.drain_reason = memo.drain_deadline, memo.drain_reason
+        if self.declared or self.drain_reason:
+            self.active, self.reason = False, self.declared or self.drain_reason
+
+    def memo(self) -> HostMemo:
+        """Return what is to be remembered of it beside the configuration."""
+        return HostMemo(self.name, self.left_until, self.left_by, self.declared, self.drain_deadline, self.drain_reason)
 
     @property
     def name(self) -> str:
@@ -83,6 +99,16 @@ class HostState:
         return self.whole_memory if offered is None else min(offered, self.whole_memory)
 
     @property
+    def held_back(self) -> str:
+        """Who or what keeps some of it from us now, or an empty text."""
+        return self.offer.reason
+
+    def offers(self, at: float) -> Offer:
+        """Return what is to be offered at *at*; `offer` is what was last decided."""
+        level = self.level.at(at, self.whole_cores, self.whole_memory) if self.level.known else None
+        return offer(self.config, level, at, self.left_until, self.left_by)
+
+    @property
     def knows_cores(self) -> bool:
         """Whether `cores` is more than a guess."""
         return bool(self.config.cores or self.seen_cores)
@@ -94,6 +120,8 @@ class HostState:
 
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""
+        if self.offer.closed:
+            return False
         return self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
 
     def saw(self, cores: int | None, memory: int | None) -> None:
@@ -111,7 +139,7 @@ class Room:
 
     def __init__(self, host: HostState) -> None:
         self.name = host.name
-        self.free_cores = host.cores - host.used_cores
+        self.free_cores = 0 if host.offer.closed else host.cores - host.used_cores
         self.free_memory = host.memory - host.used_memory
 
 
@@ -141,12 +169,35 @@ class Spool(msgspec.Struct):
     reports: int = 0
 
 
+class HostMemo(msgspec.Struct, omit_defaults=True):
+    """What was decided about a host and is no configuration: whose it is alone until when, that it is declared lost,
+    that it is drained, by when, and why. Times are seconds since the epoch."""
+
+    name: str
+    left_until: float = 0.0
+    left_by: str = ""
+    declared: str = ""
+    drain_deadline: float | None = None
+    drain_reason: str = ""
+
+
+class Pause(msgspec.Struct):
+    """That a job is to be suspended (or, not *wanted* any more, to go on), *why*, and when its host was told so."""
+
+    wanted: bool
+    why: str
+    asked_at: float
+
+
 class Session:
     """One user's server on one host."""
 
     def __init__(self, user: str, host: HostState) -> None:
         self.user = user
         self.host = host
+        host.sessions[user] = self
+        self.pauses: dict[int, Pause] = {}
+        self.niced: set[int] = set()
         self.link = Link.DOWN
         self.reason = ""
         self.since = 0.0
@@ -224,15 +275,17 @@ class Session:
     def _vacate(self, job: Job) -> None:
         del self.occupying[job.id]
         self.over.discard(job.id)
+        self.pauses.pop(job.id, None)
+        self.niced.discard(job.id)
         self.host.used_cores -= job.cores
         self.host.used_memory -= job.memory
 
-    def ended(self, job: Job, at: float) -> None:
-        """Learn from a job that has run how long this user's jobs last here."""
+    def ended(self, started_at: float | None, at: float) -> None:
+        """Learn from a job that has run since *started_at* (None: it never did) how long this user's jobs last here."""
         self.last_end = at
-        if job.started_at is None:
+        if started_at is None:
             return
-        lasted = max(0.0005, at - job.started_at)
+        lasted = max(0.0005, at - started_at)
         self.mean_run = lasted if self.mean_run is None or lasted > 1 else 0.8 * self.mean_run + 0.2 * lasted
 
     def room_ahead(self, job: Job) -> int:

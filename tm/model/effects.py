@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tm.model.audit import Change
-from tm.model.cluster import Spool
+from tm.model.cluster import HostMemo, Spool
 from tm.model.job import Job
 
 
@@ -20,9 +20,11 @@ class Records:
     submissions: list[tuple[str, str, int, int]] = field(default_factory=list)
     environments: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    memos: dict[str, HostMemo] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.spools or self.submissions or self.environments or self.changes)
+        jobs = self.new or self.changed or self.spools or self.submissions or self.environments
+        return bool(jobs or self.changes or self.memos)
 
     def absorb(self, later: Records) -> None:
         """Take in what came after this."""
@@ -32,6 +34,7 @@ class Records:
         self.submissions += later.submissions
         self.environments.update(later.environments)
         self.changes += later.changes
+        self.memos.update(later.memos)
 
 
 class Start(NamedTuple):
@@ -44,6 +47,11 @@ class Start(NamedTuple):
     spec: str
     signature: str
     environment: str
+
+
+def void_start(number: int) -> Start:
+    """Return what takes the place of command *number*, whose job has been given up: it starts nothing."""
+    return Start(number, 0, number, 0, "", "", "")
 
 
 def start_of(job: Job) -> Start:
@@ -63,6 +71,10 @@ class Orders:
     cancel: list[tuple[int, int]] = field(default_factory=list)
     recall: list[tuple[int, int]] = field(default_factory=list)
     forget: list[tuple[int, int]] = field(default_factory=list)
+    suspend: list[tuple[int, int]] = field(default_factory=list)
+    resume: list[tuple[int, int]] = field(default_factory=list)
+    nice: list[tuple[int, int, int]] = field(default_factory=list)
+    give_way: list[tuple[int, int]] = field(default_factory=list)
     grant: int | None = None
 
     def absorb(self, later: Orders) -> None:
@@ -73,7 +85,16 @@ class Orders:
         self.cancel += later.cancel
         self.recall += later.recall
         self.forget += later.forget
+        self.pause(later.suspend, later.resume)
+        self.nice += later.nice
+        self.give_way += later.give_way
         self.grant = later.grant
+
+    def pause(self, suspend: list[tuple[int, int]] = [], resume: list[tuple[int, int]] = []) -> None:  # noqa: B006
+        """Let these be suspended and those go on; of an earlier word about the same attempt nothing is left."""
+        said = {*suspend, *resume}
+        self.suspend = [key for key in self.suspend if key not in said] + suspend
+        self.resume = [key for key in self.resume if key not in said] + resume
 
 
 @dataclass(slots=True, frozen=True)

@@ -39,7 +39,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """What a user asked for. Its JSON text is what the user's server signs; *environment* is a SHA-256 in hex.
 
     *command* is shell text or an argument vector; *memory* bytes (0 = not asked); *interactive* jobs have their
-    input and output on a connection and end with it.
+    input and output on a connection and end with it; *requeue* consents to being ended and started anew elsewhere when
+    others need the host.
     """
 
     user: str
@@ -58,6 +59,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     hosts: list[str] = []
     interactive: bool = False
     terminal: list[int] = []
+    requeue: bool = False
 
     def complaint(self) -> str:
         """Return what is wrong with the request as a sentence, or an empty string."""
@@ -76,6 +78,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return f"umask must be from 0 to 0777, not {self.umask:o}"
         if not self.cwd.startswith("/"):
             return f"the working directory must be an absolute path, not '{self.cwd}'"
+        if self.requeue and self.interactive:
+            return "a command that runs now cannot be started anew elsewhere"
         if self.terminal and not (len(self.terminal) == 2 and all(0 <= size < 65536 for size in self.terminal)):
             return f"a terminal has rows and columns, not {self.terminal}"
         return ""
@@ -115,7 +119,10 @@ def read_spec(text: str) -> JobSpec:
 
 
 class Job(msgspec.Struct):
-    """One job and its current attempt. Only the brain changes it. Times are seconds since the epoch."""
+    """One job and its current attempt. Only the brain changes it. Times are seconds since the epoch.
+
+    *gives_way* says to whom the current attempt has been asked to, *turn* how often it was suspended and resumed.
+    """
 
     id: int
     user: str
@@ -142,6 +149,9 @@ class Job(msgspec.Struct):
     signal: int | None = None
     cpu_seconds: float | None = None
     max_rss: int | None = None
+    gives_way: str | None = None
+    requeue: bool = False
+    turn: int = 0
 
 
 def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, JobSpec]:
@@ -149,7 +159,7 @@ def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, Job
     spec = read_spec(text)
     job = Job(
         number, spec.user, text, signature, spec.cores, spec.memory, spec.priority, tuple(spec.hosts),
-        spec.interactive, spec.environment, at,
+        spec.interactive, spec.environment, at, requeue=spec.requeue,
     )  # fmt: skip
     return job, spec
 

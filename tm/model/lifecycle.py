@@ -19,7 +19,10 @@ When = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something a host says of an attempt; *what* is started, ended, refused, returned or lost."""
+    """Something a host says of an attempt; *what* is started, suspended, resumed, ended, refused, returned or lost.
+
+    *turn* counts how often an attempt has been suspended and resumed: of two such facts the one with the higher holds.
+    """
 
     job: int
     attempt: int
@@ -32,8 +35,13 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_seconds: float | None = None
     max_rss: Count | None = None
     reason: str = ""
+    turn: Count = 0
 
 
+PASSING: Final = frozenset({"started", "suspended", "resumed"})
+"""Facts after which an attempt goes on; all others are its end."""
+
+_PAUSES: Final = frozenset({"suspended", "resumed"})
 _ON_HOST = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
 _WAITING = (Phase.HELD, Phase.PENDING)
 
@@ -42,17 +50,19 @@ MOVES: Final[dict[tuple[Phase, str], Phase]] = {
     (Phase.STARTING, "started"): Phase.RUNNING,
     (Phase.STARTING, "returned"): Phase.PENDING,
     (Phase.STARTING, "refused"): Phase.FAILED,
+    **{(phase, "suspended"): Phase.SUSPENDED for phase in _ON_HOST},
+    **{(phase, "resumed"): Phase.RUNNING for phase in _ON_HOST},
     **{(phase, "ended"): Phase.FAILED for phase in _ON_HOST},
     **{(phase, "lost"): Phase.LOST for phase in _ON_HOST},
     **{(phase, "cancelled"): Phase.CANCELLED for phase in _WAITING},
 }
-"""(phase, event) → phase; `ended` and `returned` are refined by `advance` from the exit status and the cancel wish."""
+"""(phase, event) → phase; `ended` and `returned` are refined by `advance` from the exit status and what was wished."""
 
 
 def advance(job: Job, fact: Fact) -> None:
     """Change *job* as *fact* says; raise `IllegalMoveError` and change nothing if it cannot happen now."""
     phase = MOVES.get((job.phase, fact.what))
-    if phase is None or fact.attempt != job.attempt:
+    if phase is None or fact.attempt != job.attempt or (fact.what in _PAUSES and fact.turn <= job.turn):
         raise IllegalMoveError(job.id, job.phase, fact.what)
     if fact.what == "ended":
         phase = _ending(job, fact)
@@ -62,8 +72,11 @@ def advance(job: Job, fact: Fact) -> None:
     job.reason = fact.reason
     if fact.what == "started":
         job.started_at, job.pid = fact.at, fact.pid
+    elif fact.what in _PAUSES:
+        job.turn = fact.turn
+        job.started_at, job.pid = fact.started_at or job.started_at, fact.pid or job.pid
     elif phase is Phase.PENDING:
-        job.host = job.spool = None
+        _wait_again(job)
     elif fact.what != "placed":
         _finish(job, fact)
 
@@ -71,7 +84,17 @@ def advance(job: Job, fact: Fact) -> None:
 def _ending(job: Job, fact: Fact) -> Phase:
     if fact.exit_code == 0:
         return Phase.COMPLETED
-    return Phase.FAILED if job.cancelled_by is None else Phase.CANCELLED
+    if job.cancelled_by is not None:
+        return Phase.CANCELLED
+    return Phase.FAILED if job.gives_way is None else Phase.PENDING
+
+
+def _wait_again(job: Job) -> None:
+    """Its attempt is over, or never began: *job* waits for another one."""
+    if job.gives_way is not None:
+        job.reason = f"attempt {job.attempt} on {job.host} gave way to {job.gives_way}"
+    job.host = job.spool = job.gives_way = job.started_at = job.pid = None
+    job.turn = 0
 
 
 def _finish(job: Job, fact: Fact) -> None:

@@ -37,11 +37,24 @@ class Waiting(Protocol):
 Reach = Callable[[str, str], bool]
 """Whether jobs of a user can be sent to a host (now, or once its server there has been started)."""
 
-Policy = Callable[[Waiting, Iterable[Room], Reach], list[Placement]]
+
+class Permit(Protocol):
+    """What users may use at once, beside what they use and what this placement has taken."""
+
+    def may_start(self, user: str, cores: int, memory: int) -> str:
+        """Return why one more job may not start, or an empty text."""
+
+    def take(self, user: str, cores: int, memory: int) -> None:
+        """Count a job that is to start."""
 
 
-def by_priority_and_age(queue: Waiting, rooms: Iterable[Room], reach: Reach) -> list[Placement]:
-    """Return what to start now; *rooms* are used up on the way.
+Policy = Callable[[Waiting, Iterable[Room], Reach, "Permit | None"], list[Placement]]
+
+
+def by_priority_and_age(
+    queue: Waiting, rooms: Iterable[Room], reach: Reach, permit: Permit | None = None
+) -> list[Placement]:
+    """Return what to start now; *rooms* are used up on the way, and what *permit* leaves users.
 
     The best class first, each job on the host with the most free cores; a class that fits nowhere does not hold up the
     others.
@@ -58,6 +71,10 @@ def by_priority_and_age(queue: Waiting, rooms: Iterable[Room], reach: Reach) -> 
             best = max(candidates, key=lambda room: (fits(kind, room), room.free_cores))
             if not fits(kind, best):
                 break
+            if permit is not None:
+                if permit.may_start(kind.user, kind.cores, kind.memory):
+                    break
+                permit.take(kind.user, kind.cores, kind.memory)
             best.free_cores -= kind.cores
             best.free_memory -= kind.memory
             placed.append(Placement(job, best.name))

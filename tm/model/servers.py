@@ -6,9 +6,16 @@ from collections.abc import Iterable
 
 from tm.errors import IllegalMoveError, RefusedError
 from tm.model.books import Books
-from tm.model.cluster import Hello, Link, Session, Spool
-from tm.model.effects import start_of
+from tm.model.breaker import blames_host
+from tm.model.cluster import Hello, HostState, Link, Session, Spool
+from tm.model.effects import Orders, start_of, void_start
+from tm.model.job import ON_HOST, Job, accepted_spec
 from tm.model.lifecycle import Fact
+from tm.model.views import shown_time
+
+NICE_LEVEL = 19
+NOT_THERE = "ssh.unreachable"
+"""A failure to start a server that says nothing of what a job would meet there."""
 
 
 class Servers(Books):
@@ -43,6 +50,8 @@ class Servers(Books):
             return
         if state == "failed":
             session.failed(reason, at)
+            if not reason.startswith(NOT_THERE):
+                self._failed_at_start(session.host, user, None, reason, at)
         else:
             session.link, session.reason, session.since = Link.STARTING, reason, at
         self._notice_link(session, at)
@@ -83,22 +92,39 @@ class Servers(Books):
         return f"host {hello.host} knows a later history ({'; '.join(signs)}): this looks like an old copy of the store"
 
     def _reconcile(self, session: Session, hello: Hello, at: float) -> None:
-        holds = {(job, attempt) for job, attempt, _ in hello.holds}
+        holds = {(job, attempt): state for job, attempt, state in hello.holds}
         orders = self._orders(session)
         orders.anew = True
         orders.start.clear()
+        assert session.spool is not None
+        void = set(range(hello.mark + 1, session.spool.commands + 1))
         for job in sorted(session.jobs, key=lambda job: job.command_number):
             if job.spool == hello.spool and job.command_number > hello.mark:
                 orders.start.append(start_of(job))
+                void.discard(job.command_number)
             elif (job.id, job.attempt) not in holds:
                 self._apply(job, Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it"))
                 continue
-            if job.cancelled_by is not None:
-                orders.cancel.append((job.id, job.attempt))
-        for number, attempt in holds:
+            self._say_again(session, job, orders, at)
+        orders.start += map(void_start, void)
+        for (number, attempt), state in holds.items():
             held = self.jobs.get(number)
             if held is None or held.attempt != attempt or held.user != session.user:
-                orders.forget.append((number, attempt))
+                (orders.forget if state == "final" else orders.cancel).append((number, attempt))
+
+    def _say_again(self, session: Session, job: Job, orders: Orders, at: float) -> None:
+        """Repeat what its host was told of *job* and may not have heard."""
+        key = (job.id, job.attempt)
+        if job.cancelled_by is not None:
+            orders.cancel.append(key)
+        elif job.gives_way is not None:
+            orders.give_way.append(key)
+        pause = session.pauses.get(job.id)
+        if pause is not None:
+            pause.asked_at = at
+            orders.pause(*(([key], []) if pause.wanted else ([], [key])))
+        if job.id in session.niced:
+            orders.nice.append((*key, NICE_LEVEL))
 
     def facts_reported(
         self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float
@@ -119,3 +145,25 @@ class Servers(Books):
                     self._apply(job, fact)
                 except IllegalMoveError:
                     continue
+                self._judge(session.host, job, fact, at)
+
+    def _judge(self, host: HostState, job: Job, fact: Fact, at: float) -> None:
+        """See what *fact* of *job* says about its host."""
+        trouble = host.trouble
+        if fact.what == "refused" and blames_host(fact.exit_code, fact.reason, accepted_spec(job.spec).command):
+            self._failed_at_start(host, job.user, job.id, f"job {job.id}: {fact.reason}", at)
+        elif fact.what in ("started", "ended"):
+            if trouble.started(job.user, job.id, at):
+                self._notice_host(at, None, host=host.name, trouble="", reason=f"job {job.id} has started there")
+        if job.phase not in ON_HOST:
+            trouble.gone(job.id)
+
+    def _failed_at_start(self, host: HostState, user: str, job: int | None, text: str, at: float) -> None:
+        alone = len(self.attached.union(owner for owner, _ in self.sessions)) <= 1
+        if not host.trouble.failed(user, job, text, at, alone):
+            return
+        for session in host.sessions.values():
+            self._recall(session, at_start=True)
+        until = shown_time(host.trouble.out_until)
+        reason = f"taken out until {until}: {host.trouble.reason}"
+        self._notice_host(at, None, host=host.name, trouble=reason, until=until, reason=reason)

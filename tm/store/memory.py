@@ -12,7 +12,7 @@ from tm.model.cluster import Spool
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, Job, accepted_spec
 from tm.ports import JobQuery, Loaded
-from tm.store.rows import change_of, job_of, row_of, row_of_change
+from tm.store.rows import change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
 
 
 class MemoryStore:
@@ -25,6 +25,7 @@ class MemoryStore:
         self._submissions: dict[tuple[str, str], range] = {}
         self._environments: dict[str, str] = {}
         self._changes: dict[int, tuple[object, ...]] = {}
+        self._memos: dict[str, tuple[object, ...]] = {}
 
     def load(self) -> Loaded:
         """Begin a new epoch and return all that is active."""
@@ -32,18 +33,20 @@ class MemoryStore:
         jobs = [job_of(row) for _, row in sorted(self._jobs.items())]
         active = [job for job in jobs if job.phase in ACTIVE]
         spools = [msgspec.structs.replace(spool) for spool in self._spools.values()]
-        return Loaded(self._epoch, max(self._jobs, default=0) + 1, active, spools, max(self._changes, default=0) + 1)
+        next_id, next_change = max(self._jobs, default=0) + 1, max(self._changes, default=0) + 1
+        return Loaded(self._epoch, next_id, active, spools, next_change, [memo_of(row) for row in self._memos.values()])
 
     def prepare(self, records: Records) -> bytes:
         """Return *records* as they are now."""
         jobs = [row_of(job) for job in {**records.changed, **records.new}.values()]
         spools = [msgspec.to_builtins(spool) for spool in records.spools.values()]
         changes = [row_of_change(change) for change in records.changes]
-        return msgspec.json.encode([jobs, spools, records.submissions, records.environments, changes])
+        memos = [row_of_memo(memo) for memo in records.memos.values()]
+        return msgspec.json.encode([jobs, spools, records.submissions, records.environments, changes, memos])
 
     def commit(self, batch: bytes) -> None:
         """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
-        jobs, spools, submissions, environments, changes = msgspec.json.decode(batch)
+        jobs, spools, submissions, environments, changes, memos = msgspec.json.decode(batch)
         tokens = [(user, token) for user, token, _, _ in submissions]
         if len(set(tokens)) < len(tokens) or any(token in self._submissions for token in tokens):
             raise StoreError("store.io", f"a submit token of {tokens} was used before; nothing was accepted")
@@ -55,6 +58,7 @@ class MemoryStore:
         self._submissions.update(((u, t), range(first, first + n)) for u, t, first, n in submissions)
         self._environments = {**environments, **self._environments}
         self._changes.update((row[0], tuple(row)) for row in changes)
+        self._memos.update((row[0], tuple(row)) for row in memos)
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids that were given to this token, or None."""

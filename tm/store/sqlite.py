@@ -21,7 +21,16 @@ from tm.model.effects import Records
 from tm.model.job import ACTIVE, Job
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
-from tm.store.rows import CHANGE_COLUMNS, COLUMNS, change_of, job_of, row_of, row_of_change
+from tm.store.rows import (
+    CHANGE_COLUMNS,
+    COLUMNS,
+    change_of,
+    job_of,
+    memo_of,
+    row_of,
+    row_of_change,
+    row_of_memo,
+)  # fmt: skip
 
 Batch = dict[str, list[object]]
 _FIELDS = ", ".join(COLUMNS)
@@ -34,6 +43,7 @@ _STATEMENTS = {
     "submissions": (4, "INSERT INTO submissions VALUES {}"),
     "jobs": (len(COLUMNS), _WRITE_JOBS),
     "spools": (5, "INSERT OR REPLACE INTO spools VALUES {}"),
+    "hosts": (2, "INSERT OR REPLACE INTO hosts VALUES {}"),
     "audit": (len(CHANGE_COLUMNS), "INSERT INTO audit VALUES {}"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
@@ -65,12 +75,13 @@ class SqliteStore:
             writer.execute("COMMIT")
             rows = writer.execute(f"SELECT {_FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
+            memos = [memo_of(row) for row in writer.execute("SELECT name, memo FROM hosts")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
             changes = writer.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
         except sqlite3.Error as error:
             self._roll_back()
             raise self._failure(error) from error
-        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools, changes + 1)
+        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools, changes + 1, memos)
 
     def commit(self, batch: Batch) -> None:
         """Write what `prepare` made, wholly or not at all, and return when it is durable.
@@ -110,6 +121,8 @@ class SqliteStore:
             groups["jobs"] = _flat(map(row_of, jobs.values()))
         if records.spools:
             groups["spools"] = _flat((s.id, s.user, s.host, s.commands, s.reports) for s in records.spools.values())
+        if records.memos:
+            groups["hosts"] = _flat(map(row_of_memo, records.memos.values()))
         if records.changes:
             groups["audit"] = _flat(map(row_of_change, records.changes))
         return groups

@@ -10,7 +10,7 @@ from tm.errors import IllegalMoveError
 from tm.model.job import ACTIVE, FINAL, ON_HOST, Job, Phase, new_job
 from tm.model.lifecycle import MOVES, Fact, advance
 
-EVENTS = ["placed", "started", "ended", "refused", "returned", "lost", "cancelled", "nonsense", ""]
+EVENTS = [*"placed started suspended resumed ended refused returned lost cancelled nonsense".split(), ""]
 
 
 def job_in(phase: Phase, cancelled_by: str | None = None) -> Job:
@@ -47,7 +47,7 @@ class TableTests(SynchronousTestCase):
     def test_every_move_in_the_table_leads_where_it_says(self) -> None:
         for (phase, event), target in MOVES.items():
             job = job_in(phase)
-            advance(job, Fact(7, 2, event, 9.0, exit_code=1))
+            advance(job, Fact(7, 2, event, 9.0, exit_code=1, turn=1))
             self.assertEqual(job.phase, target, (phase, event))
 
     def test_a_fact_heard_twice_is_no_move_the_second_time(self) -> None:
@@ -102,3 +102,47 @@ class EndingTests(SynchronousTestCase):
         advance(job, Fact(7, 2, "started", 8.0, pid=5))
         advance(job, Fact(7, 2, "lost", 9.0, reason="rebooted"))
         self.assertEqual((job.started_at, job.pid, job.reason), (8.0, 5, "rebooted"))
+
+
+class PauseTests(SynchronousTestCase):
+    def test_of_two_words_about_a_pause_the_later_holds_in_whatever_order_they_come(self) -> None:
+        suspended = Fact(7, 2, "suspended", 9.0, pid=5, started_at=8.0, turn=1)
+        resumed = Fact(7, 2, "resumed", 9.5, pid=5, started_at=8.0, turn=2)
+        for facts in ([suspended, resumed], [resumed]):
+            job = job_in(Phase.STARTING)
+            for fact in facts:
+                advance(job, fact)
+            self.assertEqual((job.phase, job.started_at, job.pid), (Phase.RUNNING, 8.0, 5))
+            self.assertRaises(IllegalMoveError, advance, job, suspended)
+
+    def test_what_is_suspended_can_end_in_every_way(self) -> None:
+        for what, code, phase in (("ended", 0, "completed"), ("ended", 3, "failed"), ("lost", None, "lost")):
+            job = job_in(Phase.SUSPENDED)
+            advance(job, Fact(7, 2, what, 9.0, exit_code=code))
+            self.assertEqual(job.phase.value, phase)
+
+
+class GivingWayTests(SynchronousTestCase):
+    def leaving(self, cancelled_by: str | None = None) -> Job:
+        job = job_in(Phase.RUNNING, cancelled_by)
+        job.gives_way, job.started_at, job.pid = "others: bob is at the console", 8.0, 5
+        return job
+
+    def test_an_attempt_that_gave_way_waits_again_and_says_why(self) -> None:
+        for fact in (Fact(7, 2, "ended", 9.0, signal=15), Fact(7, 2, "ended", 9.0, exit_code=143)):
+            job = self.leaving()
+            advance(job, fact)
+            self.assertEqual(job.reason, "attempt 2 on n1 gave way to others: bob is at the console")
+            self.assertEqual((job.phase, job.attempt, job.gives_way), (Phase.PENDING, 2, None))
+            self.assertEqual((job.host, job.spool, job.pid, job.started_at), (None, None, None, None))
+            self.assertEqual((job.ended_at, job.exit_code, job.signal), (None, None, None))
+
+    def test_who_finishes_or_is_cancelled_or_lost_meanwhile_does_not_wait_again(self) -> None:
+        for by, fact, phase in (
+            (None, Fact(7, 2, "ended", 9.0, exit_code=0), "completed"),
+            ("bob", Fact(7, 2, "ended", 9.0, signal=15), "cancelled"),
+            (None, Fact(7, 2, "lost", 9.0), "lost"),
+        ):
+            job = self.leaving(by)
+            advance(job, fact)
+            self.assertEqual(job.phase.value, phase)
