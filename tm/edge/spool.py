@@ -18,13 +18,13 @@ JOURNAL_LIMIT = 1024 * 1024
 
 
 def private_directory(path: str) -> None:
-    """Make sure *path* is a folder of this user alone, creating it; raise `ConfigError` ``config.spool``.
+    """Make sure *path* is a folder of this user alone, and make it so; raise `ConfigError` ``config.spool``.
 
     Where everybody may make folders, as in ``/var/tmp``, those on the way to it must not be a stranger's.
     """
     wanted = f"must be a folder of user number {os.getuid()} with mode 0700; remove it or choose another place"
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make(path)
         status = os.lstat(path)
         stranger = _strangers_folder(path)
     except OSError as error:
@@ -33,6 +33,18 @@ def private_directory(path: str) -> None:
         raise ConfigError([f"{path}: {wanted}"], "config.spool")
     if stranger:
         raise ConfigError([f"{stranger}: belongs to somebody else; choose another place"], "config.spool")
+
+
+def _make(path: str) -> None:
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, 0o700)
+        except FileExistsError:
+            continue
 
 
 def _strangers_folder(path: str) -> str:

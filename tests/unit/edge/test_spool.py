@@ -30,7 +30,8 @@ class FolderTests(SpoolCase):
     def test_it_is_made_for_the_user_alone(self) -> None:
         private_directory(self.path)
         private_directory(self.path)
-        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o700)
+        for made in (self.path, os.path.dirname(self.path)):
+            self.assertEqual(os.stat(made).st_mode & 0o777, 0o700)
 
     def test_what_others_may_enter_is_refused(self) -> None:
         for mode in (0o755, 0o710, 0o701, 0o777):
