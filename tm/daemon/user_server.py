@@ -88,6 +88,7 @@ class UserServer(Service):
         self.dispatcher: Link | None = None
         self._link: Link | None = None
         self.dispatcher_state = "connecting"
+        self.redial: Callable[[], None] = lambda: None
         self.hosts: dict[str, HostLink] = {}
         self._waiting: list[Deferred[Link]] = []
         self._watchers: dict[Peer, set[str]] = {}
@@ -134,6 +135,10 @@ class UserServer(Service):
             _log.warn("no dispatcher: {reason}", event="unreachable", reason=reason)
         self.dispatcher = None
         self.dispatcher_state = reason
+        if reason.startswith("auth."):
+            waiting, self._waiting = self._waiting, []
+            for answer in waiting:
+                answer.errback(RefusedError(*reason.split(" ", 1)))
 
     def event(self, link: Link, json: bytes) -> None:
         """The dispatcher says something."""
@@ -154,12 +159,16 @@ class UserServer(Service):
         """The dispatcher sends no raw bytes."""
 
     async def dispatcher_link(self) -> Link:
-        """Return the link to the dispatcher, waiting a little for it; raise `RefusedError` ``net.dispatcher``."""
+        """Return the link to the dispatcher, waiting a little for it.
+
+        Raises `RefusedError`: ``net.dispatcher``, or ``auth.…`` when the dispatcher does not know our user any more.
+        """
         if self.dispatcher is not None:
             return self.dispatcher
         waiting: Deferred[Link] = Deferred()
         self._waiting.append(waiting)
         waiting.addTimeout(PATIENCE_SECONDS, self.clock, lambda value, seconds: self._no_dispatcher(waiting))
+        self.redial()
         return await waiting
 
     def _no_dispatcher(self, waiting: Deferred[Link]) -> Link:

@@ -131,6 +131,7 @@ def _build(late: Late, where: Places, address: str) -> None:
         lambda: client_context_factory(where.key, where.certificate, pins),
     )  # fmt: skip
     _write_address(where, address, port)
+    server.redial = dialler.soon
     late.add(server)
     dialler.start()
     late.at_end(lock.close)

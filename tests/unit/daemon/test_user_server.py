@@ -143,6 +143,16 @@ class DispatcherLinkTests(UserServerCase):
         self.assertEqual((error.word, "connection refused" in error.text), ("net.dispatcher", True))
         self.up()
 
+    def test_who_asks_hears_at_once_that_the_dispatcher_does_not_know_the_user(self) -> None:
+        redialled: list[bool] = []
+        self.server.redial = lambda: redialled.append(True)
+        answer = self.say(NotedPeer(), "lshosts")
+        self.assertEqual(redialled, [True])
+        self.server.link_down("auth.unknown the certificate is not registered here")
+        error = self.failureResultOf(answer, TaskManagerError).value
+        self.assertEqual((error.word, error.text), ("auth.unknown", "the certificate is not registered here"))
+        self.clock.advance(PATIENCE_SECONDS)
+
     def test_what_is_not_its_own_affair_is_passed_on_as_it_is(self) -> None:
         self.up()
         self.link.answers["lsjobs"] = Reply("x", ["1", "."])
