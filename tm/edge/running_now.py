@@ -26,6 +26,10 @@ from zope.interface import implementer
 
 from tm.edge.link import ClientLink, Dialler
 from tm.errors import TaskManagerError
+from tm.keeper import procfs
+from tm.keeper.book import Running
+from tm.keeper.felling import LOOK_EVERY, Felling
+from tm.keeper.tree import Stem
 from tm.model.job import JobSpec
 from tm.model.lifecycle import Fact
 from tm.wire.frames import BULK_LIMIT, Bulk
@@ -66,6 +70,7 @@ class Command(ProcessProtocol):
         self._ended: Fact | None = None
         self._closed = False
         self._early: list[Bulk] = []
+        self._felling: Felling | None = None
 
     # -- the connection -------------------------------------------------------------------------------------------
 
@@ -189,7 +194,7 @@ class Command(ProcessProtocol):
         self._finish()
 
     def _finish(self) -> None:
-        if self._closed or self._ended is None:
+        if self._closed or self._ended is None or self._felling is not None:
             return
         self._closed = True
         self._end(self._ended)
@@ -239,9 +244,24 @@ class Command(ProcessProtocol):
             self._now.over(self, self._ended)
             return
         self.signal(signal.SIGHUP)
-        self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)
-        self._now.reactor.callLater(grace, self.signal, signal.SIGKILL)
+        process = procfs.read(getattr(self.transport, "pid", None) or 0)
+        if process is not None and self._ended is None and self._felling is None:
+            first = Running(self.key, 0, process.pid, process.ticks, self._started_at or 0.0)
+            stem = Stem(os.getpid(), {process.pid: self.key}, procfs.claim)
+            self._felling = Felling(stem, lambda: _without_impostor(first), only_jobs=False)
+            self._felling.begin([(first, grace)], self._now.time())
+            self._fell(first)
+
+    def _fell(self, first: Running) -> None:
+        """Look after the tree of the command until nothing of it is left; its ending waits for that."""
+        if self._felling is None:
+            return
+        self._felling.tend(self._now.time(), {self.key: first}, lambda pid: self._ended is not None)
+        if self._felling.holds(self.key):
+            self._now.reactor.callLater(LOOK_EVERY, self._fell, first)
+        else:
+            self._felling = None
+            self._finish()
 
     def _resize(self, rows: int, columns: int) -> None:
         descriptor = getattr(self.transport, "fd", None)
@@ -269,6 +289,14 @@ class Command(ProcessProtocol):
                 getattr(reader, word)()
             except (ProcessExitedAlready, AttributeError):
                 continue
+
+
+def _without_impostor(first: Running) -> dict[int, procfs.Process]:
+    """Return all processes, but none that was given the pid of *first* when that had ended."""
+    seen = procfs.snapshot()
+    if first.pid in seen and seen[first.pid].ticks != first.ticks:
+        del seen[first.pid]
+    return seen
 
 
 @implementer(IPushProducer)
