@@ -19,6 +19,9 @@ does not name is certainly not here. A last line without its end does not count.
 | ``grant`` | cores | so many may be in use at once; 0, as at first, starts nothing |
 | ``start`` | list of orders | queued in order; one whose (job, attempt) is known here is ignored |
 | ``cancel`` | ``[[job, attempt, grace], …]`` | waiting: taken back; running: TERM, after *grace* s KILL |
+| ``suspend`` | ``[[job, attempt], …]`` | running: the whole tree is stopped |
+| ``resume`` | ``[[job, attempt], …]`` | suspended: the whole tree goes on |
+| ``nice`` | ``[[job, attempt, level], …]`` | the whole tree gets this niceness, where the system permits it |
 | ``signal`` | ``[[job, attempt, number], …]`` | to the whole tree of a running job |
 | ``recall`` | ``[[job, attempt], …]`` | waiting: taken back; else nothing |
 | ``forget`` | ``[[job, attempt], …]`` | these endings need not be told again |
@@ -34,8 +37,11 @@ arrive as they were.
 
 **The keeper says** first ``{"hello": {"pid", "number", "queued": [[job, attempt], …], "running": [started
 facts], "ended": [final facts]}}``, then ``{"facts": [fact, …]}`` as ``docs/protocol.md`` describes facts.
-Every fact but ``started`` is final, is in the journal before it is told, and is told again in each hello
-until it is forgotten. An attempt that was ``returned`` never started and may be ordered again.
+All facts but ``started``, ``suspended`` and ``resumed`` are final, are in the journal before they are told, and
+are told again in each hello until they are forgotten. An attempt that was ``returned`` never started and may be
+ordered again. ``suspended`` is told when nothing of the tree runs any more; it and ``resumed`` are told again
+when they are asked for again, and in each hello after their ``started``. ``turn`` counts both, so it is odd while
+a job is suspended. A job that is cancelled goes on to meet its end.
 
 ``max_rss`` includes the moment before ``exec``: it is never below the keeper's own size. The ending of a
 cancelled job comes when its whole tree is gone, at the latest some seconds after the KILL; of any other job

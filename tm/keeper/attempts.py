@@ -17,6 +17,7 @@ from tm.keeper.environments import Environments
 from tm.keeper.felling import Felling
 from tm.keeper.order import Order, key_of
 from tm.keeper.orphans import Orphans
+from tm.keeper.pausing import Pausing
 from tm.keeper.tree import Stem
 
 TYPE_CHECKING = False
@@ -47,6 +48,7 @@ class Attempts:
         self._dead: set[int] = set()
         stem = Stem(os.getpid(), self._mains, procfs.claim)
         self._felling = Felling(stem)
+        self._pausing = Pausing(stem)
         self._orphans = Orphans(stem)
         self._unrecorded: list[Fact] = []
         self._told_early: set[Key] = set()
@@ -57,7 +59,8 @@ class Attempts:
     @property
     def next_at(self) -> float | None:
         """When to `tend` even if no child dies, or None."""
-        times = (self._retry_at, self._record_at, self._felling.next_at, self._orphans.next_at)
+        tended = (self._felling.next_at, self._pausing.next_at, self._orphans.next_at)
+        times = (self._retry_at, self._record_at, *tended)
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -92,9 +95,43 @@ class Attempts:
         for key, grace in cancelled:
             self.recall([key])
             if key in self.book.running:
-                fell.append((self.book.running[key], grace))
+                running = self.book.running[key]
+                self._pausing.over(key)
+                if running.suspended:
+                    self._turn(running)
+                    self.news.append(running.pause_fact(time.time()))
+                fell.append((running, grace))
         if fell:
             self._felling.begin(fell, now)
+
+    def suspend(self, keys: Iterable[Key], now: float) -> None:
+        """Stop the trees of those of *keys* that run; who is suspended already is said to be so again."""
+        for key in keys:
+            running = self.book.running.get(key)
+            if running is None or self._felling.holds(key):
+                continue
+            if not running.suspended:
+                self._turn(running)  # before it is stopped: whoever kills the keeper leaves nobody stopped unknown
+            self._pausing.begin(running, now)
+
+    def resume(self, keys: Iterable[Key]) -> None:
+        """Let those of *keys* go on that were suspended; say again of the others that they run."""
+        for key in keys:
+            running = self.book.running.get(key)
+            if running is not None:
+                if running.suspended:
+                    self._pausing.resume(running)
+                    self._turn(running)
+                self.news.append(running.pause_fact(time.time()))
+
+    def _turn(self, running: Running) -> None:
+        running.turn += 1
+        self._log.append(journal.pause(running))
+
+    def nice(self, key: Key, level: int) -> None:
+        """Give the tree of *key*, if it runs, this niceness."""
+        if key in self.book.running:
+            self._pausing.nice(self.book.running[key], level)
 
     def signal(self, key: Key, number: int) -> None:
         """Send signal *number* to the tree of *key* if it runs."""
@@ -121,6 +158,9 @@ class Attempts:
         fell_now = child_died and self._peek()
         if fell_now or _due(self._felling.next_at, now):
             self._fell(now)
+        if _due(self._pausing.next_at, now):
+            standing = self._pausing.tend(now, self.book.running)
+            self.news += [self.book.running[key].pause_fact(time.time()) for key in standing]
         self._launch(now)
         if self._unrecorded:
             self._gather(now)
@@ -246,6 +286,7 @@ class Attempts:
 
     def _still_counts(self) -> Iterator[bytes]:
         yield from map(journal.start, self.book.running.values())
+        yield from (journal.pause(running) for running in self.book.running.values() if running.turn)
         yield from map(journal.final, self.book.ended.values())
 
 

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """A started attempt: its first process *pid*, started at clock tick *ticks* since boot, at time *at*."""
+    """A started attempt: its first process *pid*, started at clock tick *ticks* since boot, at time *at*.
 
-    __slots__ = ("at", "cores", "key", "pid", "ticks")
+    *turn* counts how often it was suspended and resumed: it is suspended while that is odd.
+    """
+
+    __slots__ = ("at", "cores", "key", "pid", "ticks", "turn")
 
     def __init__(self, key: Key, cores: int, pid: int, ticks: int, at: float) -> None:
         self.key = key
@@ -24,10 +27,21 @@ class Running:
         self.pid = pid
         self.ticks = ticks
         self.at = at
+        self.turn = 0
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it is suspended."""
+        return self.turn % 2 == 1
 
     def fact(self) -> Fact:
         """Return the ``started`` fact."""
         return {"job": self.key[0], "attempt": self.key[1], "what": "started", "at": self.at, "pid": self.pid}
+
+    def pause_fact(self, at: float) -> Fact:
+        """Return the ``suspended`` or ``resumed`` fact that says how it is since *at*."""
+        what = "suspended" if self.suspended else "resumed"
+        return {**self.fact(), "what": what, "at": at, "started_at": self.at, "turn": self.turn}
 
 
 class Book:
@@ -91,6 +105,9 @@ class Book:
         """Return all that a new host server must know."""
         return {
             "queued": list(self.queued),
-            "running": [running.fact() for running in self.running.values()],
+            "running": [
+                *(running.fact() for running in self.running.values()),
+                *(running.pause_fact(running.at) for running in self.running.values() if running.turn),
+            ],
             "ended": list(self.ended.values()),
         }

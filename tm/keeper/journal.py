@@ -1,10 +1,11 @@
 """The keeper's journal: what the host server can still learn when the keeper itself has been killed.
 
 A file of JSON arrays, one a line: ``["i", job, attempt]`` before a start, ``["s", job, attempt, pid, ticks,
-at]`` after it, ``["e", fact]`` for an ending and ``["r", fact]`` for what never ran (refused, returned),
-both on disk before anybody is told; ``["u", job, attempt, cpu seconds, peak bytes]`` once the process is
-reaped, ``["f", job, attempt]`` once the ending is forgotten. A record holds when its line has its end. When
-the file has grown it is replaced by one of what still counts.
+at]`` after it, ``["z", job, attempt, turn]`` before it is suspended (an odd turn) and after it was resumed,
+``["e", fact]`` for an ending and ``["r", fact]`` for what never ran (refused, returned), both on disk before
+anybody is told; ``["u", job, attempt, cpu seconds, peak bytes]`` once the process is reaped, ``["f", job,
+attempt]`` once the ending is forgotten. A record holds when its line has its end. When the file has grown it
+is replaced by one of what still counts.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class Started:
-    """A process of which the journal knows no ending: *ticks* is its start in clock ticks since boot."""
+    """A process of which the journal knows no ending: *ticks* is its start in clock ticks since boot, *turn* how often
+    it was suspended and resumed."""
 
-    __slots__ = ("at", "pid", "ticks")
+    __slots__ = ("at", "pid", "ticks", "turn")
 
     def __init__(self, pid: int, ticks: int, at: float) -> None:
         self.pid = pid
         self.ticks = ticks
         self.at = at
+        self.turn = 0
 
 
 class Journal:
@@ -66,6 +69,8 @@ class Journal:
             self.intents.add(key)
         elif kind == "s":
             self._move(key, started=Started(record[3], record[4], record[5]))
+        elif kind == "z" and key in self.started:
+            self.started[key].turn = record[3]
         elif kind == "u" and key in self.endings:
             self.endings[key].update(cpu_seconds=record[3], max_rss=record[4])
         elif kind == "f":
@@ -105,6 +110,11 @@ def intent(key: Key) -> bytes:
 def start(running: Running) -> bytes:
     """Return the record that *running* has been started."""
     return b'["s",%d,%d,%d,%d,%r]\n' % (*running.key, running.pid, running.ticks, running.at)
+
+
+def pause(running: Running) -> bytes:
+    """Return the record of how often *running* has been suspended and resumed."""
+    return b'["z",%d,%d,%d]\n' % (*running.key, running.turn)
 
 
 def final(fact: Fact) -> bytes:

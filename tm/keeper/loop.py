@@ -101,6 +101,12 @@ class Keeper:
             attempts.queue(entry)
         if "cancel" in message:
             attempts.cancel([(key_of(values), _seconds(values[2])) for values in message["cancel"]], now)
+        if "suspend" in message:
+            attempts.suspend(map(key_of, message["suspend"]), now)
+        if "resume" in message:
+            attempts.resume(map(key_of, message["resume"]))
+        for values in message.get("nice", ()):
+            attempts.nice(key_of(values), _niceness(values[2]))
         for values in message.get("signal", ()):
             attempts.signal(key_of(values), _signal_number(values[2]))
         attempts.recall(map(key_of, message.get("recall", ())))
@@ -127,6 +133,13 @@ def _seconds(value: float) -> float:
     if not seconds >= 0:
         raise ValueError(f"a grace is a number of seconds, not {value!r}")
     return seconds
+
+
+def _niceness(value: int) -> int:
+    level = int(value)
+    if not 0 <= level <= 19:
+        raise ValueError(f"a niceness is a number from 0 to 19, not {value!r}")
+    return level
 
 
 def _signal_number(value: int) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _DEAD = (b"Z", b"X")
+_STILL = (b"T", b"t", b"D", *_DEAD)
 _DAEMON = b"(" + DAEMON.encode() + b")"
 _EXEC_TAKES_MS = 100
 _LISTINGS = 20
@@ -24,10 +25,11 @@ _pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kerne
 class Process:
     """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included.
 
-    *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is.
+    *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is. *still*: it is stopped, dead, or
+    waits in the kernel, so that it does nothing of its own.
     """
 
-    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "ticks")
+    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "still", "ticks")
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Process:
         dead: bool = False,
         cpu: float = 0,
         daemon: bool = False,
+        still: bool = False,
     ) -> None:
         self.pid = pid
         self.ppid = ppid
@@ -46,6 +49,7 @@ class Process:
         self.dead = dead
         self.cpu = cpu
         self.daemon = daemon
+        self.still = still
 
 
 def read(pid: int) -> Process | None:
@@ -57,7 +61,8 @@ def read(pid: int) -> Process | None:
     fields = stat[named + 1 :].split()
     cpu = sum(map(int, fields[11:15])) / _TICKS
     daemon = stat[stat.index(b"(") : named] == _DAEMON
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in _DEAD, cpu, daemon)
+    state = fields[0]
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), state in _DEAD, cpu, daemon, state in _STILL)
 
 
 def ticks() -> int:
@@ -100,6 +105,14 @@ def children() -> list[int]:
         own = os.getpid()
         return [process.pid for process in snapshot().values() if process.ppid == own]
     return [int(word) for word in listed.split()]
+
+
+def threads(pid: int) -> list[int]:
+    """Return the threads of *pid*; none when it is gone."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
 
 
 def claim(pid: int) -> Key | None:
