@@ -12,6 +12,7 @@ from typing_extensions import override
 from tests.support.cluster import LEDGER_JOB, ROOT, Cluster
 from tests.support.processes import is_alive, wait_for
 
+WAIT = "while [ ! -e end ]; do sleep 0.05; done"
 HOSTS = {"n1": {"launcher": "local", "cores": 1}, "n2": {"launcher": "local", "cores": 1}}
 
 
@@ -29,7 +30,7 @@ class JobsInJobsTests(SynchronousTestCase):
         cluster = self.cluster
         inner = shlex.join([*LEDGER_JOB, cluster.ledger_path, "3"])
         submit = f"{shlex.quote(os.path.join(ROOT, 'bin', 'hRunJob'))} -w n2 -- {inner}"
-        script = f"while [ ! -e go ]; do sleep 0.05; done; {submit} && touch done && {afterwards}"
+        script = f"while [ ! -e go ]; do sleep 0.05; done; {submit} && touch done && {WAIT} && {afterwards}"
         environment = {**cluster.environment("alice"), "TM_TEST": cluster.folder}
         (outer,) = cluster.submit("alice", script, hosts=["n1"], environment=environment, stdout="out")
         cluster.wait([outer], states=("running",))
@@ -39,6 +40,8 @@ class JobsInJobsTests(SynchronousTestCase):
         wait_for(lambda: Path(cluster.work, "done").exists(), "the job in the job; " + cluster.logs())
         tms = cluster.pid("tms:alice")
         self.assertEqual(cluster.pid("keeper:alice:n1"), parent(tms))
+        cluster.wait([outer], states=("running",))  # else the server on n1 might start a TMS of its own to tell the end
+        Path(cluster.work, "end").touch()
         return outer, tms
 
     def check_inner(self, inner: int, tms: int) -> None:
@@ -46,7 +49,7 @@ class JobsInJobsTests(SynchronousTestCase):
         self.cluster.wait([inner])
         lines = [(line.what, line.job) for line in self.cluster.ledger()]
         self.assertEqual([("start", inner), ("end", inner)], lines)
-        self.assertTrue(is_alive(tms))
+        self.assertTrue(is_alive(tms), self.cluster.logs())
         self.cluster.check([inner])
 
     def test_a_tms_outlives_the_job_whose_client_started_it(self) -> None:
