@@ -44,8 +44,8 @@ class Brain(Hosting):
         """Accept signed requests (text, signature), all or none; return their ids.
 
         Raises `RefusedError`: ``job.invalid`` for a request that cannot be read or never run, ``job.user`` for one in
-        another's name, ``busy.hosts`` for an interactive one when no host is vacant, ``limit.queued``, ``limit.never``
-        for what the limits of the user's groups permit not now, or never.
+        another's name, ``busy.hosts`` for an interactive one when no host is vacant, ``limit.jobs`` for more than the
+        limits of the user's groups let wait, ``job.impossible`` for what no host has or these limits never permit.
         """
         made: list[Job] = []
         first = self._next_id
@@ -57,7 +57,7 @@ class Brain(Hosting):
             made.append(job)
         too_many = self.limits.queued(user, len(made)) if self._limited else ""
         if too_many:
-            raise RefusedError("limit.queued", too_many)
+            raise RefusedError("limit.jobs", too_many)
         self._next_id += len(made)
         records = self._effects.records
         records.submissions.append((user, token, first, len(made)))
@@ -90,7 +90,7 @@ class Brain(Hosting):
         kind = class_of(job)
         never = self.limits.never(job.user, job.cores, job.memory) if self._limited else ""
         if never:
-            raise RefusedError("limit.never", never)
+            raise RefusedError("job.impossible", never)
         for name in job.hosts:
             if name not in self.hosts:
                 raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
