@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,11 +18,12 @@ from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
-from tm.daemon.info_links import is_infoserver
 from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
+from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
 from tm.model.job import ON_HOST, Job, accepted_spec
+from tm.model.people_views import all_warnings
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand, permitted
 from tm.model.views import Shown, show_job, shown_state, shown_time, why_waiting
@@ -45,10 +47,11 @@ class DispatcherVerbs:
         self._methods: dict[str, Spoken] = {
             "help": lambda peer, request, arguments: help_reply(VERBS, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TaskDispatcher"),
-            "whoami": self._whoami, "status": self._status, "runjob": self._runjob,
+            "status": self._status, "runjob": self._runjob,
             "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
             "shutdown": self._shutdown, **self._hosts.methods, **AuditVerbs(dispatcher).methods,
+            **PeopleVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
         }  # fmt: skip
@@ -72,15 +75,6 @@ class DispatcherVerbs:
 
     # -- questions ------------------------------------------------------------------------------------------------
 
-    def _whoami(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        groups = () if is_infoserver(peer.user) else self._dispatcher.tables.groups.groups_of(peer.user)
-        shown: Shown = {
-            "user": peer.user,
-            "groups": list(groups),
-            "rights": sorted(self._dispatcher.rights_of(peer.user)),
-        }
-        return as_reply(request, shown, as_lines(shown))
-
     def _status(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher
         brain = dispatcher.brain
@@ -88,13 +82,15 @@ class DispatcherVerbs:
         jobs = Counter(self._state(job)[0] for job in on_hosts)
         if brain.queue:
             jobs["pending"] = len(brain.queue)
+        tables, rights = dispatcher.tables, dispatcher.rights_of(peer.user)
         hosts = Counter(str(shown["state"]) for shown in dispatcher.conditions.shown(brain.hosts))
-        shown: Shown = {
+        shown: dict[str, Any] = {
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),
             "hosts": dict(hosts), "users": len(dispatcher.server_users()), "epoch": brain.epoch,
+            "warnings": all_warnings(peer.user, peer.fingerprint, tables.users, rights, dispatcher.now),
         }  # fmt: skip
-        return as_reply(request, shown, as_lines(shown))
+        return as_reply(request, shown, as_lines({**shown, "warnings": "; ".join(shown["warnings"])}))
 
     def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
@@ -196,7 +192,8 @@ class DispatcherVerbs:
         brain = self._dispatcher.brain
         state, reason = self._state(job)
         if job.id in brain.jobs and state == "pending":
-            reason = why_waiting(job, list(brain.hosts.values()), brain.sessions, job.user in brain.attached)
+            limit = brain.limits.may_start(job.user, job.cores, job.memory) if job.user in brain.attached else ""
+            reason = limit or why_waiting(job, list(brain.hosts.values()), brain.sessions, job.user in brain.attached)
         return show_job(job, accepted_spec(job.spec), state, reason)
 
 
