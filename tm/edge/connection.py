@@ -36,6 +36,7 @@ HANDSHAKE_SECONDS = 10.0
 LAST_WORD_SECONDS = 1.0
 IDLE_SECONDS = 300.0
 LINK_SECONDS = 90.0
+PROBE_SECONDS = 5
 MOST_PER_ADDRESS = 64
 MOST_PER_LOOPBACK = 1024
 
@@ -124,8 +125,10 @@ class ServerConnection(Protocol):
             transport.abortConnection()
 
     def keep(self) -> None:
-        """Treat this as a daemon's link: silence of 90 s cuts it, whatever it listens to."""
+        """Treat this as a daemon's link: silence of 90 s cuts it, and a reboot over there within seconds."""
         self._patience = LINK_SECONDS
+        if isinstance(self.transport, TLSMemoryBIOProtocol):
+            probe_often(getattr(self.transport.transport, "socket", None))
 
     def wait_for_ever(self) -> None:
         """Let the peer be silent: it listens to events."""
@@ -352,6 +355,18 @@ class ServerFactory(Factory):
         for connection in list(self.connections):
             if connection.user and picked(connection):
                 connection.abort()
+
+
+def probe_often(sock: socket.socket | None) -> None:
+    """Have the system ask the other machine whether it still knows this connection: one that was restarted says no.
+
+    One that does not answer at all is given as long as silence is anyway.
+    """
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, int(LINK_SECONDS) // PROBE_SECONDS)
 
 
 def peer_uid(transport: socket.socket) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -12,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.properties import examples
 from tests.support.wire import Steered, Wire
 from tm.edge import connection
-from tm.edge.connection import MOST_PIPELINED, MOST_UNSENT, ServerConnection, ServerFactory
+from tm.edge.connection import LINK_SECONDS, MOST_PIPELINED, MOST_UNSENT, ServerConnection, ServerFactory, probe_often
 from tm.errors import RefusedError, StoreError
 from tm.wire.frames import BULK_LIMIT, LINE_LIMIT, Bulk, encode_bulk
 from tm.wire.message import Event, Reply, Request
@@ -335,3 +337,14 @@ class FactoryTests(ConnectionCase):
             server.makeConnection(wires[user])
         factory.cut(lambda user: user == "bob")
         self.assertEqual((wires["alice"].aborted, wires["bob"].aborted), (False, True))
+
+    def test_the_system_asks_whether_the_other_machine_was_restarted(self) -> None:
+        with socket.socket() as sock:
+            probe_often(sock)
+            self.assertTrue(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            between = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            self.assertLessEqual(between, 5)
+            self.assertEqual(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) * between, LINK_SECONDS)
+        with socket.socket(socket.AF_UNIX) as sock:
+            probe_often(sock)
+        probe_often(None)
