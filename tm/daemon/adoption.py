@@ -10,9 +10,12 @@ import os
 import signal
 from collections.abc import Callable
 
+import msgspec
+
 from tm.keeper import procfs, tree
 from tm.keeper.book import Running
 from tm.keeper.felling import Felling
+from tm.keeper.pausing import Pausing
 from tm.model.lifecycle import Fact
 
 Key = tuple[int, int]
@@ -46,6 +49,7 @@ class Orphanage:
         self._mains: dict[int, Key] = {}
         self._stem = tree.Stem(os.getpid(), self._mains, procfs.claim)
         self._felling = Felling(self._stem, self._snapshot, only_jobs=False)
+        self._pausing = Pausing(self._stem, self._snapshot, only_jobs=False)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._jobs
@@ -58,9 +62,16 @@ class Orphanage:
         """Return the dead keepers whose journals are still needed."""
         return {job.keeper for job in self._jobs.values()}
 
-    def take(self, key: Key, keeper: int, pid: int, ticks: int, at: float) -> None:
-        """Watch the process *pid*, started at *ticks*, which is the job *key*."""
-        self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
+    def take(self, key: Key, keeper: int, pid: int, ticks: int, at: float, turn: int = 0) -> None:
+        """Watch the process *pid*, started at *ticks*, which is the job *key*, suspended where *turn* is odd.
+
+        What an earlier server here did to it is in no journal: how it stands is to be seen, and the turns go on from a
+        number above all earlier ones.
+        """
+        job = self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
+        process = job.process()
+        stands = process is not None and process.still and not process.dead
+        job.turn = 2 * int(self._clock()) + (stands or turn % 2 == 1)
         self._note()
 
     def _note(self) -> None:
@@ -96,8 +107,42 @@ class Orphanage:
         """
         job = self._jobs.get(key)
         if job is not None:
+            self._pausing.over(key)
+            job.turn += job.suspended
             self._felling.begin([(job, grace)], self._clock())
         return job is not None
+
+    def pause(self, word: str, value: tuple[int, ...]) -> list[Fact]:
+        """Do to one of ours what a keeper does on this word (suspend, resume, nice); return what is to be told now."""
+        job = self._jobs.get((value[0], value[1]))
+        if job is None or self._felling.holds(job.key):
+            return []
+        if word == "nice":
+            self._pausing.nice(job, value[2])
+        elif word == "suspend":
+            job.turn += not job.suspended
+            self._pausing.begin(job, self._clock())
+            return self.standing()
+        else:
+            if job.suspended:
+                self._pausing.resume(job)
+                job.turn += 1
+            return self.paused(job.key)
+        return []
+
+    def standing(self) -> list[Fact]:
+        """Stop what is to be suspended and still runs; return what is to be told of those that stand now."""
+        if self._pausing.next_at is None:
+            return []
+        return [fact for key in self._pausing.tend(self._clock(), self._jobs) for fact in self.paused(key)]
+
+    def is_suspended(self, key: Key) -> bool:
+        """Whether *key*, one of ours, is suspended."""
+        return self._jobs[key].suspended
+
+    def paused(self, key: Key) -> list[Fact]:
+        """Return the fact that says whether *key* is suspended."""
+        return [msgspec.convert(self._jobs[key].pause_fact(self._clock()), Fact)]
 
     def look(self) -> list[tuple[Fact, int | None]]:
         """Return the endings there are to see, each with the pid that is to be reaped once it is on disk."""

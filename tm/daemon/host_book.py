@@ -16,7 +16,7 @@ import msgspec
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
 from tm.model.job import filled, read_spec
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import PASSING, Fact
 
 Key = tuple[int, int]
 
@@ -40,16 +40,18 @@ class Snapshot(msgspec.Struct):
 class Claim:
     """One attempt that this spool has claimed.
 
-    *keeper* is the number of the keeper it was given to, *doomed* the grace in seconds once it is to be ended.
+    *keeper* is the number of the keeper it was given to, *doomed* the grace in seconds once it is to be ended, *pause*
+    the last fact that said that it is suspended or goes on.
     """
 
-    __slots__ = ("doomed", "fact", "keeper", "order", "started")
+    __slots__ = ("doomed", "fact", "keeper", "order", "pause", "started")
 
     def __init__(self, order: Order) -> None:
         self.order = order
         self.keeper: int | None = None
         self.doomed: float | None = None
         self.started: Fact | None = None
+        self.pause: Fact | None = None
         self.fact: Fact | None = None
 
     @property
@@ -153,6 +155,10 @@ class Book:
             if claim.started is not None:
                 return None
             claim.started = fact
+        elif fact.what in PASSING:
+            if claim.pause is not None and fact.turn < claim.pause.turn:
+                return None
+            claim.pause = fact
         else:
             claim.fact = fact
         return claim
@@ -162,7 +168,7 @@ class Book:
         self.about.acked = max(self.about.acked, number)
         over = []
         for fact in facts:
-            if fact.what != "started":
+            if fact.what not in PASSING:
                 claim = self.claims.pop((fact.job, fact.attempt), None)
                 if claim is not None:
                     over.append(claim)
@@ -174,8 +180,8 @@ class Book:
         for claim in self.claims.values():
             if claim.fact is not None:
                 facts.append(claim.fact)
-            elif claim.started is not None:
-                facts.append(claim.started)
+            else:
+                facts += [fact for fact in (claim.started, claim.pause) if fact is not None]
         return facts
 
     def hello(self, host: str, version: str, cores: int | None, memory: int | None) -> dict[str, object]:

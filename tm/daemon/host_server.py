@@ -26,7 +26,7 @@ from tm.daemon.keeping import Keeping
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError, StoreError, TaskManagerError
 from tm.model.job import read_spec
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import PASSING, Fact
 from tm.ports import Link, Worker
 
 _log = Logger()
@@ -241,9 +241,10 @@ class HostServer(Service):
             claims = self.book.claim(fresh)
             given = [claim for claim in claims if self._is_for_keeper(claim)]
             self.keeping.give(given)
-            for job, attempt, grace in line.cancel:
+            for job, attempt, grace in [*line.cancel, *line.give_way]:
                 self._cancel((job, attempt), grace)
             self.keeping.recall(line.recall)
+            self.keeping.pause(line.suspend, line.resume, line.nice)
             if line.forget:
                 self._forget([claim for key in line.forget if (claim := self.book.claims.get(key)) is not None])
 
@@ -273,7 +274,7 @@ class HostServer(Service):
             if (fact.job, fact.attempt) not in self.book.claims:
                 strange.append(fact)
             elif self.book.learn(fact) is not None:
-                if to_keep and fact.what != "started":
+                if to_keep and fact.what not in PASSING:
                     self._write([fact_line(fact)], durable=True)
                 self._untold.append(fact)
         self._report()
@@ -358,6 +359,6 @@ class HostServer(Service):
 
 
 def _merged(facts: list[Fact]) -> list[Fact]:
-    """Return *facts* without the starts whose endings are among them."""
-    over = {(fact.job, fact.attempt) for fact in facts if fact.what != "started"}
-    return [fact for fact in facts if fact.what != "started" or (fact.job, fact.attempt) not in over]
+    """Return *facts* without what was before the endings that are among them."""
+    over = {(fact.job, fact.attempt) for fact in facts if fact.what not in PASSING}
+    return [fact for fact in facts if fact.what not in PASSING or (fact.job, fact.attempt) not in over]

@@ -26,7 +26,7 @@ from tm.errors import TaskManagerError
 from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
 from tm.model.job import read_spec
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import PASSING, Fact
 
 _log = Logger()
 
@@ -200,6 +200,20 @@ class Keeping:
         for number, waiting in by_link.items():
             self._links[number].tell(recall=waiting)
 
+    def pause(self, suspend: list[Key], resume: list[Key], nice: list[tuple[int, int, int]]) -> None:
+        """Stop the trees of some attempts, let others go on, give others this niceness, wherever they are here."""
+        by_link: dict[int, dict[str, list[Any]]] = {}
+        for word, values in (("suspend", suspend), ("resume", resume), ("nice", nice)):
+            for value in values:
+                claim = self._book.claims.get(value[:2])
+                if claim is not None and claim.fact is None:
+                    if claim.keeper in self._links:
+                        by_link.setdefault(claim.keeper or 0, {}).setdefault(word, []).append(value)
+                    else:
+                        self._told.facts(self._orphans.pause(word, value), False)
+        for number, keys in by_link.items():
+            self._links[number].tell(**keys)
+
     def forget(self, claims: list[Claim]) -> None:
         """The dispatcher knows how *claims* ended."""
         by_link: dict[int, list[Key]] = {}
@@ -276,7 +290,7 @@ class Keeping:
             else:
                 told.append(fact)
         strange = self._told.facts(told, False)
-        forget = [(fact.job, fact.attempt) for fact in strange if fact.what != "started"]
+        forget = [(fact.job, fact.attempt) for fact in strange if fact.what not in PASSING]
         if forget:
             link.tell(forget=forget)
         if self._own is not None and link is not self._own:
@@ -388,8 +402,10 @@ class Keeping:
             self._told.facts([Fact(*key, "lost", now, reason="the host was rebooted while it ran")], True)
         elif started is not None:
             claim.keeper = None
-            self._adopt(claim, number, started.pid, started.ticks, started.at)
+            self._adopt(claim, number, started.pid, started.ticks, started.at, started.turn)
             self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
+            if self._orphans.is_suspended(key):
+                self._told.facts(self._orphans.paused(key), False)
         elif key in left.intents:
             claim.keeper = None
             child = self._orphans.stray_child(key, known) if known is not None else None
@@ -404,12 +420,13 @@ class Keeping:
             claim.keeper = None
             again.append(claim)
 
-    def _adopt(self, claim: Claim, number: int, pid: int, ticks: int, at: float) -> None:
-        self._orphans.take(claim.key, number, pid, ticks, at)
+    def _adopt(self, claim: Claim, number: int, pid: int, ticks: int, at: float, turn: int = 0) -> None:
+        self._orphans.take(claim.key, number, pid, ticks, at, turn)
         if claim.doomed is not None:
             self._orphans.cancel(claim.key, claim.doomed)
 
     def _look_at_orphans(self) -> None:
+        self._told.facts(self._orphans.standing(), False)
         for fact, pid in self._orphans.look():
             background.start(self._bring_in(fact, pid), "keeping the ending of an adopted job")
         self._bury()

@@ -19,6 +19,8 @@ from tm.model.queue import WaitingQueue
 from tm.model.rights import Groups
 from tm.model.views import job_fields, shown_time
 
+SUSPENDED = "suspended: "
+
 
 class Books:
     """All that is active in one cluster."""
@@ -69,7 +71,7 @@ class Books:
             session.occupy(job)
             self.limits.started(job)
             if job.phase is Phase.SUSPENDED:
-                session.pauses[job.id] = Pause(True, job.reason, 0.0)
+                session.pauses[job.id] = Pause(True, job.reason.removeprefix(SUSPENDED), 0.0)
                 session.host.unheard = True
                 self._minded.add(job.host)
 
@@ -97,6 +99,7 @@ class Books:
                 self.limits.ended(job)
             elif job.phase is not Phase.STARTING:
                 session.runs(job)
+                self._paused(session, job)
             if session.host.offer.reason or session.pauses:
                 self._minded.add(host)
         if job.phase is Phase.PENDING:
@@ -104,6 +107,15 @@ class Books:
         elif job.phase not in ACTIVE:
             del self.jobs[job.id]
         self._notice(job, fact.at)
+
+    def _paused(self, session: Session, job: Job) -> None:
+        """*job* runs, or is suspended: see whether it is as was wished; what nobody wished for is to go on."""
+        pause = session.pauses.get(job.id)
+        if job.phase is Phase.SUSPENDED:
+            pause = session.pauses.setdefault(job.id, pause or Pause(False, "", 0.0))
+            job.reason = SUSPENDED + pause.why if pause.why else "stopped on its host"
+        elif pause is not None and not pause.wanted:
+            del session.pauses[job.id]
 
     def _record(self, job: Job) -> None:
         if job.id not in self._effects.records.new:
