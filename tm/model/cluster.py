@@ -35,6 +35,12 @@ class Link(StrEnum):
     STALE = "stale"
 
 
+KNOWN = tuple(
+    "active reason seen_cores seen_memory about report reported_at level offer declared unheard drain_deadline"
+    " drain_reason left_until left_by trouble".split()
+)
+
+
 class HostState:
     """One computer: what it offers, and what of it is in use by all users' jobs together."""
 
@@ -63,9 +69,16 @@ class HostState:
     def recall(self, memo: HostMemo) -> None:
         """Take up what an earlier dispatcher decided about it."""
         self.left_until, self.left_by, self.declared = memo.left_until, memo.left_by, memo.declared
-        self.drain_deadline, self.drain_reason = memo.drain_deadline, memo.drain_reason
-        if self.declared or self.drain_reason:
-            self.active, self.reason = False, self.declared or self.drain_reason
+        if not self.active:
+            self.drain_deadline, self.drain_reason = memo.drain_deadline, memo.drain_reason
+            self.reason = self.drain_reason or self.reason
+        if self.declared:
+            self.active, self.reason = False, self.declared
+
+    def follow(self, before: HostState) -> None:
+        """Take over from *before*, the same host until now, all that is known of it but what runs there."""
+        for name in KNOWN:
+            setattr(self, name, getattr(before, name))
 
     def memo(self) -> HostMemo:
         """Return what is to be remembered of it beside the configuration."""

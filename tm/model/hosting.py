@@ -42,7 +42,9 @@ class Hosting(Manners):
             host.level = Level()
         if not host.declared and not (host.drain_reason and not new.active):
             host.active, host.reason = new.active, new.reason
-            host.drain_deadline, host.drain_reason = None, ""
+            if host.drain_reason:
+                host.drain_deadline, host.drain_reason = None, ""
+                self._remember(host)
 
     def host_activated(self, name: str, active: bool, reason: str, at: float) -> None:
         """Let jobs start on a host, or no more of them. Raises `RefusedError` ``host.unknown``."""
@@ -65,6 +67,7 @@ class Hosting(Manners):
         host = self._host(name)
         self.host_activated(name, False, reason, at)
         host.drain_deadline, host.drain_reason = deadline, reason
+        self._remember(host)
         self._review(host, at)
 
     def host_declared_lost(self, name: str, by: str, at: float) -> int:
@@ -76,6 +79,7 @@ class Hosting(Manners):
         declared = f"declared lost by {by}"
         self.host_activated(name, False, declared, at)
         host.declared = declared
+        self._remember(host)
         lost = [job for session in host.sessions.values() for job in session.jobs]
         for job in lost:
             self._orders_for(job).cancel.append((job.id, job.attempt))
