@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tm import places
+from tm.cli import people
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
 
 Command = Callable[[argparse.Namespace, Mapping[str, str]], list[str]]
 
-_EXAMPLES = """\
+_EXAMPLES = (
+    """\
   tm setup --cluster physics --host server1 --port 10101    write the first files of a new cluster
   tm cert create alice alice@example.org --register         make key and certificate for alice, register her
   tm cert request                                           make my own key, and a certificate to hand over
@@ -28,6 +30,8 @@ _EXAMPLES = """\
   tm cert show alice.crt                                    what a certificate says, and its fingerprint
   tm cert authorized                                        gather all users' certificates in one file
 """
+    + people.EXAMPLES
+)
 _RESTARTED = "TM_RESTARTED"
 _LIBRARIES = ("cryptography", "msgspec", "OpenSSL", "twisted")
 
@@ -82,16 +86,14 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="tm",
         examples=_EXAMPLES,
-        epilog="Exit status: 0 done, 2 wrong command line, 78 something is wrong with the configuration.",
+        epilog="Exit status: 0 done, 1 refused, 2 wrong command line, 69 the dispatcher is not reached,"
+        " 77 not permitted, 78 something is wrong with the configuration.",
     )
-    commands = parser.add_subparsers(
-        title="commands ('tm COMMAND --help' says more)", metavar="COMMAND", required=True
-    )
+    commands = parser.add_subparsers(title="commands ('tm COMMAND --help' says more)", metavar="COMMAND", required=True)
     certificates = commands.add_parser("cert", help="keys and certificates", examples=_examples_of("cert"))
     _add_certificates(certificates)
-    setup = _command(
-        commands, _setup, "setup", "write the first files of a cluster; what is there already stays"
-    )
+    people.add_commands(commands, _group, _command)
+    setup = _command(commands, _setup, "setup", "write the first files of a cluster; what is there already stays")
     setup.add_argument("--cluster", help="the cluster's name (cluster)")
     setup.add_argument("--host", help=f"the host of its dispatcher ({socket.gethostname()})")
     setup.add_argument("--port", type=int, help="the dispatcher's port (10101)")
@@ -109,9 +111,7 @@ def _add_certificates(parser: _Parser) -> None:
     request.add_argument("email", nargs="?", default="")
     accept = _command(commands, _accept, "cert accept", "register a certificate that was handed over")
     accept.add_argument("file")
-    accept.add_argument(
-        "--another", action="store_true", help="the user has one already, this is really their second"
-    )
+    accept.add_argument("--another", action="store_true", help="the user has one already, this is really their second")
     for parser_of in (create, request, accept):
         parser_of.add_argument(
             "--days", type=int, default=825, help="how long a new certificate is valid (%(default)s)"
@@ -119,6 +119,12 @@ def _add_certificates(parser: _Parser) -> None:
     show = _command(commands, _show, "cert show", "what a certificate says, and its fingerprint")
     show.add_argument("file")
     _command(commands, _authorized, "cert authorized", "gather all users' certificates in one file")
+
+
+def _group(commands: Any, name: str, help: str) -> Any:
+    """Add a command that has commands of its own; return what these are added to."""
+    parser: _Parser = commands.add_parser(name, help=help, description=help, examples=_examples_of(name))
+    return parser.add_subparsers(metavar="COMMAND", required=True)
 
 
 def _command(commands: Any, command: Command, name: str, help: str) -> _Parser:
@@ -150,9 +156,7 @@ def _administration(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     etc = _etc(arguments, environ)
     days = _days(arguments) if "days" in arguments else VALID_DAYS
     hosts = [_info(etc).get("host", ""), socket.gethostname(), "localhost", "127.0.0.1", "::1"]
-    return Administration(
-        etc, tuple(dict.fromkeys(host for host in hosts if host.isascii() and host)), _now(), days
-    )
+    return Administration(etc, tuple(dict.fromkeys(host for host in hosts if host.isascii() and host)), _now(), days)
 
 
 def _create(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:

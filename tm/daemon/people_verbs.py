@@ -13,6 +13,7 @@ from tm.daemon.info_links import is_infoserver
 from tm.daemon.people_desk import PeopleDesk, no_group, no_user, present, user_changes
 from tm.errors import RefusedError
 from tm.model.audit import Deed
+from tm.model.limits import Usage
 from tm.model.people_views import group_lines, self_lines, show_group, show_self, show_user, user_lines
 from tm.places import valid_name
 from tm.ports import Edition, Peer
@@ -53,14 +54,17 @@ class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class GroupChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The argument of ``changegroup``: members to *add* and *drop*, keys to *set* and *unset*.
+    """The argument of ``changegroup``.
 
-    A limit that is set to null goes. *was* holds keys as they are meant to be now.
+    Members to *add* and *drop*, rights to *give* and *take*, keys to *set* and *unset*; a limit set to null goes.
+    *was* holds keys as they are meant to be now.
     """
 
     name: str
     add: list[str] = []
     drop: list[str] = []
+    give: list[str] = []
+    take: list[str] = []
     set: dict[str, Any] = {}
     unset: list[str] = []
     was: dict[str, Any] = {}
@@ -188,15 +192,17 @@ class PeopleVerbs:
         table = before.table("group", given.name)
         if table is None:
             raise no_group(given.name)
-        _check_unchanged(given.name, table, given.was)
-        members = list(table.get("members", []))
+        _check_unchanged(before, given.name, table, given.was)
         _check_members(before, given.add)
-        for member in given.drop:
-            if member not in members:
-                raise RefusedError("user.unknown", f"'{member:.64}' is not a member of group {given.name}")
-        kept = [member for member in members if member not in given.drop]
-        changed = {**table, "members": [*kept, *(one for one in dict.fromkeys(given.add) if one not in kept)]}
-        return self._group_changed(peer, "changegroup", before, given.name, _with_keys(changed, given))
+        members = _edited(table.get("members", []), given.add, given.drop)
+        rights = _edited(table.get("rights", []), given.give, given.take)
+        changed = {**table, "members": members}
+        if given.give or given.take:
+            changed["rights"] = rights
+        wanted = _with_keys(changed, given)
+        emptied = {key for key in _SETTABLE if wanted.get(key) in ({}, [], None) and wanted.get(key) != table.get(key)}
+        wanted = {key: value for key, value in wanted.items() if key not in emptied}
+        return self._group_changed(peer, "changegroup", before, given.name, wanted)
 
     def _removegroup(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         before = self._desk.edition()
@@ -235,12 +241,24 @@ def _check_members(before: Edition, members: list[str]) -> None:
             raise no_user(member)
 
 
-def _check_unchanged(name: str, table: Mapping[str, Any], was: Mapping[str, Any]) -> None:
+def _edited(old: list[str], more: list[str], less: list[str]) -> list[str]:
+    """Return *old* without *less* and with *more*; raise `RefusedError` for what is not there to be taken."""
+    for one in less:
+        if one not in old:
+            raise RefusedError("proto.arguments", f"'{one:.64}' is not there; there are {', '.join(old) or 'none'}")
+    kept = [one for one in old if one not in less]
+    return [*kept, *(one for one in dict.fromkeys(more) if one not in kept)]
+
+
+def _check_unchanged(before: Edition, name: str, table: Mapping[str, Any], was: Mapping[str, Any]) -> None:
+    """Raise `RefusedError` ``group.changed`` unless the group is as it *was*, as it is written or as it is shown."""
+    group = next(group for group in before.groups.groups if group.name == name)
+    shown = show_group(group, Usage())
     for key, value in was.items():
-        if table.get(key) != value:
+        if value not in (table.get(key), shown.get(key)):
             raise RefusedError(
                 "group.changed",
-                f"group {name} has been changed meanwhile: {key} is {table.get(key)!r:.200}, not {value!r:.200};"
+                f"group {name} has been changed meanwhile: {key} is {shown.get(key)!r:.200}, not {value!r:.200};"
                 " look at it again ('lsgroups') and say what you want of it as it is now",
             )
 
@@ -258,6 +276,4 @@ def _with_keys(table: dict[str, Any], given: GroupChange) -> dict[str, Any]:
             table[key] = {what: limit for what, limit in merged.items() if limit is not None}
         else:
             table[key] = value
-        if table[key] in ({}, [], None):
-            del table[key]
     return table

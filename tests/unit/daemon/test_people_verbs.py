@@ -147,7 +147,8 @@ class GroupTests(PeopleCase):
             ("group.unknown", "no group 'none'", "changegroup", {"name": "none"}),
             ("user.unknown", "no user 'dave'", "addgroup", {"name": "chem", "members": ["dave"]}),
             ("user.unknown", "no user 'dave'", "changegroup", {"name": "physics", "add": ["dave"]}),
-            ("user.unknown", "not a member", "changegroup", {"name": "physics", "drop": ["kate"]}),
+            ("proto.arguments", "there are alice, bob", "changegroup", {"name": "physics", "drop": ["kate"]}),
+            ("proto.arguments", "there are none", "changegroup", {"name": "physics", "take": ["log"]}),
             ("config.refused", "'root' is no right", "addgroup", {"name": "chem", "rights": ["root"]}),
             ("config.refused", "cores: expected a number", "addgroup", {"name": "chem", "limits": {"cores": "x"}}),
             (
@@ -164,9 +165,24 @@ class GroupTests(PeopleCase):
         self.refused("group.unknown", "kate", "removegroup", "none")
         self.assertEqual(self.records(), [])
 
+    def test_rights_come_and_go_one_by_one(self) -> None:
+        self.done("root", "changegroup", {"name": "physics", "give": ["verb:canceljob", "log", "log"]})
+        self.assertEqual(self.dispatcher.tables.groups.rights_of("bob"), {"verb:canceljob", "log"})
+        self.assertIn('rights = ["verb:canceljob", "log"]', self.text("groups"))
+        self.done("kate", "changegroup", {"name": "physics", "take": ["verb:canceljob", "log"]})
+        self.assertEqual(self.text("groups"), GROUPS)
+        self.refused("perm.grant", "kate", "changegroup", {"name": "physics", "give": ["verb:canceljob"]})
+
     def test_who_saw_an_older_group_is_told(self) -> None:
         was = {"name": "physics", "set": {"shares": 5}, "was": {"shares": 3}}
         self.done("kate", "changegroup", was)
+        self.done(
+            "kate",
+            "changegroup",
+            {"name": "physics", "add": ["kate"], "was": {"limits": {"running": 4, "memory": "64G"}}},
+        )
+        shown = self.values("bob", "lsgroups")[2]
+        self.done("kate", "changegroup", {"name": "physics", "drop": ["kate"], "was": shown})
         self.assertIn("shares is 5, not 3", self.refused("group.changed", "kate", "changegroup", was))
 
     def test_nobody_gives_what_they_lack(self) -> None:
