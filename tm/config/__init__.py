@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import Any
 
 import msgspec
 
@@ -21,12 +22,17 @@ from tm.model.rights import Groups, Users
 __all__ = ["Configuration", "add_certificate", "load", "set_active"]
 
 
+_TABLES = {"users": "user", "groups": "group", "hosts": "host", "host_groups": "host group"}
+_SINGLE = {"defaults": "hosts", "removed": "users"}
+
+
 class Configuration(msgspec.Struct, frozen=True):
-    """All that ``etc`` says."""
+    """All that ``etc`` says; *tables* are the tables as they stand there, by kind and name: ``["host"]["n1"]``."""
 
     users: Users
     groups: Groups
     hosts: tuple[HostConfig, ...]
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
 
 
 def load(etc: str, uid: int | None = None) -> Configuration:
@@ -43,7 +49,15 @@ def load(etc: str, uid: int | None = None) -> Configuration:
     complaints = _folder(etc) + [complaint for document in documents for complaint in document.complaints]
     if complaints:
         raise ConfigError(complaints)
-    return Configuration(users, groups, found)
+    return Configuration(users, groups, found, _tables([document.data for document in documents]))
+
+
+def _tables(files: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
+    for data in files:
+        for key, value in data.items():
+            tables[_TABLES.get(key, key)] = {_SINGLE[key]: value} if key in _SINGLE else value
+    return tables
 
 
 def _folder(etc: str) -> list[str]:

@@ -30,6 +30,7 @@ class HostsFile:
     def __init__(self, etc: str, uid: int | None = None) -> None:
         self._path = os.path.join(etc, hosts.NAME)
         self._owners = (os.getuid() if uid is None else uid, 0)
+        self._read: tuple[tuple[int, ...], Document] | None = None
 
     def table(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return the keys that stand in the file for the thing *name* of *kind* now, None when it is not there."""
@@ -69,10 +70,18 @@ class HostsFile:
         ]
 
     def _document(self) -> Document:
-        document = Document(self._path, self._owners)
-        if document.complaints:
-            raise ConfigError(document.complaints)
-        return document
+        """Return the file as it is now; it is read only when it has changed."""
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            raise ConfigError([f"{self._path}: {error.strerror}"], "config.read") from None
+        sign = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if self._read is None or self._read[0] != sign:
+            document = Document(self._path, self._owners)
+            if document.complaints:
+                raise ConfigError(document.complaints)
+            self._read = (sign, document)
+        return self._read[1]
 
     def _take_back(self, before: str, changed: str) -> None:
         if self._document().text != changed:

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tm.errors import ConfigError, RefusedError, StoreError
-from tm.model.audit import Change, Deed, Table, difference
+from tm.model.audit import Change, Deed, RawTables, Table, deeds_between, difference
 from tm.model.effects import Notice
 from tm.wire.message import Reply
 
@@ -27,9 +27,11 @@ _log = Logger()
 
 
 class Undoer(Protocol):
-    """How things of one kind are put back as they were; *verb* is the one whose right that needs."""
+    """How things of one kind are put back as they were."""
 
-    verb: str
+    @property
+    def verb(self) -> str:
+        """The verb whose right a person must have."""
 
     def present(self, name: str) -> Table | None:
         """Return the table of *name* as its file has it now, None when it is not there."""
@@ -39,12 +41,16 @@ class Undoer(Protocol):
 
 
 class Auditing:
-    """The audit log of one dispatcher. A room registers in `undoers` how things of its kind are put back."""
+    """The audit log of one dispatcher. A room registers in `undoers` how things of its kind are put back.
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    *known* are the tables of the configuration as the dispatcher has read them.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, known: RawTables) -> None:
         self._dispatcher = dispatcher
         self._next = 1
-        self._unsettled: list[TakeBack] = []
+        self._known = {kind: dict(things) for kind, things in known.items()}
+        self._unsettled: list[tuple[Deed, TakeBack]] = []
         self.undoers: dict[str, Undoer] = {}
 
     def goes_on(self, next_change: int) -> None:
@@ -63,32 +69,46 @@ class Auditing:
         When it cannot be made durable, the answer is that `StoreError` and *take_back* is called, after those of all
         later changes.
         """
-        change = self.note(deed, notices)
-        self._unsettled.append(take_back)
-        done: Deferred[Any] = self._dispatcher.turns.durable(change)
-        done.addCallbacks(lambda settled: self._settled(settled, take_back, reply), self._failed)
-        return done
+        answer: Deferred[Any] = self._recorded(deed, take_back, notices)
+        return answer.addCallback(reply)
 
-    def note(self, deed: Deed, notices: Iterable[Notice] = ()) -> Change:
-        """Record *deed*, which nobody waits for, e.g. one of many; return the record."""
+    def reloaded(self, user: str, tables: RawTables) -> None:
+        """The files were read again: record what is other than was known, a record for each thing."""
+        for deed in deeds_between(user, "reload", self._known, tables):
+            self._recorded(deed, lambda: None, ()).addErrback(lambda failure: failure.trap(StoreError) and None)
+
+    def _recorded(self, deed: Deed, take_back: TakeBack, notices: Iterable[Notice]) -> Deferred[Any]:
         change = Change.of(deed, self._next, self._dispatcher.now)
         self._next += 1
+        self._knows(deed.kind, deed.name, deed.before, deed.after)
+        entry = (deed, take_back)
+        self._unsettled.append(entry)
         self._dispatcher.turns.record(change, notices)
         _log.info(
             "{user}: {verb} {kind} {name}: {what}", event="audit", id=change.id, user=deed.user, verb=deed.verb,
             kind=deed.kind, name=deed.name, what="; ".join(difference(deed.before, deed.after)) or deed.reason,
         )  # fmt: skip
-        return change
+        done: Deferred[Any] = self._dispatcher.turns.durable(change)
+        return done.addCallbacks(lambda settled: self._settled(entry, settled), self._failed)
 
-    def _settled(self, change: Change, take_back: TakeBack, reply: Callable[[Change], Reply]) -> Reply:
-        if take_back in self._unsettled:
-            self._unsettled.remove(take_back)
-        return reply(change)
+    def _knows(self, kind: str, name: str, before: Table | None, after: Table | None) -> None:
+        if before != after:
+            things = self._known.setdefault(kind, {})
+            if after is None:
+                things.pop(name, None)
+            else:
+                things[name] = dict(after)
+
+    def _settled(self, entry: tuple[Deed, TakeBack], change: Change) -> Change:
+        if entry in self._unsettled:
+            self._unsettled.remove(entry)
+        return change
 
     def _failed(self, failure: Failure) -> Failure:
         failure.trap(StoreError)
         backwards, self._unsettled = self._unsettled[::-1], []
-        for take_back in backwards:
+        for deed, take_back in backwards:
+            self._knows(deed.kind, deed.name, deed.after, deed.before)
             try:
                 take_back()
             except ConfigError as error:

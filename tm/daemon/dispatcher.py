@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from tm.errors import RefusedError, StoreError
 from tm.model.brain import Brain
 from tm.model.cluster import HostState
 from tm.model.effects import Effects, Notice
+from tm.model.host import HostConfig
 from tm.model.rights import INFOSERVER, TOPICS, Users, permitted
 from tm.ports import Loaded, Peer
 
@@ -58,7 +60,7 @@ class Dispatcher(Service):
         self._watchers: dict[Peer, set[str]] = {}
         self._tokens: dict[tuple[str, str], range] = {}
         self._trouble: StoreError | None = None
-        self.audit = Auditing(self)
+        self.audit = Auditing(self, self.tables.raw)
         self.farewell = Farewell(self)
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
@@ -102,10 +104,11 @@ class Dispatcher(Service):
         return self.tables.groups.rights_of(user)
 
     def reload(self, by: str = "") -> str:
-        """Read ``etc/`` again, wholly or not at all; return what changed. Raises `ConfigError`."""
+        """Read ``etc/`` again, wholly or not at all; return what changed, which is recorded. Raises `ConfigError`."""
         before, self.tables = self.tables, self.around.read_tables()
-        self.brain.hosts_configured(self.tables.hosts, self.now)
+        self.hosts_changed(self.tables.hosts)
         self.people_changed(before.users, by)
+        self.audit.reloaded(by or "SIGHUP", self.tables.raw)
         _log.info("read etc/ again", event="reloaded")
         users, gone = self.tables.users, set(before.users.by_fingerprint) - set(self.tables.users.by_fingerprint)
         return f"{len(users.by_name)} users, {len(self.tables.hosts)} hosts, {len(gone)} certificates removed"
@@ -114,6 +117,13 @@ class Dispatcher(Service):
         """The tables have other users and groups than *before*: let that count at once."""
         self.brain.people_configured(self.tables.groups, self.now)
         self.farewell.changed(before, by)
+        self.turns.happened()
+        self.infoservers.configured()
+
+    def hosts_changed(self, hosts: Iterable[HostConfig]) -> None:
+        """There are these *hosts* from now on."""
+        self.tables = replace(self.tables, hosts=tuple(hosts))
+        self.brain.hosts_configured(self.tables.hosts, self.now)
         self.turns.happened()
         self.infoservers.configured()
 
@@ -180,8 +190,9 @@ class Dispatcher(Service):
 
     def _begin(self, loaded: Loaded, hosts: Iterable[HostState]) -> None:
         self.brain = Brain(
-            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
-        )
+            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
+            memos=loaded.memos,
+        )  # fmt: skip
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
         )
@@ -195,8 +206,7 @@ class Dispatcher(Service):
         for host in hosts:
             before = self.brain.hosts.get(host.name)
             if before is not None:
-                host.active, host.reason = before.active, before.reason
-                host.saw(before.seen_cores, before.seen_memory)
+                host.follow(before)
         self._begin(loaded, hosts)
 
     def _tick(self) -> None:
@@ -254,6 +264,9 @@ class Dispatcher(Service):
             if notice.fields.get("state") == "lost":
                 _log.warn("job {job} is lost: {reason}", event="lost", job=notice.fields["id"], user=notice.user,
                           host=notice.fields["host"], reason=notice.fields["reason"])  # fmt: skip
+            if notice.fields.get("trouble"):
+                _log.error("{host} is {reason}", event="trouble", host=notice.fields["host"],
+                           reason=notice.fields["trouble"])  # fmt: skip
             if self._watchers:
                 self._notify(notice)
 

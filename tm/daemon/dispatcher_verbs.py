@@ -16,6 +16,7 @@ import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_reply, version_reply
 from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
+from tm.daemon.host_orders import HostOrders
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
 from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
@@ -50,7 +51,8 @@ class DispatcherVerbs:
             "status": self._status, "runjob": self._runjob,
             "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
-            "shutdown": self._shutdown, **self._hosts.methods, **AuditVerbs(dispatcher).methods,
+            "shutdown": self._shutdown, **self._hosts.methods, **HostOrders(dispatcher).methods,
+            **AuditVerbs(dispatcher).methods,
             **PeopleVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
@@ -172,7 +174,7 @@ class DispatcherVerbs:
         return Reply("hearing " + (" ".join(sorted(self._dispatcher.unwatch(peer, arguments))) or "nothing"))
 
     def _reload(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return Reply(self._dispatcher.reload(peer.user))
+        return self._dispatcher.turns.durable(Reply(self._dispatcher.reload(peer.user)))
 
     def _shutdown(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         _log.info("{user} shuts the dispatcher down", event="shutdown", user=peer.user)

@@ -1,29 +1,22 @@
-"""What people say to the TaskDispatcher about hosts: how they are, and whether jobs may start there."""
+"""What people ask the TaskDispatcher about hosts: how they are, and what is configured."""
 
 from __future__ import annotations
-
-from twisted.logger import Logger
 
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.listing import host_lines
-from tm.errors import RefusedError
+from tm.errors import ConfigError, RefusedError
 from tm.model.views import Shown
 from tm.ports import Peer
-from tm.wire.message import Reply, Request
-
-_log = Logger()
+from tm.wire.message import Request
 
 
 class HostVerbs:
-    """The verbs that concern hosts."""
+    """The verbs that ask about hosts."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self.methods: dict[str, Spoken] = {
-            "lshosts": self._lshosts, "hostinfo": self._hostinfo, "activatehost": self._activatehost,
-            "deactivatehost": self._deactivatehost,
-        }  # fmt: skip
+        self.methods: dict[str, Spoken] = {"lshosts": self._lshosts, "hostinfo": self._hostinfo}
 
     def _lshosts(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         hosts = self._dispatcher.conditions.shown(sorted(self._dispatcher.brain.hosts))
@@ -32,24 +25,16 @@ class HostVerbs:
     def _hostinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         if arguments[0] not in self._dispatcher.brain.hosts:
             raise RefusedError("host.unknown", f"there is no host '{arguments[0]}'; 'lshosts' lists them")
-        shown = self.shown(arguments[0])
-        return as_reply(request, shown, as_lines(shown))
+        shown = {**self.shown(arguments[0]), **self._configured(arguments[0])}
+        return as_reply(request, shown, as_lines({key: value for key, value in shown.items() if key != "own"}))
 
-    def _activatehost(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return self._set_active(peer, arguments[0], True, "")
-
-    def _deactivatehost(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        reason = arguments[1] if len(arguments) > 1 else f"deactivated by {peer.user}"
-        return self._set_active(peer, arguments[0], False, reason)
-
-    def _set_active(self, peer: Peer, host: str, active: bool, reason: str) -> Answer:
-        dispatcher = self._dispatcher
-        if host not in dispatcher.brain.hosts:
-            raise RefusedError("host.unknown", f"there is no host '{host}'; 'lshosts' lists them")
-        dispatcher.around.write_active(host, active)
-        dispatcher.brain.host_activated(host, active, reason, dispatcher.now)
-        _log.info("{user} sets {host} active={active}", event="host", user=peer.user, host=host, active=active)
-        return dispatcher.turns.durable(Reply(f"{host} is {'active' if active else 'not active: ' + reason}"))
+    def _configured(self, name: str) -> Shown:
+        """Return what its file says of the host now, if it can be read: what holds, and what is said of it alone."""
+        tables = self._dispatcher.around.host_tables
+        try:
+            return {"config": tables.merged(name), "own": tables.table("host", name)}
+        except ConfigError as error:
+            return {"config": None, "own": None, "config_error": error.text}
 
     def shown(self, name: str) -> Shown:
         """Return the public view of the host *name*."""

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
 from tm.daemon.info_links import InfoCare
+from tm.model.audit import RawTables
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users
-from tm.ports import JobStore, PeopleFiles, Worker
+from tm.ports import HostTables, JobStore, PeopleFiles, Worker
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the files of ``etc/`` say."""
+    """What the files of ``etc/`` say; *raw* are the tables as they stand there."""
 
     users: Users
     groups: Groups
     hosts: tuple[HostConfig, ...]
+    raw: RawTables = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Surroundings:
     writer: Worker
     reader: Worker
     read_tables: Callable[[], Tables]
-    write_active: Callable[[str, bool], None]
+    host_tables: HostTables
     recent_log: Callable[[int], list[str]]
     stop: Callable[[], None]
     fingerprint: str = ""

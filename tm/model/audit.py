@@ -15,6 +15,8 @@ import msgspec
 from tm.model.views import Shown, shown_time
 
 Table = Mapping[str, Any]
+RawTables = Mapping[str, Mapping[str, Table]]
+"""All tables of the configuration as they stand in its files, by kind and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     def can_be_undone(self) -> bool:
         """Whether there is something to put back."""
         return self.before != self.after
+
+
+def deeds_between(user: str, verb: str, before: RawTables, after: RawTables) -> list[Deed]:
+    """Return what differs between two configurations as deeds of *user*, one for each thing."""
+    deeds = []
+    for kind in [*before, *(kind for kind in after if kind not in before)]:
+        old, new = before.get(kind, {}), after.get(kind, {})
+        for name in [*old, *(name for name in new if name not in old)]:
+            if old.get(name) != new.get(name):
+                deeds.append(Deed(user, verb, kind, name, old.get(name), new.get(name)))
+    return deeds
 
 
 def _copied(table: Table | None) -> dict[str, Any] | None:

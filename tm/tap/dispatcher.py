@@ -12,6 +12,7 @@ from twisted.logger import Logger, LogLevel
 from typing_extensions import override
 
 from tm import config, places
+from tm.config.files import HostsFile
 from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
@@ -81,7 +82,7 @@ def _pair(etc: str) -> tuple[str, str]:
 
 def _tables(etc: str) -> Tables:
     loaded = config.load(etc)
-    return Tables(loaded.users, loaded.groups, loaded.hosts)
+    return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables)
 
 
 def _build(
@@ -98,7 +99,7 @@ def _build(
     own = fingerprint(load_certificate(_pair(etc)[1]))
     surroundings = Surroundings(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
-        write_active=lambda host, active: config.set_active(os.path.join(etc, "ComputerCluster.config"), host, active),
+        host_tables=HostsFile(etc),
         recent_log=log.recent, stop=clock.stop, fingerprint=own,
         infoservers=info_care(clock, etc, state, port, own), people=PeopleFiles(etc),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tests.support.daemons import HandWorker, NotedPeer, ReadyWorker
+from tm.config.files import HostsFile
 from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.errors import StoreError, TaskManagerError
@@ -32,7 +34,11 @@ class DispatcherCase(SynchronousTestCase):
         self.store = MemoryStore()
         self.writer = HandWorker()
         self.hosts: tuple[HostConfig, ...] = (HostConfig(name="n1", address="n1", cores=2),)
-        self.written: list[tuple[str, bool]] = []
+        self.etc = self.mktemp()
+        os.makedirs(self.etc)
+        with open(os.path.join(self.etc, "ComputerCluster.config"), "w", encoding="utf-8") as file:
+            file.write("[hosts.n1]\ncores = 2\n")
+        self.host_tables = HostsFile(self.etc)
         self.begin()
 
     def begin(self) -> None:
@@ -43,7 +49,7 @@ class DispatcherCase(SynchronousTestCase):
             writer=self.writer,
             reader=ReadyWorker(),
             read_tables=self.tables,
-            write_active=lambda host, active: self.written.append((host, active)),
+            host_tables=self.host_tables,
             recent_log=lambda count: [],
             stop=lambda: None,
         )
@@ -203,7 +209,8 @@ class StoreFailureTests(DispatcherCase):
         self.clock.advance(RETRY_STORE_SECONDS)
         self.writer.work()
         host = self.dispatcher.brain.hosts["n1"]
-        self.assertEqual((host.active, host.reason, self.written), (False, "repair", [("n1", False)]))
+        self.assertEqual((host.active, host.reason), (False, "repair"))
+        self.assertEqual(self.host_tables.table("host", "n1"), {"cores": 2, "active": False})
 
     def test_a_stopped_dispatcher_does_not_try_again(self) -> None:
         self.failureResultOf(self.break_store(NotedPeer()), StoreError)
