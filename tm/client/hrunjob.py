@@ -44,6 +44,7 @@ submit
                           in names of files: %j job, %n name, %h host, %u user, %% a percent sign
   --env NAME=VALUE        set a variable, may be repeated    --export ALL|NONE|NAME[=VALUE],…
   --from FILE|-           a command a line; empty lines and those that begin with # are skipped
+  --requeue               the job may be ended and begun anew elsewhere when others need its host
   --wait                  wait for the end; ^C only stops looking
 
 look
@@ -89,6 +90,7 @@ def make_parser() -> Parser:
     add("--env", action="append", default=[])
     add("--export", default="ALL")
     add("--from", dest="source")
+    add("--requeue", action="store_true")
     add("--wait", action="store_true")
     add("--all", action="store_true", dest="every")
     add("--json", action="store_true")

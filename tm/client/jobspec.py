@@ -37,6 +37,7 @@ def make_common(options: argparse.Namespace, environ: Mapping[str, str]) -> dict
         "memory": options.mem,
         "priority": options.priority,
         "hosts": host_list(options.host),
+        "requeue": options.requeue or None,
     }
     common.update((key, value) for key, value in wanted.items() if value is not None)
     return common
