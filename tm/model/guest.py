@@ -57,7 +57,10 @@ class Offer(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What one report, heard at *at*, leaves us; *at_once* where its people must not wait for a second one."""
+    """What one report, heard at *at*, leaves us; *at_once* where its people must not wait for a second one.
+
+    *reason* says who has the other cores, or why it is *closed*; *memory_reason* who has the memory.
+    """
 
     at: float
     cores: int
@@ -65,6 +68,7 @@ class Left(NamedTuple):
     reason: str = ""
     closed: bool = False
     at_once: bool = False
+    memory_reason: str = ""
 
 
 def left_by(config: HostConfig, cores: int, memory: int, about: About | None, report: HostReport, at: float) -> Left:
@@ -81,15 +85,15 @@ def left_by(config: HostConfig, cores: int, memory: int, about: About | None, re
         reasons.append(f"{_others(report)} {'use' if taken > 1 else 'uses'} {taken} of {machine} cores")
     whole = about.memory if about is not None else 0
     room = report.memory_available + report.memory_ours
-    closed = False
+    closed, memory_reason = False, ""
     if whole and room < min(memory, whole):
         if report.memory_available < SCARCE_PART * whole:
             closed = True
             reasons.append("hardly any memory is free")
         elif room < memory < whole:
-            reasons.append(f"others leave {format_memory(room - room % _MEBIBYTE)} of memory")
+            memory_reason = f"others leave {format_memory(room - room % _MEBIBYTE)} of memory"
         memory = min(memory, room)
-    return Left(at, min(cores, machine - taken), memory, "; ".join(reasons), closed)
+    return Left(at, min(cores, machine - taken), memory, "; ".join(reasons), closed, memory_reason=memory_reason)
 
 
 def _console(report: HostReport) -> str:
@@ -146,10 +150,12 @@ class Level:
             closed=(before.closed or (may_shrink and all(one.closed for one in agreeing)))
             and (not whole or any(one.closed for one in calm)),
         )
-        if result.cores < cores or result.memory < memory or result.closed:
-            why = next((one.reason for one in reversed(self._past) if one.reason), before.reason)
-            result = result._replace(reason=why)
-        self._now = result
+        why = []
+        if result.cores < cores or result.closed:
+            why.append(next((one.reason for one in reversed(self._past) if one.reason), before.reason))
+        if result.memory < memory:
+            why.append(next((one.memory_reason for one in reversed(calm) if one.memory_reason), ""))
+        self._now = result = result._replace(reason="; ".join(filter(None, why)))
         return result
 
 
