@@ -163,6 +163,6 @@ class Reporter:
 def _decode(json: bytes) -> _Answer:
     try:
         return msgspec.json.decode(json, type=_Answer)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         _log.warn("the dispatcher says what is not understood: {text}", event="malformed", text=str(error))
         return _Answer()

@@ -58,13 +58,7 @@ class People:
         """Return who is logged in at *now*, seconds since the epoch."""
         found = {(one.user, one.terminal): one for one in self._of_utmp(now)}
         for one in self._of_logind(now):
-            older = found.get((one.user, one.terminal))
-            if older is not None and (one.idle is None or (older.idle is not None and older.idle < one.idle)):
-                one = Session(
-                    one.user, one.terminal, one.origin or older.origin, older.since or one.since, older.idle,
-                    one.console or older.console, older.seen,
-                )  # fmt: skip
-            found[one.user, one.terminal] = one
+            found[one.user, one.terminal] = _merged(found.get((one.user, one.terminal)), one)
         sessions = list(found.values())
         if any(one.console for one in sessions):
             sessions = self._with_strokes(sessions, now)
@@ -144,3 +138,13 @@ class People:
         except OSError:
             return 0
         return sum(int(word) for line in lines for word in line.split() if word.isdigit())
+
+
+def _merged(older: Session | None, one: Session) -> Session:
+    """Return what utmp (*older*) and logind say together of one session; of its idle time logind knows better."""
+    if older is None:
+        return one
+    return Session(
+        one.user, one.terminal, one.origin or older.origin, older.since if one.since is None else one.since,
+        one.idle, one.console or older.console, one.seen,
+    )  # fmt: skip

@@ -116,7 +116,7 @@ class History:
         """Go on from what was saved; return whether it could be read. Nothing changes where it could not."""
         try:
             found = msgspec.msgpack.decode(saved, type=_Saved)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         if found.version != VERSION:
             return False
@@ -131,4 +131,4 @@ def _bounded(value: float) -> float:
 
 
 def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None

@@ -211,11 +211,17 @@ def _is(processes: Mapping[int, Process], key: tuple[int, int]) -> bool:
 def _server_above(processes: Mapping[int, Process], main: Process) -> Process | None:
     """Return the topmost of the keeper and servers above *main*, the first process of a job; None where none lives."""
     found = None
+    seen = {main.pid}
     above = processes.get(main.ppid)
-    while above is not None and above.pid != INIT and above.name == DAEMON and above.uid == main.uid:
+    while above is not None and above.pid not in seen and _is_server(above, main.uid):
         found = above
+        seen.add(above.pid)
         above = processes.get(above.ppid)
     return found
+
+
+def _is_server(process: Process, uid: int) -> bool:
+    return process.pid != INIT and process.name == DAEMON and process.uid == uid
 
 
 def _settle(one: Process, parent: Process | None, roots: Iterable[int], mains: Mapping[int, int]) -> None:
