@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -44,6 +45,8 @@ DISK_SIZE = "64m"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
+CONSOLE = "tty1"
+UTMP = "=hxxi32s4s32s256shhiii4i20s"  # an entry of a login, see utmp(5)
 PLAIN_USER = {"LANG": "C.UTF-8", "SHELL": "/bin/bash"}
 
 
@@ -181,6 +184,7 @@ class Bench:
         for command in ("link set lo up", "link add bridge type bridge forward_delay 0", "link set bridge up"):
             self.ip(command)
         os.mkdir(self.path("/run/sshd"), 0o755)
+        Path(self.path("/run/utmp")).touch()
         for folder in ("home", "machines", "exchange"):
             os.mkdir(self.path(f"{BASE}/{folder}"), 0o755)
         os.chmod(self.path(f"{BASE}/exchange"), 0o1777)
@@ -253,10 +257,13 @@ class Machine:
         """Boot: with a new boot id, an empty ``/tmp``, and an sshd."""
         self.boots += 1
         self._write("boot_id", Path("/proc/sys/kernel/random/uuid").read_text())
+        self._write("console", "")
+        self.leave_console()
         plan = {
             "name": self.name, "files": {}, "masks": [["/tmp", "mode=1777", self.bench.shown_to("/tmp")]],
             "binds": [
-                [f"{self._folder}/boot_id", "/proc/sys/kernel/random/boot_id"], [f"{self._folder}/disk", "/var/tmp"]
+                [f"{self._folder}/boot_id", "/proc/sys/kernel/random/boot_id"], [f"{self._folder}/disk", "/var/tmp"],
+                [f"{self._folder}/utmp", "/run/utmp"], [f"{self._folder}/console", f"/dev/{CONSOLE}"],
             ],
         }  # fmt: skip
         self._space = Namespace(plan, self.bench.ground.enter())
@@ -399,6 +406,29 @@ class Machine:
         """Start *argv* here as *user*; it ends with the machine at the latest."""
         null = subprocess.DEVNULL
         return subprocess.Popen(self.command(user, argv), stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+    def load(self, cores: int) -> None:
+        """Let a stranger, who has nothing to do with TaskManager, keep *cores* cores busy."""
+        for _ in range(cores):
+            self.spawn_as(accounts.STRANGER, ["sh", "-c", "while :; do :; done"])
+
+    def calm(self) -> None:
+        """End what the stranger runs."""
+        for process in self.processes():
+            if process.uid == accounts.NUMBER[accounts.STRANGER]:
+                process.kill()
+
+    def touch_console(self) -> None:
+        """Let the stranger sit at the console and strike a key."""
+        user, line = accounts.STRANGER.encode(), CONSOLE.encode()
+        now = int(time.time())
+        entry = struct.pack(UTMP, 7, 1, line, line[-4:], user, b"", 0, 0, 0, now, 0, 0, 0, 0, 0, b"")
+        Path(self.bench.path(f"{self._folder}/utmp")).write_bytes(entry)
+        os.utime(self.bench.path(f"{self._folder}/console"))
+
+    def leave_console(self) -> None:
+        """Let nobody be logged in there."""
+        self._write("utmp", "")
 
     def processes(self) -> list[Process]:
         """Return what runs here, the first process and the dead apart."""
