@@ -72,7 +72,7 @@ class QuickstartTests(SynchronousTestCase):
         self.assertEqual([again[name]["pid"] for name in NAMES], [first[name]["pid"] for name in NAMES])
         number = self.client("--quiet", "setsid sleep 300; true").stdout.strip()
         wait_for(lambda: '"running"' in self.client("--json", "--info", number).stdout, "the job runs")
-        self.assertIn("ended dispatcher, tms, tmms, keeper", self.good("stop"))
+        self.assertIn("ended dispatcher, infoserver, tms, tmms, keeper", self.good("stop"))
         self.assertEqual(self.ours(), [])
         self.good("clean")
         self.assertEqual(sorted(os.listdir(os.path.join(self.root, "etc"))), etc)

@@ -22,10 +22,11 @@ from tm.client.tms import open_tms, read_address
 from tm.errors import TaskManagerError
 from tm.places import Places
 
-NAMES = ("dispatcher", "tms", "tmms", "keeper")
+NAMES = ("dispatcher", "infoserver", "tms", "tmms", "keeper")
 START_SECONDS = 30.0
+INFO_SECONDS = 10.0
 GRACE_SECONDS = 3.0
-_PROGRAMS = {"dispatcher": "TaskDispatcher", "tms": "TMS", "tmms": "TMMS"}
+_PROGRAMS = {"dispatcher": "TaskDispatcher", "infoserver": "InfoServer", "tms": "TMS", "tmms": "TMMS"}
 _KEEPER = os.path.join("tm", "keeper", "__main__.py")
 _REFUSAL = re.compile(r"([a-z]+\.[a-z]+): (.+)\Z")
 
@@ -46,6 +47,7 @@ class Here:
         self.places = places
         self.state = state
         self._spools = os.path.join(places.local_directory, "hosts")
+        self._infos = os.path.join(places.local_directory, "info")
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -67,6 +69,9 @@ class Here:
         if name == "tms" and seen.holds(pid, self.places.tms_directory):
             address = read_address(self.places) or {}
             return Daemon(name, pid, address["port"] if address.get("pid") == pid else None, self.log_of(name))
+        if name == "infoserver" and (path := seen.holds(pid, self._infos)):
+            folder = os.path.join(self._infos, os.path.relpath(path, self._infos).split(os.sep)[0])
+            return Daemon(name, pid, _port_of(folder, pid), os.path.join(folder, "infoserver.log"))
         path = seen.holds(pid, self._spools) if name in ("tmms", "keeper") else ""
         if not path:
             return None
@@ -98,6 +103,15 @@ class Here:
             word, text = refusal.groups() if refusal else ("internal.start", said or f"exit status {status}")
             raise TaskManagerError(word, f"the TaskDispatcher does not start: {text}")
 
+    def wait_for_infoserver(self) -> bool:
+        """Wait until the dispatcher has started an InfoServer; return whether it has."""
+        end = time.monotonic() + INFO_SECONDS
+        while all(daemon.name != "infoserver" or not daemon.port for daemon in self.daemons()):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        return True
+
     def start_tms(self) -> None:
         """Start the user's server unless it runs. Raises `TaskManagerError`."""
         open_tms(self.places).close()
@@ -110,7 +124,7 @@ class Here:
         Jobs that wait stay in the store. Raises `TaskManagerError` when something cannot be ended.
         """
         ran = self.daemons()
-        for name in ("dispatcher", "tms", "tmms"):
+        for name in ("dispatcher", "infoserver", "tms", "tmms"):
             seen.end(partial(self._processes_of, name))
         for daemon in self.daemons():
             if daemon.name == "keeper":
@@ -131,6 +145,8 @@ class Here:
         """Whether a process of the program *name* that holds nothing yet is told to work for this installation."""
         if name == "dispatcher":
             return self.state in words
+        if name == "infoserver":
+            return any(word.startswith(self._infos + os.sep) for word in words)
         if name == "keeper":
             return any(word.startswith(self._spools + os.sep) for word in words)
         told = seen.environment(pid)
@@ -154,6 +170,16 @@ def _name(words: list[str]) -> str:
         if word.endswith(_KEEPER):
             return "keeper"
     return ""
+
+
+def _port_of(folder: str, pid: int) -> int | None:
+    """Return where the InfoServer *pid* that works in *folder* listens."""
+    try:
+        with open(os.path.join(folder, "running"), encoding="utf-8") as file:
+            said = json.loads(json.load(file)["line"])
+        return int(said["port"]) if said["pid"] == pid else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _wait_for(command: list[str]) -> tuple[int | None, str]:

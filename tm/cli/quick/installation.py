@@ -92,7 +92,11 @@ class Installation:
         )
         self._write(GROUPS, f'[groups.admins]\nmembers = ["{user}"]\n' + RIGHTS)
         cores = len(os.sched_getaffinity(0))
-        self._write(HOSTS, f'[hosts.{host_name()}]\nlauncher = "local"\ncores = {cores}\n')
+        self._write(
+            HOSTS,
+            f'[hosts.{host_name()}]\nlauncher = "local"\ncores = {cores}\n'
+            'policy = "ignore"  # this machine is yours: what else it does keeps no job waiting\n',
+        )
         self._write(USERS, "")
         self._make_certificates(user)
         with open(self._complete, "w", encoding="ascii"):
@@ -185,5 +189,3 @@ def free_port() -> int:
             except OSError:
                 continue
     raise QuickError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free on this machine; end what uses them")
-
-

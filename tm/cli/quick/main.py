@@ -105,7 +105,7 @@ class Quickstart:
         steps.end(f"{'made' if made else 'there'}: dispatcher, user {user_name()}")
         steps.begin("servers")
         here = self._start_all()
-        shown = [f"{daemon.name} {daemon.port or daemon.pid}" for daemon in here.daemons() if daemon.name in NAMES[:2]]
+        shown = [f"{daemon.name} {daemon.port or daemon.pid}" for daemon in here.daemons() if daemon.port]
         steps.end(", ".join(shown))
         cores = len(os.sched_getaffinity(0))
         steps.begin("host")
@@ -159,6 +159,7 @@ class Quickstart:
                 installation.change_port()
         with open(has_store, "w", encoding="ascii"):
             here.start_tms()
+        here.wait_for_infoserver()
         return here
 
     def _print(self, here: Here, as_json: bool) -> None:
