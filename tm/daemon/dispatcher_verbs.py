@@ -27,7 +27,8 @@ from tm.model.job import ON_HOST, Job, accepted_spec
 from tm.model.people_views import all_warnings
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand, permitted
-from tm.model.views import Shown, show_job, shown_state, shown_time, why_waiting
+from tm.model.views import Shown, show_job, shown_state, shown_time
+from tm.model.waiting import why_waiting
 from tm.ports import JobQuery, Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
@@ -194,8 +195,7 @@ class DispatcherVerbs:
         brain = self._dispatcher.brain
         state, reason = self._state(job)
         if job.id in brain.jobs and state == "pending":
-            limit = brain.limits.may_start(job.user, job.cores, job.memory) if job.user in brain.attached else ""
-            reason = limit or why_waiting(job, list(brain.hosts.values()), brain.sessions, job.user in brain.attached)
+            reason = why_waiting(brain, job, self._dispatcher.now)
         return show_job(job, accepted_spec(job.spec), state, reason)
 
 

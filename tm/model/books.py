@@ -161,12 +161,13 @@ class Books:
         return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]
 
     def _reach_at(self, user: str, name: str, at: float) -> bool:
-        if user not in self.attached or not self._may_use(user, self.hosts[name]):
+        if user not in self.attached or not self.may_use(user, self.hosts[name]):
             return False
         session = self.sessions.get((user, name))
         return session is None or (session.link is not Link.STALE and at >= session.retry_at)
 
-    def _may_use(self, user: str, host: HostState) -> bool:
+    def may_use(self, user: str, host: HostState) -> bool:
+        """Whether jobs of *user* may be placed on *host* by its configuration."""
         users = host.config.users
         return "*" in users or user in users or any("@" + name in users for name in self.limits.groups.groups_of(user))
 

@@ -164,7 +164,7 @@ class Brain(Hosting):
             host = session.host
             if user != kind.user or not host.active or (kind.hosts and name not in kind.hosts):
                 continue
-            if host.offer.reason or host.trouble.out_until is not None or not self._may_use(user, host):
+            if host.offer.reason or host.trouble.out_until is not None or not self.may_use(user, host):
                 continue
             head = next(iter(self.queue.ids(kind)), None)
             if head is None:

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
 from tm.model.condition import RECEIVING, Condition, Info
-from tm.model.job import ON_HOST, Job, JobSpec, Phase, filled
+from tm.model.job import ON_HOST, Job, JobSpec, filled
 from tm.model.report import About, HostReport
 
 Shown = dict[str, object]
@@ -49,31 +49,6 @@ def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:
     if job.host is not None:
         pattern = filled(pattern, job.id, spec.shown_name, job.host, job.user)
     return os.path.normpath(os.path.join(spec.cwd, pattern))
-
-
-def why_waiting(job: Job, hosts: list[HostState], sessions: dict[tuple[str, str], Session], attached: bool) -> str:
-    """Return in one sentence why *job* is not running."""
-    if job.phase is not Phase.PENDING:
-        return job.reason
-    if not attached:
-        return f"{job.user}'s server (TMS) is not connected; any hRunJob call of {job.user} starts it"
-    usable = [host for host in hosts if not job.hosts or host.name in job.hosts]
-    if not usable:
-        return "there is no host it may use"
-    active = [host for host in usable if host.active]
-    if not active:
-        return f"no host it may use is active ({usable[0].name}: {usable[0].reason or 'not active'})"
-    for host in active:
-        session = sessions.get((job.user, host.name))
-        if session is not None and session.link in (Link.FAILED, Link.STALE):
-            return f"{host.name}: {session.reason}"
-        if session is not None and session.link is Link.STARTING:
-            return f"starting {job.user}'s server on {host.name}"
-    wide = [h for h in active if h.cores >= job.cores and h.memory >= job.memory]
-    if not wide:
-        return f"no active host has {job.cores} cores and the memory it asks for"
-    free = max(host.cores - host.used_cores for host in wide)
-    return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
 
 
 def shown_state(job: Job, session: Session | None) -> tuple[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import host_state, order
-from tm.model.cluster import HostState, Link, Session
+from tm.model.cluster import Link, Session
 from tm.model.condition import Condition, Info, State
 from tm.model.job import Job, Phase, new_job, read_spec
 from tm.model.report import About, Gpu, HostReport
-from tm.model.views import job_fields, show_host, show_job, shown_state, shown_time, why_waiting
+from tm.model.views import job_fields, show_host, show_job, shown_state, shown_time
 
 
 def job(phase: Phase = Phase.PENDING, host: str | None = None, **more: object) -> Job:
@@ -53,37 +53,6 @@ class JobTests(SynchronousTestCase):
         session.link = Link.UP
         self.assertEqual(shown_state(running, session), ("running", ""))
         self.assertEqual(shown_state(job(Phase.FAILED), None)[0], "failed")
-
-
-class WaitingTests(SynchronousTestCase):
-    def why(
-        self,
-        there: list[HostState],
-        sessions: dict[tuple[str, str], Session] | None = None,
-        attached: bool = True,
-        **more: object,
-    ) -> str:
-        return why_waiting(job(**more), there, sessions or {}, attached)  # type: ignore[arg-type]
-
-    def test_there_is_a_sentence_for_every_cause(self) -> None:
-        idle, off, full = host_state("n1", 2), host_state("n2", active=False), host_state("n3", 1)
-        full.used_cores = 1
-        session = Session("alice", idle)
-        session.failed("ssh.auth: no", 5.0)
-        self.assertIn("not connected", self.why([idle], attached=False))
-        self.assertIn("no host it may use", self.why([idle], hosts=["n9"]))
-        self.assertIn("n2: not active", self.why([off]))
-        self.assertEqual(self.why([idle], {("alice", "n1"): session}), "n1: ssh.auth: no")
-        session.link = Link.STARTING
-        self.assertIn("starting alice's server on n1", self.why([idle], {("alice", "n1"): session}))
-        self.assertIn("no active host has 3 cores", self.why([idle], cores=3))
-        self.assertEqual(self.why([full]), "waits for 1 free core; at most 0 free on one host now")
-        self.assertIn("waits for 2 free cores", self.why([idle], cores=2))
-
-    def test_what_does_not_wait_says_what_it_says(self) -> None:
-        made = job(Phase.FAILED)
-        made.reason = "exit 3"
-        self.assertEqual(why_waiting(made, [], {}, True), "exit 3")
 
 
 class HostTests(SynchronousTestCase):

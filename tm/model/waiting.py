@@ -1,0 +1,67 @@
+"""Why a job waits, in one sentence: the first of the causes that keeps it from every host."""
+
+from __future__ import annotations
+
+from tm.model.books import Books
+from tm.model.cluster import HostState, Link
+from tm.model.job import Job, Phase
+from tm.model.views import shown_time
+
+MOST_NAMED = 3
+
+
+def why_waiting(brain: Books, job: Job, at: float) -> str:
+    """Return in one sentence why *job* is not running at *at*; of one that waits again also what it was before."""
+    if job.phase is not Phase.PENDING:
+        return job.reason
+    before = f"{job.reason}; " if job.attempt and job.reason else ""
+    return before + _cause(brain, job, at)
+
+
+def _cause(brain: Books, job: Job, at: float) -> str:
+    if job.user not in brain.attached:
+        return f"{job.user}'s server (TMS) is not connected; any hRunJob call of {job.user} starts it"
+    limit = brain.limits.may_start(job.user, job.cores, job.memory)
+    if limit:
+        return limit
+    usable = [host for host in brain.hosts.values() if not job.hosts or host.name in job.hosts]
+    if not usable:
+        return "there is no host it may use"
+    mine = [host for host in usable if brain.may_use(job.user, host)]
+    if not mine:
+        return f"no host it may use is open to {job.user} ({usable[0].name}: {', '.join(usable[0].config.users)})"
+    active = [host for host in mine if host.active]
+    if not active:
+        return f"no host it may use is active ({mine[0].name}: {mine[0].reason or 'not active'})"
+    whole = [host for host in active if host.trouble.room(at)]
+    if not whole:
+        return _named(active, [_trouble(host) for host in active])
+    for host in whole:
+        session = brain.sessions.get((job.user, host.name))
+        if session is not None and session.link in (Link.FAILED, Link.STALE):
+            return f"{host.name}: {session.reason}"
+        if session is not None and session.link is Link.STARTING:
+            return f"starting {job.user}'s server on {host.name}"
+    return _no_room(job, whole)
+
+
+def _no_room(job: Job, hosts: list[HostState]) -> str:
+    wide = [host for host in hosts if host.whole_cores >= job.cores and host.whole_memory >= job.memory]
+    if not wide:
+        return f"no active host has {job.cores} cores and the memory it asks for"
+    offering = [
+        host for host in wide if host.cores >= job.cores and host.memory >= job.memory and not host.offer.closed
+    ]
+    if not offering:
+        return _named(wide, [host.held_back or "others leave too little memory" for host in wide])
+    free = max(0, *(host.cores - host.used_cores for host in offering))
+    return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
+
+
+def _trouble(host: HostState) -> str:
+    return f"taken out until {shown_time(host.trouble.out_until)}: {host.trouble.reason}"
+
+
+def _named(hosts: list[HostState], reasons: list[str]) -> str:
+    told = "; ".join(f"{host.name}: {reason}" for host, reason in list(zip(hosts, reasons, strict=True))[:MOST_NAMED])
+    return told + (f"; and {len(hosts) - MOST_NAMED} more" if len(hosts) > MOST_NAMED else "")
