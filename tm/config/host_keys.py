@@ -11,8 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tm.errors import ConfigError
+from tm.model import installed
 from tm.model.host import LAUNCHERS, Courtesy
 from tm.model.hours import parse_hours
+from tm.model.installed import Paths
 from tm.model.resources import parse_memory
 from tm.places import valid_name
 
@@ -22,7 +25,6 @@ MOST_IDLE_SECONDS = 7 * 86400
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,252}\Z")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}\Z")
 _PATH = re.compile(r"(?:/|~/)[^\x00-\x1f\x7f\"\\$%]*\Z")
-_PROGRAM = re.compile(r"[A-Za-z0-9_.+-]{1,64}\Z")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\Z")
 _PATH_EXPECTED = "a path that begins with '/' or '~/'"
 OPTIONS = {
@@ -129,9 +131,22 @@ def path(value: object) -> str:
 
 def python(value: object) -> str:
     """Return the path of a Python on the host, or a name it is found by there."""
-    if isinstance(value, str) and (not value or _PATH.match(value) or _PROGRAM.match(value)):
+    return _installed("python", value)
+
+
+def program(value: object) -> str:
+    """Return the path of a one-file program on the host."""
+    return _installed("program", value)
+
+
+def _installed(key: str, value: object) -> str:
+    if isinstance(value, str):
+        try:
+            installed.check(Paths(**{key: value}))
+        except ConfigError as error:
+            raise ValueError(error.text.partition(": ")[2]) from None
         return value
-    raise ValueError(f"expected {_PATH_EXPECTED}, or the name of a program")
+    raise ValueError(f"expected {_PATH_EXPECTED}")
 
 
 def truth(value: object) -> bool:
@@ -187,7 +202,7 @@ KEYS: Mapping[str, Callable[[object], object]] = {
     "owners": people,
     "python": python,
     "root": path,
-    "program": path,
+    "program": program,
     "infoserver": truth,
     "info_port": _whole(0, 65535, "expected a port from 1 to 65535, or 0 for any"),
     "tunnel": truth,

@@ -83,8 +83,8 @@ def _host(
                 read = _read(document, layer, key, value)
                 if read is not None or key == "memory":
                     values[key] = {**values.get(key, {}), **read} if key in MERGED else read
-    if values.get("program") and (values.get("python") or values.get("root")):
-        document.complain("expected 'program', or 'python' and 'root', not both", HOSTS, name, "program")
+    if values.get("program") and values.get("root"):
+        document.complain("expected 'program' or 'root', not both", HOSTS, name, "program")
     address = _read(document, top, "address", own.get("address", name), host_keys.address)
     group = own.get("group", "")
     return HostConfig(

@@ -51,19 +51,23 @@ class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orde
     give_way: list[tuple[int, int, float]] = []
 
 
-class WantLine(msgspec.Struct, tag_field="topic", tag="want"):
-    """Asks a user's server to start its server on *host*."""
+class WantLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="want"):
+    """Asks a user's server to start its server on *host*; *python*, *root*, *program* say where it is there."""
 
     host: str
     address: str
     launcher: str
     options: dict[str, object]
+    python: str = ""
+    root: str = ""
+    program: str = ""
 
 
 def want_line(host: HostState) -> bytes:
     """Return the event that asks for a server on *host*."""
     config = host.config
-    return _encode(WantLine(config.name, config.address, config.launcher, dict(config.options)))
+    paths = (config.python, config.root, config.program)
+    return _encode(WantLine(config.name, config.address, config.launcher, dict(config.options), *paths))
 
 
 def order_lines(

@@ -24,6 +24,7 @@ from tm.daemon import background
 from tm.daemon.answers import json_line
 from tm.daemon.signing_desk import Signer, Wish, checked_line, sign_wish
 from tm.errors import RefusedError, TaskManagerError
+from tm.model.installed import Paths
 from tm.ports import Launcher, Link, Peer, Target
 from tm.wire.message import Reply
 
@@ -43,6 +44,9 @@ class _Want(msgspec.Struct):
     address: str
     launcher: str
     options: dict[str, Any] = {}
+    python: str = ""
+    root: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class UserSurroundings:
     environment: Mapping[str, str]
     home: str
     launcher: Callable[[str], Launcher]
-    host_command: Callable[[str], list[str]]
+    host_command: Callable[[str, Paths], list[str]]
     stop: Callable[[], None]
     log_path: str
 
@@ -277,7 +281,8 @@ class UserServer(Service):
 
     async def _launch(self, host: HostLink, want: _Want) -> None:
         try:
-            target = Target(want.host, want.address, self.around.host_command(want.host), want.options)
+            command = self.around.host_command(want.host, Paths(want.python, want.root, want.program))
+            target = Target(want.host, want.address, command, want.options)
             await self.around.launcher(want.launcher).launch(target)
         except TaskManagerError as error:
             self._launch_failed(host, f"{error.word}: {error.text}")

@@ -1,4 +1,4 @@
-"""How the dispatcher starts InfoServers: with its own account, by each host's launcher, from its own installation."""
+"""How the dispatcher starts InfoServers: with its own account, by each host's launcher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tm import places
 from tm.daemon.info_links import MOST_STARTING, InfoCare
 from tm.edge import info_book
 from tm.edge.launchers import launcher
+from tm.edge.own_installation import own_installation
 from tm.model.host import HostConfig
+from tm.model.installed import Paths, start_command
 from tm.ports import Target
 
 PROGRAM = "InfoServer"
@@ -38,17 +40,12 @@ def info_care(reactor: Any, etc: str, state: str, port: int, trusted: str) -> In
 def command(config: HostConfig, dispatcher: str, trusted: str, local: str) -> list[str]:
     """Return what starts the InfoServer of the host *config* there, with its files below *local*."""
     root = places.find_root()
-    python = config.python or places.find_python(root)
-    if config.program:
-        program = [config.program, PROGRAM]
-    elif config.root:
-        program = [os.path.join(config.root, "bin", PROGRAM)]
-    else:
-        program = [places.find_program(PROGRAM, root, python)]
-    return [
-        python, *program, "--host", config.name, "--dispatcher", dispatcher, "--trust", trusted,
+    own = own_installation(PROGRAM, root, places.find_python(root))
+    arguments = [
+        "--host", config.name, "--dispatcher", dispatcher, "--trust", trusted,
         "--port", str(config.info_port), "--state", os.path.join(local, "info", config.name),
     ]  # fmt: skip
+    return start_command(Paths(config.python, config.root, config.program), own, PROGRAM, arguments, {})
 
 
 def local_directory(environment: Mapping[str, str], info: Mapping[str, str]) -> str:

@@ -24,16 +24,19 @@ from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
+from tm.edge.own_installation import own_installation
 from tm.edge.signing import OrderSigner
 from tm.edge.spool import boot_id, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
 from tm.errors import RefusedError, TaskManagerError
+from tm.model.installed import Paths, start_command
 from tm.model.rights import User, Users
 from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
 _HANDED_DOWN = ("TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_IDLE_SECONDS")
 RETIRE_SECONDS = 10.0
+PROGRAM = "TMMS"
 
 
 class UserServerOptions(ServerOptions):
@@ -106,7 +109,11 @@ def _build(late: Late, where: Places, address: str) -> None:
     JsonLog(log_path).start()
     own = fingerprint(load_certificate(where.certificate))
     port: int
-    server = UserServer(_surroundings(where, clock, log_path, lambda host: _host_command(where, host, address, port)))
+
+    def host_command(host: str, paths: Paths) -> list[str]:
+        return _host_command(where, host, paths, address, port)
+
+    server = UserServer(_surroundings(where, clock, log_path, host_command))
     users = Users.of(User(where.user, (own,)))
 
     def identify(transport: Any) -> str:
@@ -160,11 +167,11 @@ def _dispatcher_address(where: Places) -> tuple[str, int]:
     return info["host"], int(info["port"])
 
 
-def _host_command(where: Places, host: str, address: str, port: int) -> list[str]:
-    """Return what starts this user's server on *host*: the same installation, told what it cannot know there."""
-    handed = [f"{name}={os.environ[name]}" for name in _HANDED_DOWN if name in os.environ]
-    program = where.program("TMMS")
-    return ["env", *handed, where.python, program, "--host", host, "--tms", f"{address}:{port}"]
+def _host_command(where: Places, host: str, paths: Paths, address: str, port: int) -> list[str]:
+    """Return what starts this user's server on *host*, told what it cannot know there."""
+    own = own_installation(PROGRAM, where.root, where.python)
+    handed = {name: os.environ[name] for name in _HANDED_DOWN if name in os.environ}
+    return start_command(paths, own, PROGRAM, ["--host", host, "--tms", f"{address}:{port}"], handed)
 
 
 def _write_address(where: Places, address: str, port: int) -> None:

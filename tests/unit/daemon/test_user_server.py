@@ -79,7 +79,7 @@ class UserServerCase(SynchronousTestCase):
                 environment={"PATH": "/bin"},
                 home="/home/alice",
                 launcher=lambda name: self.launcher,
-                host_command=lambda host: ["TMMS", host],
+                host_command=lambda host, paths: ["TMMS", host, *filter(None, paths)],
                 stop=self.stop,
                 log_path="/tms.log",
             )
