@@ -9,6 +9,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from tm.errors import TaskManagerError
+from tm.wire.message import Reply
+
 
 class HandWorker:
     """A `Worker` whose work waits until the test does it."""
@@ -47,6 +50,14 @@ class ReadyWorker:
         except Exception:  # noqa: BLE001  handed to whoever asked for the work
             done.errback(Failure())
         return done
+
+
+def refusal(failure: Failure) -> Reply:
+    """Return how a failed answer leaves on a connection."""
+    failure.trap(TaskManagerError)
+    error = failure.value
+    assert isinstance(error, TaskManagerError)
+    return Reply(error.text, word=error.word)
 
 
 class NotedPeer:

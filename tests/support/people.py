@@ -7,16 +7,13 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from twisted.python.failure import Failure
-
-from tests.support.daemons import NotedPeer
+from tests.support.daemons import NotedPeer, refusal
 from tests.support.identities import Identity
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm import config
 from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
-from tm.errors import TaskManagerError
 from tm.wire.message import Reply
 
 GROUPS = """\
@@ -39,13 +36,6 @@ limits = { running = 4, memory = "64G" }
 shares = 3
 """
 USERS = ("root", "kate", "alice", "bob")
-
-
-def _refusal(failure: Failure) -> Reply:
-    failure.trap(TaskManagerError)
-    error = failure.value
-    assert isinstance(error, TaskManagerError)
-    return Reply(error.text, word=error.word)
 
 
 class PeopleCase(DispatcherCase):
@@ -110,7 +100,7 @@ class PeopleCase(DispatcherCase):
         peer.fingerprint = self.people[user].fingerprint if user in self.people else ""
         rest = "" if argument is None else ":" + (argument if isinstance(argument, str) else json.dumps(argument))
         answer = self.say(peer, verb + rest)
-        answer.addErrback(_refusal)
+        answer.addErrback(refusal)
         self.settle()
         return self.successResultOf(answer)
 

@@ -34,10 +34,10 @@ class PeopleDesk:
 
     @property
     def files(self) -> PeopleFiles:
-        """The files; raise `RefusedError` ``perm.denied`` where this dispatcher may not change them."""
+        """The files; raise `RefusedError` ``config.missing`` where there are none."""
         files = self._dispatcher.around.people
         if files is None:
-            raise RefusedError("perm.denied", "this dispatcher changes neither users nor groups")
+            raise RefusedError("config.missing", "this dispatcher changes neither users nor groups")
         return files
 
     def edition(self) -> Edition:

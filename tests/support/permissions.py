@@ -1,0 +1,73 @@
+"""Who may say what to a dispatcher, written a second time, verb by verb; and lines that tell whether somebody may.
+
+Each line is refused for another reason, or harmless, where it is permitted. USER, JOB, HOST and WISH in it stand for
+what is one's own, or somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+PERMITTED: dict[str, str] = {
+    # everybody
+    "help": "everybody", "version": "everybody", "whoami": "everybody", "status": "everybody",
+    "lshosts": "everybody", "hostinfo": "everybody", "whois": "everybody", "lsgroups": "everybody",
+    "subscribe": "everybody", "unsubscribe": "everybody",
+    # for what is one's own
+    "runjob": "own", "submit": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
+    # for what is one's own, or with a right
+    "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs",
+    "leavehost": "own or hosts", "returnhost": "own or hosts",
+    # with a right
+    "activatehost": "hosts", "deactivatehost": "hosts", "drainhost": "hosts", "addhost": "hosts",
+    "changehost": "hosts", "removehost": "hosts", "declarelost": "hosts",
+    "lsusers": "users", "adduser": "users", "changeuser": "users", "removeuser": "users",
+    "addgroup": "users", "changegroup": "users", "removegroup": "users",
+    "audit": "audit", "undo": "audit", "reload": "reload", "log": "log", "shutdown": "shutdown",
+    # InfoServers alone
+    "infojoin": "nobody", "info": "nobody",
+}  # fmt: skip
+
+LINES: dict[str, str] = {
+    **{verb: verb for verb in ("help", "version", "whoami", "status", "lshosts", "lsgroups", "unsubscribe", "lsusers")},
+    **{verb: verb for verb in ("audit", "reload", "log", "shutdown")},
+    **{verb: f"{verb}:[]" for verb in ("hello", "report", "hostnews", "infojoin", "info", "addhost", "changehost")},
+    **{verb: f"{verb}:[]" for verb in ("adduser", "changeuser", "addgroup", "changegroup")},
+    **{verb: f"{verb}:nobody" for verb in ("activatehost", "deactivatehost", "drainhost", "removehost", "declarelost")},
+    **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
+    "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
+    "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
+    "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
+}  # fmt: skip
+
+RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
+OF_A_SERVER = ("hello", "report", "hostnews")
+"""What is one's own when one's server is attached: who says it from elsewhere is refused."""
+
+_DENIALS = {"jobinfo": "job.unknown", "canceljob": "job.unknown", "submit": "job.user"}
+"""How a denial sounds where it is not to tell that there is something."""
+
+
+def expected(verb: str, rights: Iterable[str], own: bool) -> bool:
+    """Whether somebody in groups with these *rights* may say *verb* of what is their *own* or not."""
+    given = set(rights)
+    rule = PERMITTED[verb]
+    needed = rule.removeprefix("own or ")
+    if rule in ("everybody", "own", "nobody"):
+        return rule == "everybody" or (rule == "own" and (own or verb in ("runjob", "attach")))
+    return (rule.startswith("own") and own) or needed in given or "all" in given or f"verb:{verb}" in given
+
+
+def denied(verb: str, word: str | None) -> bool:
+    """Whether an answer of the class *word* (None: OK) says that somebody may not."""
+    return word is not None and word in ("perm.denied", _DENIALS.get(verb))
+
+
+def group_sets(whole: bool) -> Iterator[tuple[str, ...]]:
+    """Yield sets of rights: none, each, each verb alone, all but one, all; with *whole* every subset of the rights."""
+    sizes = range(len(RIGHTS) + 1) if whole else (0, 1, len(RIGHTS) - 1, len(RIGHTS))
+    for size in sizes:
+        yield from combinations(RIGHTS, size)
+    yield ("all",)
+    yield from ((f"verb:{verb}",) for verb, rule in PERMITTED.items() if rule.removeprefix("own or ") in RIGHTS)
