@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tm import places
-from tm.cli import people
+from tm.cli import hosts, people
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
 
 Command = Callable[[argparse.Namespace, Mapping[str, str]], list[str]]
@@ -30,6 +30,7 @@ _EXAMPLES = (
   tm cert show alice.crt                                    what a certificate says, and its fingerprint
   tm cert authorized                                        gather all users' certificates in one file
 """
+    + hosts.EXAMPLES
     + people.EXAMPLES
 )
 _RESTARTED = "TM_RESTARTED"
@@ -92,6 +93,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(title="commands ('tm COMMAND --help' says more)", metavar="COMMAND", required=True)
     certificates = commands.add_parser("cert", help="keys and certificates", examples=_examples_of("cert"))
     _add_certificates(certificates)
+    hosts.add_commands(commands, _group, _command)
     people.add_commands(commands, _group, _command)
     setup = _command(commands, _setup, "setup", "write the first files of a cluster; what is there already stays")
     setup.add_argument("--cluster", help="the cluster's name (cluster)")
