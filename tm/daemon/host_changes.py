@@ -72,8 +72,9 @@ def check_empty(dispatcher: Dispatcher, name: str) -> None:
     }
     if counts:
         whose = ", ".join(f"{user} {count}" for user, count in sorted(counts.items()))
+        most = sum(counts.values())
         raise RefusedError(
             "busy.host",
-            f"{sum(counts.values())} jobs are on {name} ({whose}); 'drainhost:{name}' lets it run empty,"
-            f" 'declarelost:{name}' gives them up when it will not come back",
+            f"{f'{most} jobs are' if most > 1 else '1 job is'} on {name} ({whose}); 'drainhost:{name}' lets it run"
+            f" empty, 'declarelost:{name}' gives up what is there when it will not come back",
         )

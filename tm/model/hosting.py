@@ -12,6 +12,8 @@ from tm.model.lifecycle import Fact
 from tm.model.manners import Manners
 from tm.model.report import About, HostReport
 
+GONE = "no longer in etc/ComputerCluster.config"
+
 
 class Hosting(Manners):
     """What happens to hosts."""
@@ -23,7 +25,7 @@ class Hosting(Manners):
             new = fresh.get(name)
             if new is None:
                 if any(session.jobs for session in old.sessions.values()):
-                    old.active, old.reason = False, "no longer in etc/ComputerCluster.config"
+                    old.active, old.reason = False, GONE
                     fresh[name] = old
                 continue
             self._reconfigured(old, new)
@@ -41,7 +43,8 @@ class Hosting(Manners):
         if (before.policy, before.cores, before.memory) != (new.config.policy, new.config.cores, new.config.memory):
             host.level = Level()
         if not host.declared and not (host.drain_reason and not new.active):
-            host.active, host.reason = new.active, new.reason
+            if host.active != new.active or host.reason == GONE:
+                host.active, host.reason = new.active, new.reason
             if host.drain_reason:
                 host.drain_deadline, host.drain_reason = None, ""
                 self._remember(host)
