@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tm.model.cluster import Session
 from tm.model.condition import Condition, advance, standing, worth_telling
 from tm.model.effects import Notice
 from tm.model.views import Shown, show_host, shown_time
@@ -40,37 +38,32 @@ class Conditions:
 
     def shown(self, names: Iterable[str]) -> list[Shown]:
         """Return the public views of hosts that are there."""
-        wanted = list(names)
-        sessions = self._refresh(wanted)
         dispatcher = self._dispatcher
+        hosts = [dispatcher.brain.hosts[name] for name in names]
+        self._refresh(host.name for host in hosts)
         return [
-            show_host(
-                dispatcher.brain.hosts[name], sessions.get(name, []), self._of[name], dispatcher.infoservers.info(name)
-            )
-            for name in wanted
+            show_host(host, list(host.sessions.values()), self._of[host.name], dispatcher.infoservers.info(host.name))
+            for host in hosts
         ]
 
     def _look(self) -> None:
         names, self._changed = self._changed, set()
         self._refresh(names & self._dispatcher.brain.hosts.keys())
 
-    def _refresh(self, names: Iterable[str]) -> dict[str, list[Session]]:
-        """Bring the conditions of *names* up to date, and tell what has changed; return the sessions of all hosts."""
+    def _refresh(self, names: Iterable[str]) -> None:
+        """Bring the conditions of *names* up to date, and tell what has changed."""
         dispatcher = self._dispatcher
-        sessions: dict[str, list[Session]] = defaultdict(list)
-        for session in dispatcher.brain.sessions.values():
-            sessions[session.host.name].append(session)
         now = dispatcher.now
         for name in names:
             info = dispatcher.infoservers.info(name)
-            known = standing(dispatcher.brain.hosts[name], sessions.get(name, ()), info)
+            host = dispatcher.brain.hosts[name]
+            known = standing(host, host.sessions.values(), info)
             before = self._of.get(name)
             condition = self._of[name] = advance(before, known, now)
             news = worth_telling(before, condition) or self._told_info.get(name) != info.state
             if news and before is not None:
                 self._tell(name, condition, info.state, now)
             self._told_info[name] = info.state
-        return sessions
 
     def _tell(self, name: str, condition: Condition, info: str, at: float) -> None:
         fields: dict[str, object] = {

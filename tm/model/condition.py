@@ -77,7 +77,7 @@ class Standing:
     """What a condition follows from.
 
     *troubles* are (whose, why) of servers that could not be started there; *lost* is why something that was reached
-    there is so no longer, *starting* what is being started; *held_back* is what of others keeps cores from us, *left*
+    there is so no longer, *starting* what is being started; *declared* who gave it up; *held_back* is what of others keeps cores from us, *left*
     who has sent TaskManager away. *out_until* is when a job is tried again where too many failed at their start.
     """
 
@@ -90,6 +90,7 @@ class Standing:
     troubles: tuple[tuple[str, str], ...] = ()
     lost: str = ""
     starting: str = ""
+    declared: str = ""
     held_back: str = ""
     free_cores: int = 0
     out_until: float | None = None
@@ -127,7 +128,7 @@ def standing(host: HostState, sessions: Iterable[Session], info: Info) -> Standi
     return Standing(
         name=host.name, address=host.config.address, active=host.active, reason=host.reason,
         jobs=jobs, reached=reached, troubles=tuple(troubles), lost=lost, starting=starting,
-        held_back=host.offer.reason, free_cores=host.cores - host.used_cores, out_until=host.trouble.out_until,
+        declared=host.declared, held_back=host.held_back, free_cores=host.cores - host.used_cores, out_until=host.trouble.out_until,
         out_because=host.trouble.reason, left=host.left_by,
     )  # fmt: skip
 
@@ -148,6 +149,9 @@ def worth_telling(before: Condition | None, now: Condition) -> bool:
 
 
 def _judge(before: Condition | None, known: Standing) -> Condition:
+    if known.declared:
+        remedy = f"'tm hosts activate {known.name}' when it is back; what of its jobs still runs there is ended then"
+        return Condition(State.DOWN, known.declared, remedy)
     if not known.active and (known.reached or not known.jobs):
         return _inactive(known)
     if known.reached:

@@ -90,6 +90,14 @@ class InactiveTests(SynchronousTestCase):
         now = condition(host, session(host, Link.DOWN, "its connection is lost", jobs=1))
         self.assertEqual((now.state, now.reason), (State.UNREACHABLE, "alice: its connection is lost"))
 
+    def test_a_host_that_was_declared_lost_is_down_whatever_answers_there(self) -> None:
+        host = host_state("n1")
+        host.active, host.reason = False, "declared lost by root"
+        host.declared = host.reason
+        now = condition(host, session(host, Link.UP), info=Info("up"))
+        self.assertEqual((now.state, now.reason), (State.DOWN, "declared lost by root"))
+        self.assertIn("tm hosts activate n1", now.remedy)
+
 
 class UnreachedTests(SynchronousTestCase):
     def test_whoever_refuses_us_is_named_with_what_mends_it(self) -> None:
@@ -164,7 +172,8 @@ _troubles = st.lists(
 _known = st.builds(
     Standing, name=st.just("n1"), address=st.just("n1.lab"), active=st.booleans(), reason=st.sampled_from(["", "fan"]),
     jobs=st.integers(0, 2), reached=st.booleans(), troubles=_troubles.map(tuple), lost=st.sampled_from(["", "gone"]),
-    starting=st.sampled_from(["", "being started"]), held_back=st.sampled_from(["", "others use it"]),
+    starting=st.sampled_from(["", "being started"]), declared=st.sampled_from(["", "", "lost"]),
+    held_back=st.sampled_from(["", "others use it"]),
     free_cores=st.integers(-1, 2), out_until=st.sampled_from([None, 9.0]), out_because=st.just("jobs failed"),
     left=st.sampled_from(["", "carol"]),
 )  # fmt: skip
@@ -176,9 +185,11 @@ class LawTests(SynchronousTestCase):
         before: Condition | None = None
         for at, known in enumerate(knowns, 1):
             now = advance(before, known, float(at))
-            if known.reached and known.active:
+            if known.declared:
+                self.assertIs(now.state, State.DOWN)
+            elif known.reached and known.active:
                 self.assertIn(now.state, (State.UP, State.BUSY, State.REFUSED))
-            if not known.active and not known.jobs:
+            elif not known.active and not known.jobs:
                 self.assertIs(now.state, State.DRAINED)
             if now.state is State.UP:
                 self.assertTrue(known.reached and known.active)
