@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tm.errors import StoreError
+from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, FINAL, Job, Phase, new_job
@@ -55,6 +56,10 @@ def new(*jobs: Job) -> Records:
     return Records(new={made.id: made for made in jobs})
 
 
+def recorded(number: int, user: str = "alice") -> Change:
+    return Change(id=number, at=1.5, user=user, verb="addhost", kind="host", name="n1", after={})
+
+
 class StoreContract:
     """What every store promises; `restarted` gives the store as the next dispatcher finds it."""
 
@@ -71,9 +76,7 @@ class StoreContract:
 
     def test_an_empty_store_begins_with_epoch_1_and_job_1(self) -> None:
         loaded = self.store.load()
-        self.assertEqual(
-            (loaded.epoch, loaded.next_id, list(loaded.jobs), list(loaded.spools)), (1, 1, [], [])
-        )  # type: ignore[attr-defined]
+        self.assertEqual((loaded.epoch, loaded.next_id, list(loaded.jobs), list(loaded.spools)), (1, 1, [], []))  # type: ignore[attr-defined]
 
     def test_every_start_is_a_new_epoch(self) -> None:
         self.assertEqual([self.store.load().epoch, self.store.load().epoch], [1, 2])  # type: ignore[attr-defined]
@@ -119,9 +122,7 @@ class StoreContract:
         jobs = [job(number, phase=phase) for number, phase in enumerate(Phase, 1)]
         self.keep(new(*jobs))
         loaded = self.restarted().load()
-        self.assertEqual(
-            [made.id for made in loaded.jobs], [made.id for made in jobs if made.phase in ACTIVE]
-        )  # type: ignore[attr-defined]
+        self.assertEqual([made.id for made in loaded.jobs], [made.id for made in jobs if made.phase in ACTIVE])  # type: ignore[attr-defined]
         self.assertEqual(loaded.next_id, len(jobs) + 1)  # type: ignore[attr-defined]
 
     def test_a_token_is_known_for_ever_and_to_its_user_alone(self) -> None:
@@ -202,6 +203,42 @@ class StoreContract:
         self.keep(Records(changed={made.id: made for made in jobs[5000:]}))
         loaded = self.restarted().load()
         self.assertEqual((len(loaded.jobs), loaded.next_id), (5000, 10_001))  # type: ignore[attr-defined]
+
+    def test_a_record_of_the_audit_log_comes_back_with_every_field(self) -> None:
+        whole = Change(
+            id=1, at=100.25, user="alice", verb="changehost", kind="host", name="ñ1",
+            before={"cores": 4, "features": ["a", "☃"], "options": {"port": 22}, "idle": 0.5, "active": True},
+            after=None, reason="because; 'quoted'\n", undoes=7,
+        )  # fmt: skip
+        plain = recorded(2)
+        self.keep(Records(changes=[whole]))
+        self.keep(Records(changes=[plain]))
+        for made in (whole, plain):
+            self.assertEqual(self.store.change(made.id), made)  # type: ignore[attr-defined]
+        self.assertEqual(self.restarted().changes(10), [whole, plain])  # type: ignore[attr-defined]
+
+    def test_the_last_records_are_listed_in_their_order_and_numbers_go_on(self) -> None:
+        self.assertEqual((self.store.load().next_change, self.store.changes(5)), (1, []))  # type: ignore[attr-defined]
+        self.keep(Records(changes=[recorded(number) for number in range(1, 8)]))
+        store = self.restarted()
+        for limit, ids in ((3, [5, 6, 7]), (7, [1, 2, 3, 4, 5, 6, 7]), (1 << 70, [1, 2, 3, 4, 5, 6, 7]), (0, [])):
+            self.assertEqual([one.id for one in store.changes(limit)], ids)  # type: ignore[attr-defined]
+        self.assertEqual(store.load().next_change, 8)  # type: ignore[attr-defined]
+        for number in (0, 8, 1 << 63, 10**40):
+            self.assertIsNone(store.change(number))  # type: ignore[attr-defined]
+
+    def test_a_record_is_never_altered_and_what_comes_with_its_number_is_not_kept(self) -> None:
+        self.keep(Records(changes=[recorded(1)]))
+        again = Records(new={1: job(1)}, changes=[recorded(2), recorded(1, user="mallory")])
+        error = self.assertRaises(StoreError, self.keep, again)  # type: ignore[attr-defined]
+        self.assertTrue(error.word.startswith("store."))  # type: ignore[attr-defined]
+        self.assertEqual(self.listed(), [])  # type: ignore[attr-defined]
+        self.assertEqual([one.user for one in self.restarted().changes(9)], ["alice"])  # type: ignore[attr-defined]
+
+    def test_jobs_and_the_records_of_changes_are_one_batch(self) -> None:
+        self.keep(Records(new={1: job(1)}, changes=[recorded(1)]))
+        store = self.restarted()
+        self.assertEqual((len(store.jobs(JobQuery())), len(store.changes(9))), (1, 1))  # type: ignore[attr-defined]
 
     def test_a_request_that_would_be_refused_today_is_still_read(self) -> None:
         made = job(1)
@@ -297,6 +334,48 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         connection.close()
         self.assertEqual(self.opened(), "store.version")
 
+    def first_schema(self) -> None:
+        """Put a store of schema 1, as the first version made them, in the place of this one."""
+        self.store.close()
+        os.unlink(self.path)
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.executescript(schema._script(1))
+        connection.execute("INSERT INTO facts VALUES ('epoch', '41')")
+        spec = order("alice", name="old")[0]
+        connection.execute(
+            "INSERT INTO jobs VALUES (7, 'alice', ?, 'sig', 'running', '', 1, 'n1', 's', 3, NULL, 42, 1.0, 2.0, NULL,"
+            " NULL, NULL, NULL, NULL)", (spec,),
+        )  # fmt: skip
+        connection.execute("INSERT INTO submissions VALUES ('alice', 't', 7, 1)")
+        connection.execute("INSERT INTO spools VALUES ('s', 'alice', 'n1', 3, 2)")
+        connection.execute("PRAGMA user_version = 1")
+        connection.close()
+
+    def test_a_store_of_the_first_schema_is_taken_over_with_all_that_is_in_it(self) -> None:
+        self.first_schema()
+        self.store = SqliteStore(self.path)
+        loaded = self.store.load()
+        (old,) = loaded.jobs
+        self.assertEqual((loaded.epoch, loaded.next_id, loaded.next_change), (42, 8, 1))
+        self.assertEqual((old.id, old.phase, old.pid, old.host), (7, Phase.RUNNING, 42, "n1"))
+        self.assertEqual(self.store.submission("alice", "t"), range(7, 8))
+        self.keep(Records(changed={7: old}, changes=[recorded(1)]))
+        self.assertEqual(self.restarted().changes(9), [recorded(1)])
+        self.assertEqual(self.store.load().epoch, 43)
+
+    def test_a_step_that_fails_leaves_the_store_as_it_was(self) -> None:
+        self.first_schema()
+        steps = {2: schema._script(2) + "INSERT INTO nowhere VALUES (1);"}
+        with self.assertRaises(StoreError):
+            self.patch(schema, "_script", lambda number: steps[number])
+            SqliteStore(self.path)
+        connection = sqlite3.connect(self.path)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (1,))
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        self.assertNotIn("audit", tables)
+        self.store = MemoryStore()
+
     def test_a_store_another_program_holds_is_said_to_be_locked(self) -> None:
         self.store.close()
         other = sqlite3.connect(self.path, isolation_level=None)
@@ -313,9 +392,7 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
     def test_a_store_on_a_network_file_system_is_refused(self) -> None:
         folder = os.path.dirname(self.path)
         self.assertEqual(schema.network_file_system(folder), "")
-        shown = subprocess.run(
-            ["stat", "-f", "-c", "%t", folder], capture_output=True, text=True, check=True
-        ).stdout
+        shown = subprocess.run(["stat", "-f", "-c", "%t", folder], capture_output=True, text=True, check=True).stdout
         self.patch(schema, "_NETWORK_FILE_SYSTEMS", {int(shown, 16): "NFS"})
         self.assertEqual(schema.network_file_system(folder), "NFS")
         self.assertEqual(self.opened(), "store.network")
@@ -352,8 +429,7 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
 
     def test_it_may_be_read_while_another_thread_commits(self) -> None:
         batches = [
-            self.store.prepare(new(*[job(number) for number in range(low, low + 100)]))
-            for low in range(1, 1001, 100)
+            self.store.prepare(new(*[job(number) for number in range(low, low + 100)])) for low in range(1, 1001, 100)
         ]
         thread = threading.Thread(target=lambda: [self.store.commit(batch) for batch in batches])
         thread.start()
