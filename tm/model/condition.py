@@ -77,8 +77,9 @@ class Standing:
     """What a condition follows from.
 
     *troubles* are (whose, why) of servers that could not be started there; *lost* is why something that was reached
-    there is so no longer, *starting* what is being started; *declared* who gave it up; *held_back* is what of others keeps cores from us, *left*
-    who has sent TaskManager away. *out_until* is when a job is tried again where too many failed at their start.
+    there is so no longer, *starting* what is being started; *declared* who gave the host up; *held_back* is what of
+    others keeps cores from us, *left* who has sent TaskManager away. *out_until* is when a job is tried again where
+    too many failed at their start.
     """
 
     name: str
@@ -127,8 +128,8 @@ def standing(host: HostState, sessions: Iterable[Session], info: Info) -> Standi
         starting = starting or f"InfoServer: {info.reason}"
     return Standing(
         name=host.name, address=host.config.address, active=host.active, reason=host.reason,
-        jobs=jobs, reached=reached, troubles=tuple(troubles), lost=lost, starting=starting,
-        declared=host.declared, held_back=host.held_back, free_cores=host.cores - host.used_cores, out_until=host.trouble.out_until,
+        jobs=jobs, reached=reached, troubles=tuple(troubles), lost=lost, starting=starting, declared=host.declared,
+        held_back=host.held_back, free_cores=host.cores - host.used_cores, out_until=host.trouble.out_until,
         out_because=host.trouble.reason, left=host.left_by,
     )  # fmt: skip
 
