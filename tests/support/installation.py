@@ -48,7 +48,7 @@ class Installation:
     def _install(self, hosts: Mapping[str, Mapping[str, object]]) -> None:
         os.mkdir(self.work)
         setup(self.etc, {"cluster": "test", "host": "localhost", "port": str(self.port)}, "localhost")
-        administration = Administration(self.etc, ("localhost",), datetime.datetime.now(datetime.UTC), 30)
+        administration = Administration(self.etc, ("localhost",), datetime.datetime.now(datetime.UTC), 60)
         for user in self.users:
             administration.create(user, f"{user}@example.org", register=True)
             home = self.directory(user)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tm import places
-from tm.errors import ConfigError, RefusedError
+from tm.errors import ConfigError, RefusedError, TaskManagerError
 
 Command = Callable[[argparse.Namespace, Mapping[str, str]], list[str]]
 Maker = Callable[[Any, Command, str, str], argparse.ArgumentParser]
@@ -105,7 +105,7 @@ def _change_user(arguments: argparse.Namespace, environ: Mapping[str, str]) -> l
         given["add"] = _certificate(arguments.add)
     given.update({key: value for key in ("drop", "email") if (value := getattr(arguments, key)) is not None})
     if len(given) == 1:
-        raise ConfigError(["nothing to change: say --add, --drop or --email"], "usage.wrong")
+        raise _usage("nothing to change: say --add, --drop or --email")
     return _change(arguments, environ, "changeuser", given)
 
 
@@ -146,7 +146,7 @@ def _change_group(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     if fields:
         given["set"] = fields
     if not given:
-        raise ConfigError(["nothing to change: 'tm groups change --help' shows what can be"], "usage.wrong")
+        raise _usage("nothing to change: 'tm groups change --help' shows what can be")
     return _change(arguments, environ, "changegroup", {"name": arguments.name, **given})
 
 
@@ -158,10 +158,16 @@ def _limit(text: str) -> tuple[str, int | str | None]:
     """Return what ``cores=64`` means; ``cores=`` is no limit."""
     what, equals, number = text.partition("=")
     if not equals or not what:
-        raise ConfigError([f"'{text}': expected WHAT=NUMBER, e.g. cores=64 or memory=256G"], "usage.wrong")
+        raise _usage(f"'{text}': expected WHAT=NUMBER, e.g. cores=64 or memory=256G")
     if not number:
         return what, None
     return what, int(number) if number.isascii() and number.isdigit() else number
+
+
+def _usage(text: str) -> TaskManagerError:
+    from tm.client.program import UsageError
+
+    return UsageError(text)
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------

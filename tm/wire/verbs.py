@@ -86,7 +86,7 @@ DISPATCHER = _table(
     Verb("removeuser", "user", "let a user in no longer"),
     Verb("lsgroups", "", "list the groups, their members, rights, limits and shares"),
     Verb("addgroup", "*json", 'make a group: {"name":…,"members":[…],"rights":[…],"limits":{…},"shares":N}'),
-    Verb("changegroup", "*json", 'change a group: {"name":…,"add":[…],"drop":[…],"set":{…}}'),
+    Verb("changegroup", "*json", 'change a group: {"name":…,"add":[…],"drop":[…],"give":[…],"take":[…],"set":{…}}'),
     Verb("removegroup", "group", "take a group out"),
     Verb("audit", "[lines]", "who changed what, when, from what to what"),
     Verb("undo", "id", "take a change back, if nothing has changed there since"),
