@@ -14,11 +14,12 @@ from tm.client.program import UsageError
 from tm.errors import exit_status
 from tm.model.rights import DISPATCHER as DISPATCHER_RULES
 from tm.model.rights import EVERYBODY, RIGHTS, Rule
+from tm.model.rights import INFO_SERVER as INFO_SERVER_RULES
 from tm.model.rights import USER_SERVER as USER_SERVER_RULES
 from tm.places import find_root
-from tm.wire.verbs import DISPATCHER, SIGNALS, USER_SERVER, Verb
+from tm.wire.verbs import DISPATCHER, INFO_SERVER, SIGNALS, USER_SERVER, Verb
 
-FAMILIES = "auth busy config host internal job launch limit net perm proto ssh store usage".split()
+FAMILIES = "auth busy config host info internal job launch limit net perm proto ssh store usage".split()
 ERRORS = {"TaskManagerError", "RefusedError", "WireError", "StoreError", "LaunchError", "LostError"}
 _CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.[a-z]+(?=\Z|: )")
 _ROW = re.compile(r"^\| `([a-z]+\.[a-z]+)` \| (.+) \| (.+) \| (\d+) \|$", re.MULTILINE)
@@ -110,6 +111,9 @@ class VerbTests(SynchronousTestCase):
 
     def test_every_verb_of_a_users_server_is_described_with_its_rule(self) -> None:
         self.check("Verbs of a TMS", USER_SERVER, USER_SERVER_RULES)
+
+    def test_every_verb_of_an_infoserver_is_described_with_its_rule(self) -> None:
+        self.check("Verbs of an InfoServer", INFO_SERVER, INFO_SERVER_RULES)
 
     def test_every_verb_has_an_example_of_itself(self) -> None:
         for usage, name, text in re.findall(r"^### `(([a-z]+).*)`\n((?:(?!^#).*\n)*)", self.document, re.MULTILINE):
