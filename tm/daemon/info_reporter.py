@@ -48,6 +48,7 @@ class Reporter:
         self._asking = False
         self._reported: HostReport | None = None
         self._reported_at = float("-inf")
+        self._unsettled = False
         self._refused_since: float | None = None
         self._loop = LoopingCall(self.tell)
         self._loop.clock = self._clock
@@ -118,14 +119,16 @@ class Reporter:
         """Nobody sends us any."""
 
     def tell(self) -> None:
-        """Report if it is time to, or sooner when something has changed a great deal."""
+        """Report if it is time to, or sooner when something has changed a great deal, and whether it stays so."""
         now, current = self._clock.seconds(), self._server.report
         if not self._joined or self._asking or current is None or current is self._reported:
             return
         age = now - self._reported_at
         before = self._reported
         due = before is None or not 0 <= age < REPORT_SECONDS - 0.1
-        if due or (age >= LEAST_SECONDS and before is not None and sudden(before, current)):
+        jumped = before is not None and sudden(before, current)
+        if due or (age >= LEAST_SECONDS and (jumped or self._unsettled)):
+            self._unsettled = jumped
             self._reported, self._reported_at = current, now
             self._asking = True
             background.start(self._ask(current), "reporting")
