@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.cluster.bench import Machine, obstacle
+from tests.cluster.bench import obstacle
+from tests.cluster.machine import Machine
 from tests.cluster.site import HOSTS, Site
 
 WHY_NOT = obstacle()

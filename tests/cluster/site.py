@@ -17,7 +17,8 @@ from typing import Any
 
 from tests.cluster import accounts
 from tests.cluster.accounts import BASE, DISPATCHER, USERS
-from tests.cluster.bench import PYTHON, ROOT, Bench
+from tests.cluster.bench import PYTHON, Bench
+from tests.cluster.machine import ROOT
 from tests.support import ledger
 from tests.support.cluster import FINAL
 from tests.support.processes import wait_for

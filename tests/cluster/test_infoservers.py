@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from tests.cluster import accounts
 from tests.cluster.accounts import DISPATCHER
-from tests.cluster.bench import Process
 from tests.cluster.case import SiteCase
+from tests.cluster.namespace import Process
 from tests.cluster.site import ANN
 from tests.support.processes import wait_for
 
