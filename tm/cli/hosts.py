@@ -131,7 +131,7 @@ def _order(verb: str, *options: str) -> Runner:
         lines: list[str] = []
         with _dispatcher(arguments, environ) as connection:
             for name in arguments.hosts:
-                reply = connection.ask(verb, ":".join(map(quote, [name, *given])), json=True)
+                reply = connection.ask(verb, ":".join(map(quote, [name, *given])), json=arguments.json)
                 lines += reply.body if arguments.json else [reply.text]
         return lines
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tm.config import hosts
-from tm.config.document import Document
+from tm.config.document import Document, line_of
 from tm.config.editing import replace_file
 from tm.config.table_editing import table_of, with_table
 from tm.errors import ConfigError
@@ -22,6 +22,7 @@ KINDS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
     "defaults": lambda name: (hosts.DEFAULTS,),
 }
 """The kinds of things in the file, and where each stands. There is one ``defaults``, whose name is ``hosts``."""
+_ABSENT = object()
 
 
 class HostsFile:
@@ -55,19 +56,20 @@ class HostsFile:
         fresh = Document(self._path, self._owners, changed)
         found = hosts.read_hosts(fresh)
         if fresh.complaints:
-            raise ConfigError(self._complaints(fresh, where, f"{kind} {name}"))
+            raise ConfigError(self._complaints(before, fresh, len(where), f"{kind} {name}"))
         if changed != before.text:
             replace_file(self._path, changed)
         return Edited(found, lambda: self._take_back(before.text, changed))
 
-    def _complaints(self, fresh: Document, where: tuple[str, ...], thing: str) -> list[str]:
-        """Return what is wrong; what is about the change itself has no line yet and is said by its key."""
-        mine = [(place, expected) for place, expected in fresh.places if place[: len(where)] == where]
-        if not mine:
-            return fresh.complaints
-        return [
-            f"{thing}: {' '.join((*place[len(where) :], expected))}; nothing was changed" for place, expected in mine
-        ]
+    def _complaints(self, before: Document, fresh: Document, depth: int, thing: str) -> list[str]:
+        """Return what is wrong: by its line where that is in the file already, by its key where it would come."""
+        complaints = []
+        for place, expected in fresh.places:
+            if _value(before.data, place) == _value(fresh.data, place):
+                complaints.append(f"{self._path}:{line_of(before.text, *place)}: {expected}")
+            else:
+                complaints.append(f"{thing}: {' '.join((*place[depth:], expected))}; nothing was changed")
+        return complaints
 
     def _document(self) -> Document:
         """Return the file as it is now; it is read only when it has changed."""
@@ -87,3 +89,12 @@ class HostsFile:
         if self._document().text != changed:
             raise ConfigError([f"{self._path}: was changed by somebody else meanwhile"])
         replace_file(self._path, before)
+
+
+def _value(data: Mapping[str, Any], place: tuple[str, ...]) -> object:
+    found: Any = data
+    for name in place:
+        if not isinstance(found, Mapping) or name not in found:
+            return _ABSENT
+        found = found[name]
+    return found
