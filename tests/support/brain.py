@@ -5,27 +5,46 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
 from tm.model.effects import Effects, Orders, Start
-from tm.model.host import HostConfig
-from tm.model.job import ON_HOST, Phase
-from tm.model.lifecycle import Fact
+from tm.model.host import Courtesy, HostConfig
+from tm.model.job import ON_HOST, Job, Phase
+from tm.model.lifecycle import PASSING, Fact
+from tm.model.report import About, HostReport
+from tm.model.waiting import why_waiting
 from tm.ports import JobQuery
 from tm.store.memory import MemoryStore
 
 Key = tuple[int, int]
 
 
-def host_state(name: str, cores: int | None = 4, memory: int | None = None, active: bool = True) -> HostState:
+def host_state(
+    name: str, cores: int | None = 4, memory: int | None = None, active: bool = True, **more: Any
+) -> HostState:
     """Return a host of the configuration."""
-    return HostState(host_config(name, cores, memory, active))
+    return HostState(host_config(name, cores, memory, active, **more))
 
 
-def host_config(name: str, cores: int | None = 4, memory: int | None = None, active: bool = True) -> HostConfig:
+def host_config(
+    name: str, cores: int | None = 4, memory: int | None = None, active: bool = True, **more: Any
+) -> HostConfig:
     """Return what the configuration says of a host."""
-    return HostConfig(name=name, address=name, launcher="local", cores=cores, memory=memory, active=active)
+    return HostConfig(name=name, address=name, launcher="local", cores=cores, memory=memory, active=active, **more)
+
+
+def about(name: str = "n1", cores: int = 4, memory: int = 64 << 30) -> About:
+    """Return what an InfoServer says of its host at first."""
+    return About(
+        host=name, boot="b", version="1", pid=1, port=1, fingerprint="f", booted_at=1.0, cores=cores, memory=memory
+    )  # fmt: skip
+
+
+def report(name: str = "n1", others: float = 0.0, memory: int = 64 << 30, **more: Any) -> HostReport:
+    """Return what an InfoServer says of its host again and again: *others* use so many cores."""
+    return HostReport(host=name, at=1.0, cpu_others=others, memory_available=memory, **more)
 
 
 def order(user: str = "alice", **more: object) -> tuple[str, str]:
@@ -59,9 +78,21 @@ def laws_broken(brain: Brain) -> list[str]:
             wrong.append(f"job {job.id} is {job.phase} and {'in' if places[0] else 'not in'} the queue")
         if job.phase is Phase.RUNNING and places[2]:
             wrong.append(f"job {job.id} runs and stands in line")
+        if job.phase is Phase.SUSPENDED and not job.reason:
+            wrong.append(f"job {job.id} is suspended without a reason")
+        if job.gives_way is not None and (not job.requeue or job.phase not in ON_HOST):
+            wrong.append(f"job {job.id}, {job.phase}, is to give way")
     held = sum(len(session.jobs) for session in brain.sessions.values())
     if held + len(brain.queue) != len(brain.jobs):
         wrong.append(f"{len(brain.jobs)} jobs, but {len(brain.queue)} wait and {held} are on hosts")
+    for session in brain.sessions.values():
+        if not session.pauses.keys() <= session.occupying.keys():
+            wrong.append(f"{session.user} has pauses of jobs that are not on {session.host.name}")
+        if session.host.sessions.get(session.user) is not session:
+            wrong.append(f"{session.host.name} does not know its session of {session.user}")
+    for number in [number for _, number, _ in brain.queue.heads()]:
+        if not why_waiting(brain, brain.jobs[number], 0.0):
+            wrong.append(f"job {number} waits without a reason")
     waiting = [number for _, _, kind in brain.queue.heads() for number in brain.queue.ids(kind)]
     if len(waiting) != len(set(waiting)) or len(waiting) != len(brain.queue):
         wrong.append(f"the queue shows {len(waiting)} ids for {len(brain.queue)} jobs")
@@ -86,12 +117,14 @@ class Box:
     untold: list[Fact] = field(default_factory=list)
     started: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
     connected: bool = False
+    turns: dict[Key, int] = field(default_factory=dict)
+    refusing: int = 0
 
     def hello(self) -> Hello:
         """Return what this server says at each connection."""
         holds = [(start.job, start.attempt, "claimed") for start in self.line]
         holds += [(job, attempt, "running") for job, attempt in self.running]
-        holds += [(fact.job, fact.attempt, "final") for fact in self.untold if fact.what != "started"]
+        holds += [(fact.job, fact.attempt, "final") for fact in self.untold if fact.what not in PASSING]
         return Hello(
             host=self.host, spool=self.spool, boot="b", epoch=self.epoch, run="r", mark=self.mark, acked=self.acked,
             holds=holds, cores=self.cores,
@@ -107,11 +140,15 @@ class Box:
             return  # told before our hello was answered: it all comes again
         if fresh:
             self.mark = fresh[-1].number
-        self.line += fresh
+        self.line += [start for start in fresh if start.spec]
+        self.untold += [Fact(start.job, start.attempt, "refused", at) for start in fresh if not start.spec]
         if orders.grant is not None:
             self.grant = orders.grant
-        for key in orders.cancel:
+        for key in [*orders.cancel, *orders.give_way]:
             self._cancel(key, at)
+        for keys, stopped in ((orders.suspend, True), (orders.resume, False)):
+            for key in keys:
+                self._pause(key, stopped, at)
         for key in orders.recall:
             self._give_back(key, at)
         for key in orders.forget:
@@ -124,6 +161,20 @@ class Box:
                 self.line.remove(start)
                 self.untold.append(Fact(*key, "returned", at))
                 return
+
+    def is_stopped(self, key: Key) -> bool:
+        """Whether the running attempt *key* is suspended."""
+        return self.turns.get(key, 0) % 2 == 1
+
+    def _pause(self, key: Key, stopped: bool, at: float) -> None:
+        if key in self.running:
+            self.turns[key] = self.turns.get(key, 0) + (self.is_stopped(key) is not stopped)
+            self.untold.append(self.pause_fact(key, at))
+
+    def pause_fact(self, key: Key, at: float) -> Fact:
+        """Return how *key* is."""
+        what = "suspended" if self.is_stopped(key) else "resumed"
+        return Fact(*key, what, at, pid=1, started_at=at, turn=self.turns.get(key, 0))
 
     def _cancel(self, key: Key, at: float) -> None:
         if key in self.running:
@@ -141,6 +192,10 @@ class Box:
         while self.line and sum(s.cores for s in self.running.values()) + self.line[0].cores <= self.grant:
             start = self.line.pop(0)
             key = (start.job, start.attempt)
+            if self.refusing:
+                self.refusing -= 1
+                self.untold.append(Fact(*key, "refused", at, exit_code=125, reason="no home"))
+                continue
             self.running[key] = start
             self.started[key] += 1
             self.untold.append(Fact(*key, "started", at, pid=1))
@@ -156,8 +211,13 @@ class Box:
 class World:
     """A dispatcher (brain and store), its users' servers, and their servers on hosts."""
 
-    def __init__(self, users: list[str], hosts: dict[str, int], known: bool = True) -> None:
+    def __init__(
+        self, users: list[str], hosts: dict[str, int], known: bool = True, policies: dict[str, Courtesy] | None = None
+    ) -> None:
         self.users = users
+        self.policies = policies or {}
+        self.declared: set[int] = set()
+        self.placed: set[Key] = set()
         self.cores = hosts
         self.known = known
         self.at = 1000.0
@@ -184,8 +244,9 @@ class World:
         loaded = self.store.load()
         hosts = [HostState(config) for config in self.configured()]
         self.brain = Brain(
-            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts
-        )
+            epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
+            memos=loaded.memos,
+        )  # fmt: skip
         self.thought = None
         self.said, self.owed = [], []
         self.durable.clear()
@@ -195,7 +256,7 @@ class World:
     def configured(self, without: int = -1) -> list[HostConfig]:
         """Return the hosts of the configuration, all but the one at place *without*."""
         return [
-            host_config(name, cores if self.known else None)
+            host_config(name, cores if self.known else None, policy=self.policies.get(name, Courtesy.NO_NEW_JOBS))
             for place, (name, cores) in enumerate(self.cores.items()) if place != without
         ]  # fmt: skip
 
@@ -216,6 +277,7 @@ class World:
             box = self.boxes[user, host]
             box.connected = True
             box.reports = box.acked
+            box.untold += [box.pause_fact(key, self.at) for key in box.turns if key in box.running]
             self.brain.host_joined(user, box.hello(), self.at)
 
     def disconnect(self, user: str, host: str) -> None:
@@ -227,6 +289,20 @@ class World:
             if owner == user:
                 box.connected = False
         self.brain.user_server_detached(user, self.at)
+
+    def declare_lost(self, host: str) -> None:
+        """Somebody says that *host* will not come back."""
+        before = {number for number, job in self.brain.jobs.items() if job.host == host}
+        self.declared |= before
+        assert self.brain.host_declared_lost(host, "carol", self.at) == len(before)
+
+    def hear(self, host: str, others: float, **more: Any) -> None:
+        """The InfoServer of *host* says how much *others* use."""
+        self.brain.host_reported(host, about(host, self.cores[host]), report(host, others, **more), self.at)
+
+    def refuse(self, user: str, host: str) -> None:
+        """The next two orders cannot be started there, and that is the host's fault."""
+        self.boxes[user, host].refusing = 2
 
     def report(self, user: str, host: str, repeat: bool = False) -> None:
         """The server reports all it has; it forgets it unless the acknowledgement is lost (*repeat*)."""
@@ -253,6 +329,7 @@ class World:
         """A turn of the brain while a commit runs: its effects join those that wait."""
         self.brain.place(self.at)
         effects = self.brain.take()
+        self._check_placed(effects)
         self.owed, self.said = self.owed + self.said, []
         if self.thought is None:
             self.thought = effects
@@ -292,6 +369,16 @@ class World:
 
     # -- what must hold -------------------------------------------------------------------------------------------
 
+    def _check_placed(self, effects: Effects) -> None:
+        """What is new on a host fits into what it offers."""
+        for (_, name), orders in effects.orders.items():
+            fresh = {(start.job, start.attempt) for start in orders.start if start.spec} - self.placed
+            self.placed |= fresh
+            host = self.brain.hosts[name]
+            if not orders.anew and fresh and not any(number in s.ahead for s in host.sessions.values()
+                                                     for number, _ in fresh) and host.used_cores > host.cores:
+                raise AssertionError(f"{fresh} are new on {name}: {host.used_cores} of {host.cores} cores in use")
+
     def _check_recorded(self, job: object) -> None:
         shown = (job.phase, job.exit_code, job.signal, job.ended_at, job.attempt, job.reason)  # type: ignore[attr-defined]
         known = self.final.get(job.id)  # type: ignore[attr-defined]
@@ -303,6 +390,11 @@ class World:
     def _check_start(self, orders: Orders, start: Start) -> None:
         """An attempt has one command number of one spool, and the store has it before it is told."""
         key = (start.job, start.attempt)
+        if not start.spec:
+            given_up = self.ordered.get((orders.spool, start.number))
+            if given_up is not None and given_up[0] not in self.declared:
+                raise AssertionError(f"command {start.number} of {orders.spool} is given up and was {given_up}")
+            return
         if self.ordered.setdefault((orders.spool, start.number), key) != key:
             raise AssertionError(f"command {start.number} of {orders.spool} is two attempts")
         if self.number_of.setdefault((orders.spool, key), start.number) != start.number:
@@ -315,28 +407,45 @@ class World:
         """Raise `AssertionError` when a law is broken anywhere."""
         wrong = laws_broken(self.brain)
         starts: dict[int, list[Key]] = defaultdict(list)
+        alive: dict[int, list[Key]] = defaultdict(list)
         for box in self.boxes.values():
             for key, count in box.started.items():
                 starts[key[0]].append(key)
+                if key in box.running:
+                    alive[key[0]].append(key)
                 if count > 1:
                     wrong.append(f"attempt {key} was started {count} times")
-        wrong += [f"job {number} was started as {keys}" for number, keys in starts.items() if len(keys) > 1]
+        wrong += [f"job {number} is alive as {keys}" for number, keys in alive.items() if len(keys) > 1]
+        wrong += [
+            f"job {number} was started as {keys}"
+            for number, keys in starts.items()
+            if len(keys) > 1 and not self._consents(number)
+        ]
         for name, cores in self.cores.items():
             running = sum(
                 s.cores for box in self.boxes.values() if box.host == name for s in box.running.values()
+                if s.job not in self.declared
             )
             if running > cores:
                 wrong.append(f"{running} cores are in use on {name}, which has {cores}")
-        lost = [number for number, shown in self.final.items() if shown[0] is Phase.LOST]
+        lost = [n for n, shown in self.final.items() if shown[0] is Phase.LOST and n not in self.declared]
         wrong += [f"job {number} was lost, and nothing here loses one" for number in lost]
         if wrong:
             raise AssertionError("; ".join(wrong))
+
+    def _consents(self, number: int) -> bool:
+        job: Job | None = self.store.job(number)
+        return job is not None and job.requeue
 
     def settle(self) -> None:
         """Let everybody connect and everything run to its end; raise `AssertionError` if that never comes."""
         for user in self.users:
             self.brain.user_server_attached(user)
         self.brain.hosts_configured(self.configured(), self.at)
+        for host in self.cores:
+            self.brain.host_reported(host, None, None, self.at)
+            self.brain.host_activated(host, True, "", self.at)
+            self.brain.machine_returned(host, "carol", self.at)
         for user, host in self.boxes:
             self.connect(user, host)
         for _ in range(400):
@@ -348,7 +457,8 @@ class World:
             self.check()
             for box in self.boxes.values():
                 for key in list(box.running):
-                    box.end(key, self.at)
+                    if not box.is_stopped(key):
+                        box.end(key, self.at)
             if not self.brain.jobs:
                 return
         raise AssertionError(f"jobs {sorted(self.brain.jobs)} never end")

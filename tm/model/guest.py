@@ -82,7 +82,7 @@ def left_by(config: HostConfig, cores: int, memory: int, about: About | None, re
     taken = min(machine, int(report.cpu_others + 0.5))
     reasons = []
     if machine - taken < cores:
-        reasons.append(f"{_others(report)} {'use' if taken > 1 else 'uses'} {taken} of {machine} cores")
+        reasons.append(f"{_others(report)} use {taken} of {machine} cores")
     whole = about.memory if about is not None else 0
     room = report.memory_available + report.memory_ours
     closed, memory_reason = False, ""

@@ -12,10 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import World
 from tests.support.properties import examples
 from tm.errors import RefusedError
+from tm.model.host import Courtesy
 
 USERS = ["alice", "bob"]
 HOSTS = {"n1": 2, "n2": 5}
 Event = tuple[str, int, int, int]
+POLICIES = st.tuples(st.sampled_from(Courtesy), st.sampled_from(Courtesy))
 
 WEIGHTS = {
     "submit": 4,
@@ -42,6 +44,16 @@ WEIGHTS = {
     "configure": 1,
     "failed": 1,
     "restart": 1,
+    "repeatable": 3,
+    "load": 6,
+    "calm": 4,
+    "console": 1,
+    "silent": 1,
+    "leave": 1,
+    "return": 1,
+    "drain": 1,
+    "lost": 0.2,
+    "refuse": 2,
 }
 
 
@@ -57,10 +69,10 @@ def apply(world: World, event: Event) -> None:
     what, who, where, number = event
     user, host = USERS[who], list(HOSTS)[where]
     box = world.boxes[user, host]
-    running = list(box.running)
+    running = [key for key in box.running if not box.is_stopped(key)]
     key = running[number % len(running)] if running else None
     does: dict[str, Callable[[], object]] = {
-        "submit": lambda: world.submit(user, 1 + number * 3),
+        "submit": lambda: world.submit(user, 1 + number * 3, requeue=number % 2 == 0),
         "wide": lambda: world.submit(user, 1 + number, cores=2 + number % 3, priority=number % 3),
         "picky": lambda: world.submit(user, 2, hosts=[host], memory=number),
         "cancel": lambda: world.brain.cancel_asked(_some(world, number), user, "", world.at),
@@ -84,6 +96,16 @@ def apply(world: World, event: Event) -> None:
         "configure": lambda: world.brain.hosts_configured(world.configured(number), world.at),
         "failed": lambda: world.brain.launch_reported(user, host, "failed", "no", world.at),
         "restart": world.born,
+        "repeatable": lambda: world.submit(user, 1 + number, cores=1 + number % 2, priority=1, requeue=True),
+        "load": lambda: world.hear(host, float(number)),
+        "calm": lambda: world.hear(host, 0.0),
+        "console": lambda: world.hear(host, 0.0, console_idle=5.0, logged_in=["carol"]),
+        "silent": lambda: world.brain.host_reported(host, None, None, world.at),
+        "leave": lambda: world.brain.machine_left(host, world.at + 10.0 * number, "carol", world.at),
+        "return": lambda: world.brain.machine_returned(host, "carol", world.at),
+        "drain": lambda: world.brain.host_drained(host, world.at + number if number % 2 else None, "a fan", world.at),
+        "lost": lambda: world.declare_lost(host),
+        "refuse": lambda: world.refuse(user, host),
     }
     does[what]()
 
@@ -94,8 +116,8 @@ def _some(world: World, number: int) -> int:
 
 
 class LawsTests(SynchronousTestCase):
-    def live(self, events: list[Event], known: bool) -> World:
-        world = World(USERS, HOSTS, known)
+    def live(self, events: list[Event], known: bool, policies: tuple[Courtesy, Courtesy]) -> World:
+        world = World(USERS, HOSTS, known, {"n1": policies[0], "n2": policies[1]})
         for event in [("attach", 0, 0, 0), ("attach", 1, 0, 0), ("submit", 0, 0, 9), ("submit", 1, 0, 2)]:
             apply(world, event)
         for user, host in world.boxes:
@@ -111,15 +133,19 @@ class LawsTests(SynchronousTestCase):
         return world
 
     @examples(200, shrink=False)
-    @given(st.integers(0, 1 << 32))
-    def test_any_history_keeps_the_laws_and_comes_to_its_end(self, seed: int) -> None:
-        world = self.live(history(seed), known=True)
+    @given(st.integers(0, 1 << 32), POLICIES)
+    def test_any_history_keeps_the_laws_and_comes_to_its_end(
+        self, seed: int, policies: tuple[Courtesy, Courtesy]
+    ) -> None:
+        world = self.live(history(seed), True, policies)
         world.settle()
         self.assertEqual(len(world.final), world.submitted)
 
     @examples(200, shrink=False)
-    @given(st.integers(0, 1 << 32))
-    def test_so_it_does_when_only_the_hosts_know_their_cores(self, seed: int) -> None:
-        world = self.live(history(seed), known=False)
+    @given(st.integers(0, 1 << 32), POLICIES)
+    def test_so_it_does_when_only_the_hosts_know_their_cores(
+        self, seed: int, policies: tuple[Courtesy, Courtesy]
+    ) -> None:
+        world = self.live(history(seed), False, policies)
         world.settle()
         self.assertEqual(len(world.final), world.submitted)
