@@ -12,16 +12,16 @@ from tm.places import read_info, valid_name
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,252}\Z")
 _USERS = """\
-# Who may use this cluster: users and their certificates, relative to this folder.
-# 'tm cert create USER EMAIL --register' and 'tm cert accept FILE' add to it; 'reload' makes it count.
+# Who may use this cluster: users and their certificates, relative to this folder. 'tm users' changes this file while
+# the dispatcher runs, 'tm cert create USER EMAIL --register' and 'tm cert accept FILE' without it; 'reload' reads it.
 """
 _GROUPS = """\
-# Who may do what beyond their own jobs: hosts jobs reload log shutdown. The member "*" is everybody.
-# 'reload' makes changes count.
+# Who may do what beyond their own jobs, and how much; 'tm groups' changes this file, 'reload' reads it.
+# groups.sample describes every line. The member "*" is everybody.
 
 [groups.admins]
 members = []
-rights = ["hosts", "jobs", "reload", "log", "shutdown"]
+rights = ["all"]
 """
 _INFO = """\
 # Where the TaskDispatcher is; every client and every server reads this file.

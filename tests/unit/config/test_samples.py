@@ -23,7 +23,7 @@ class SampleTests(SynchronousTestCase):
             Identity(os.path.join(etc, "certs"), name, name)
         found = config.load(etc)
         self.assertEqual(set(found.users.by_name), {"alice", "bob"})
-        self.assertEqual(found.groups.groups_of("bob"), ("operators", "everybody"))
+        self.assertEqual(found.groups.groups_of("bob"), ("operators", "physics", "everybody"))
         self.assertEqual([host.name for host in found.hosts], ["n1", "n2", "gateway"])
 
     def test_the_dispatchers_sample_is_read(self) -> None:

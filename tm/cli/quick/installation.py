@@ -158,7 +158,7 @@ class Installation:
             shutil.move(os.path.join(certs, name), os.path.join(own, name))
 
 
-RIGHTS = 'rights = ["hosts", "jobs", "reload", "log", "shutdown"]\n'
+RIGHTS = 'rights = ["all"]\n'
 
 
 def user_name() -> str:
