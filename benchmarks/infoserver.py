@@ -36,8 +36,8 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             for lively in LIVELY:
                 with crowd(lively):
                     _measure(recorder, pid, lively)
-        with crowd(0):
-            _compare(recorder)
+            with crowd(0):
+                _compare(recorder)
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def _measure(recorder: Recorder, pid: int, lively: int) -> None:
     seconds = time.monotonic() - began
     used = sum(daemons.processor_seconds(pid)) - before
     marks = {"processes": PROCESSES, "lively": lively}
-    recorder.add("cores of InfoServer", used / seconds, "cores", **marks)
+    recorder.add("share of a core", used / seconds * 100, "%", **marks)
     recorder.add("resident", daemons.resident(pid) / 1e6, "MB", daemon="InfoServer", **marks)
     recorder.add("cores taken by others", (daemons.busy_seconds() - busy - used) / seconds, "cores", **marks)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.infoserver import LIVELY, PROCESSES
 from benchmarks.measurements import (
     ByRound,
     Measurements,
@@ -68,9 +69,7 @@ def aims(found: Measurements) -> str:
     once = found.rounds("starting", "hRunJob")
     start = found.rounds("starting", "python start")
     waited = found.rounds("starting", "hRunJob --wait")
-    wanted.append(
-        Aim("`hRunJob true`, as a multiple of the start of Python", 2, True, "", quotients(once, start))
-    )
+    wanted.append(Aim("`hRunJob true`, as a multiple of the start of Python", 2, True, "", quotients(once, start)))
     wanted.append(Aim("`hRunJob --wait true` more than that", 25, True, "ms", differences(waited, once)))
     for daemon, most in ROOM.items():
         idle = found.rounds("memory", "resident", daemon=daemon, jobs=0)
@@ -79,7 +78,22 @@ def aims(found: Measurements) -> str:
     for daemon in DAEMONS:
         grown = found.rounds("output", "growth", daemon=daemon)
         wanted.append(Aim(f"growth of the {daemon} meanwhile", 16, True, "MB", grown))
+    for lively in LIVELY:
+        marks = {"processes": PROCESSES, "lively": lively}
+        text = f"InfoServer at {PROCESSES:,} processes, {lively} of which start another every second"
+        used = found.rounds("infoserver", "share of a core", **marks)
+        wanted.append(Aim(text, 1, True, "% of a core", used))
+        wanted.append(Aim("its resident memory", 60, True, "MB", found.rounds("infoserver", "resident", **marks)))
     return table(["what", "aim", "measured", "met"], [aim.row() for aim in wanted])
+
+
+def looks(found: Measurements) -> str:
+    """Return what a look at all processes costs in each way."""
+    rows = [
+        [way, summary(found.rounds("infoserver", "a look at all processes", way=way))]
+        for way in ("files kept open", "files opened anew", "psutil")
+    ]
+    return table(["way", "ms a look"], rows)
 
 
 def share(found: Measurements, slots: int, way: str) -> ByRound:
@@ -194,20 +208,14 @@ def starting(found: Measurements) -> str:
     rows = []
     for name, text in zip(names, shown, strict=True):
         taken = found.rounds("starting", name)
-        rows.append(
-            [text, summary(taken), number(min(taken.values(), default=0)), summary(quotients(taken, start))]
-        )
+        rows.append([text, summary(taken), number(min(taken.values(), default=0)), summary(quotients(taken, start))])
     return table(["command", "ms", "best ms", "as a multiple of the first"], rows)
 
 
 def memory(found: Measurements) -> str:
     """Return the memory of the daemons after so many jobs."""
     steps = sorted({line["jobs"] for line in found.pick("memory", "resident")})
-    chosen = [
-        step
-        for at, step in enumerate(steps)
-        if at in (0, 1, len(steps) // 4, len(steps) // 2, len(steps) - 1)
-    ]
+    chosen = [step for at, step in enumerate(steps) if at in (0, 1, len(steps) // 4, len(steps) // 2, len(steps) - 1)]
     rows = [
         [daemon, *(summary(found.rounds("memory", "resident", daemon=daemon, jobs=step)) for step in chosen)]
         for daemon in DAEMONS
@@ -269,7 +277,7 @@ def machine(found: Measurements) -> str:
 PARTS: dict[str, Callable[[Measurements], str]] = {
     part.__name__: part
     for part in (
-        machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper,
+        machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper, looks,
     )
 }  # fmt: skip
 

@@ -15,8 +15,8 @@ from tests.support.installation import free_port
 from tm.cli.here import NAMES, Here
 from tm.places import find
 
-PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost")
-PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS")
+PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost", "infoserver")
+PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS", "InfoServer")
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 

@@ -2,7 +2,9 @@
 
 Ours is what descends from a keeper or a user's server that runs a job we were told of, and stays ours as long as it
 lives, whoever its parent becomes. A name alone makes nothing ours: a server is believed to be one because it is the
-parent of a known job and belongs to that job's user. Everything else is others'.
+parent of a known job and belongs to that job's user. Everything else is others'. Only what is newly born below a
+process that calls itself a server of ours counts as ours for a while, because word of a job takes that long to come:
+a job must not have to make room for itself. To call oneself so gains nobody anything but less regard for their work.
 
 CPU time is charged from what changed between two looks. What a process used between the last look and its death
 reaches us with its parent's waited-for time, less what we had charged already. Kernel threads are nobody's, because
@@ -22,6 +24,7 @@ from tm.lineage import DAEMON
 UNSEEN = "?"
 INIT = 1
 NOISE = 0.1
+CREDIT_SECONDS = 20.0
 
 
 class KnownJob(msgspec.Struct, frozen=True, array_like=True):
@@ -36,11 +39,11 @@ class Process:
     """One process; CPU times in seconds: *cpu* its own, *waited* that of children it waited for; *start* in ticks.
 
     *used* and *newly_waited* are what was added since the look before. *ours* and *job* (0: none) are what
-    `Attribution` made of it.
+    `Attribution` made of it, *claim* since when it may be ours without being known to be (-1: it may not).
     """
 
     __slots__ = (
-        "cpu", "job", "kernel", "name", "newly_waited", "ours", "pid", "ppid", "rss", "session", "start", "uid",
+        "claim", "cpu", "job", "kernel", "name", "newly_waited", "ours", "pid", "ppid", "rss", "session", "start", "uid",
         "used", "user", "waited",
     )  # fmt: skip
 
@@ -60,6 +63,7 @@ class Process:
         self.rss = 0
         self.ours = False
         self.job = 0
+        self.claim = -1.0
 
 
 class Look(msgspec.Struct):
@@ -98,6 +102,7 @@ class Attribution:
         self._roots: set[tuple[int, int]] = set()
         self._stale = True
         self._hidden = False
+        self._now = 0.0
 
     def jobs(self, told: list[KnownJob], hidden: bool = False) -> None:
         """These jobs run here; *hidden*: at least one of them is a process that we cannot see."""
@@ -107,6 +112,7 @@ class Attribution:
 
     def look(self, look: Look) -> Use:
         """Return who used what since the look before."""
+        self._now += look.seconds
         if self._stale or look.rearranged:
             self._learn(look.processes)
             self._classify(look.processes)
@@ -143,6 +149,7 @@ class Attribution:
                 one = processes.get(one.ppid)
             for each in reversed(line):
                 _settle(each, processes.get(each.ppid), roots, mains)
+                _claim(each, processes.get(each.ppid), self._now)
 
     # -- who used what --------------------------------------------------------------------------------------------
 
@@ -157,7 +164,7 @@ class Attribution:
                 used += max(0.0, process.newly_waited - charged.get(process.pid, 0.0))
             if process.kernel:
                 kernel += used
-            elif process.ours:
+            elif process.ours or self._has_credit(process):
                 ours += used
                 jobs[process.job] += used
             else:
@@ -170,6 +177,9 @@ class Attribution:
                 else:
                     users[UNSEEN] += unseen
         return _use(look, ours, users, jobs)
+
+    def _has_credit(self, process: Process) -> bool:
+        return process.claim >= 0 and self._now - process.claim < CREDIT_SECONDS
 
 
 def _use(look: Look, ours: float, users: Mapping[str, float], jobs: Mapping[int, float]) -> Use:
@@ -239,3 +249,13 @@ def _settle(one: Process, parent: Process | None, roots: Iterable[int], mains: M
         one.job = mains[one.session]
     if above is not None or one.pid in roots or one.job:
         one.ours = True
+
+
+def _claim(one: Process, parent: Process | None, now: float) -> None:
+    """Note since when *one* may be ours: a server, what it starts, and with that all that descends from it."""
+    if one.claim >= 0 or one.kernel:
+        return
+    if one.name == DAEMON or (parent is not None and parent.name == DAEMON):
+        one.claim = now
+    elif parent is not None:
+        one.claim = parent.claim

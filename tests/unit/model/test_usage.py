@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
 from tm.lineage import DAEMON
-from tm.model.usage import UNSEEN, Attribution, KnownJob, Look, Process, Use
+from tm.model.usage import CREDIT_SECONDS, UNSEEN, Attribution, KnownJob, Look, Process, Use
 
 OWN = 50
 
@@ -137,6 +137,50 @@ class TreeTests(UsageCase):
             if parent is not None and parent.ours and parent.start < process.start:
                 self.assertTrue(process.ours, (pid, process.ppid))
             self.assertTrue(process.ours or not process.job)
+
+
+class CreditTests(UsageCase):
+    """A job that the dispatcher has not told of yet."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.chain()
+        self.look(seconds=1000.0)
+        self.add(14, 11)
+        self.add(15, 14)
+
+    def use(self, seconds: float = 2.0) -> tuple[float, float]:
+        for pid in (14, 15):
+            self.processes[pid].used = seconds / 2
+        use = self.look(seconds=seconds)
+        return use.ours, use.others
+
+    def test_it_does_not_make_room_for_itself(self) -> None:
+        self.assertEqual(self.use(), (1.0, 0.0))
+        self.assertEqual(self.ours(), {OWN})
+
+    def test_what_nobody_tells_of_for_long_is_others(self) -> None:
+        self.use()
+        self.use(CREDIT_SECONDS)
+        self.assertEqual(self.use(), (0.0, 1.0))
+        self.add(16, 15).used = 2.0
+        self.assertEqual(self.look().others, 1.0)
+
+    def test_once_it_is_told_of_it_stays_ours(self) -> None:
+        self.use()
+        self.jobs(14)
+        self.use(CREDIT_SECONDS)
+        self.assertEqual(self.use(), (1.0, 0.0))
+
+    def test_another_job_of_the_same_keeper_has_credit_of_its_own(self) -> None:
+        self.use()
+        self.use(CREDIT_SECONDS)
+        self.add(17, 11).used = 2.0
+        self.assertEqual(self.look().ours, 1.0)
+
+    def test_a_shell_has_none(self) -> None:
+        self.add(21, 20).used = 2.0
+        self.assertEqual(self.look().others, 1.0)
 
 
 class ChargeTests(UsageCase):
