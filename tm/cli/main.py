@@ -51,7 +51,8 @@ def run(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envir
     except OSError as error:
         print(f"tm: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
         return EXIT_CONFIG
-    print("\n".join(lines))
+    if lines:
+        print("\n".join(lines))
     return 0
 
 
