@@ -107,6 +107,9 @@ class Brain(Hosting):
                 f"no host has {job.cores} cores and {job.memory} bytes of memory for one job;"
                 f" the largest has {most} cores",
             )
+        held = self.limits.may_start(job.user, job.cores, job.memory) if job.interactive and self._limited else ""
+        if held:
+            raise RefusedError("limit.jobs", f"{held}; hRunJob lets the command wait")
         if job.interactive and not any(
             allowed(kind, room) and fits(kind, room) and self._reach_at(job.user, room.name, job.submitted_at)
             for room in self._rooms(job.submitted_at)

@@ -64,7 +64,7 @@ class _Sums:
         self._groups = groups
         self._groups_of: dict[str, tuple[Group, ...]] = {}
         self.users: dict[str, Amount] = {}
-        self.groups: dict[str, Amount] = {group.name: Amount() for group in groups.groups}
+        self.groups: dict[str, Amount] = {}
 
     def groups_of(self, user: str) -> tuple[Group, ...]:
         found = self._groups_of.get(user)
@@ -73,14 +73,9 @@ class _Sums:
         return found
 
     def add(self, user: str, amount: Amount, times: int = 1) -> None:
-        mine = self.users.get(user)
-        if mine is None:
-            mine = self.users[user] = Amount()
-        mine.add(amount, times)
-        if not mine:
-            del self.users[user]
+        _count_in(self.users, user, amount, times)
         for group in self.groups_of(user):
-            self.groups[group.name].add(amount, times)
+            _count_in(self.groups, group.name, amount, times)
 
 
 class Trial:
@@ -194,7 +189,7 @@ class Usage:
         sums = self._sums
         for group in sums.groups_of(user):
             if group.limits.any:
-                used = _both(sums.groups[group.name], more.groups[group.name] if more else None)
+                used = _both(sums.groups.get(group.name), more.groups.get(group.name) if more else None)
                 yield Bound(group.name, True, group.limits, used)
             if group.user_limits.any:
                 used = _both(sums.users.get(user), more.users.get(user) if more else None)
@@ -204,6 +199,16 @@ class Usage:
 def limit_words(limits: Limits) -> dict[str, int]:
     """Return the limits that are set, by name."""
     return {name: value for name in Limits.__struct_fields__ if (value := getattr(limits, name)) is not None}
+
+
+def _count_in(amounts: dict[str, Amount], name: str, amount: Amount, times: int) -> None:
+    """Count *amount* in at *name*; who uses nothing is not kept."""
+    sums = amounts.get(name)
+    if sums is None:
+        sums = amounts[name] = Amount()
+    sums.add(amount, times)
+    if not sums:
+        del amounts[name]
 
 
 def _both(one: Amount | None, other: Amount | None) -> Amount:

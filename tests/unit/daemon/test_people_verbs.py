@@ -328,6 +328,8 @@ class SelfTests(PeopleCase):
         self.done("kate", "changegroup", {"name": "physics", "set": {"limits": {"running": 1}}})
         self.said(alice, self.hello())
         self.assertTrue(self.said(alice, self.submission(count=2)).ok)
+        refused = self.said(alice, self.submission("now", interactive=True))
+        self.assertEqual((refused.word, "hRunJob lets the command wait" in refused.text), ("limit.jobs", True))
         states = [(one["state"], one["reason"]) for one in self.values("alice", "lsjobs")]
         limit = "group physics together may have 1 job running at once (1 now)"
         self.assertEqual(states, [("starting", ""), ("pending", limit)])
