@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.identities import Identity
 from tm import config
 from tm.errors import ConfigError
-from tm.model.host import HostConfig
+from tm.model.host import Courtesy, HostConfig
 from tm.model.rights import RIGHTS, Limits
 from tm.ports import Target
 
@@ -290,6 +290,139 @@ class HostsTests(ConfigTestCase):
             ("colour = 'red'", "'colour' is not known here"),
         ):
             self.assertIn(part, self.complaint(line))
+
+    def test_every_key_of_a_host_is_read(self) -> None:
+        self.write(
+            "ComputerCluster.config",
+            """
+            [hosts.n1]
+            address = "n1.lab"
+            launcher = "conch"
+            options = { port = 22 }
+            cores = 8
+            memory = "1.5G"
+            gpus = 0
+            features = ["gpu", "old", "gpu"]
+            consumables = { matlab = 4 }
+            active = false
+            policy = "give-way"
+            console_idle = 0
+            hours = ["mon-fri 20:00-07:00", "sat,sun"]
+            users = ["alice", "@physics"]
+            owners = ["carol"]
+            python = "python3.12"
+            root = "~/tm"
+            infoserver = false
+            info_port = 4000
+            tunnel = true
+            """,
+        )
+        self.assertEqual(
+            config.load(self.etc).hosts,
+            (
+                HostConfig(
+                    name="n1", address="n1.lab", launcher="conch", options={"port": 22}, cores=8, memory=3 << 29,
+                    gpus=0, features=("gpu", "old"), consumables={"matlab": 4}, active=False,
+                    policy=Courtesy.GIVE_WAY, console_idle=0.0, hours=("mon-fri 20:00-07:00", "sat,sun"),
+                    users=("alice", "@physics"), owners=("carol",), python="python3.12", root="~/tm",
+                    infoserver=False, info_port=4000, tunnel=True,
+                ),
+            ),
+        )  # fmt: skip
+
+    def test_every_other_key_is_checked(self) -> None:
+        for line, part in (
+            ("gpus = -1", "expected a number of GPUs"),
+            ("features = 'gpu'", "expected words"),
+            ("features = ['a b']", "'a b': expected words"),
+            ("consumables = { matlab = -1 }", "'matlab': expected a name and a number"),
+            ("consumables = { 'a b' = 1 }", "'a b': expected a name"),
+            ("consumables = 4", "expected a table"),
+            ("policy = 'kind'", "expected one of ignore, no-new-jobs, nice, suspend, give-way"),
+            ("console_idle = -1", "expected seconds"),
+            ("console_idle = nan", "expected seconds"),
+            ("console_idle = 1e308", "expected seconds"),
+            ("console_idle = '5m'", "expected seconds"),
+            ("hours = 'sat'", "expected a list"),
+            ("hours = ['sat', 'someday']", "'someday': expected days"),
+            ("hours = ['mon 25:00-26:00']", "expected two different times"),
+            ("users = 'alice'", "expected names of users"),
+            ("users = ['@']", "expected names of users"),
+            ("owners = ['a b']", "expected names of users"),
+            ("python = 'bin/python3'", "python"),
+            ("root = 'tm'", "expected a path"),
+            ("program = '~/$HOME/tm.pyz'", "program"),
+            ("program = '/tm.pyz'\nroot = '/tm'", "not both"),
+            ("infoserver = 'no'", "expected true or false"),
+            ("info_port = 65536", "expected a port"),
+            ("tunnel = 1", "expected true or false"),
+            ("group = 'gpu'", "'gpu' is no group of hosts; expected a group, which a table"),
+        ):
+            self.assertIn(part, self.complaint(line), line)
+
+    def test_a_host_says_more_than_its_group_and_that_more_than_the_defaults(self) -> None:
+        self.write(
+            "ComputerCluster.config",
+            """
+            [defaults]
+            cores = 1
+            memory = 1
+            features = ["a"]
+            consumables = { x = 1, y = 1 }
+            [host_groups.big]
+            memory = 2
+            features = ["b"]
+            consumables = { y = 2, z = 2 }
+            [hosts.n1]
+            [hosts.n2]
+            group = "big"
+            [hosts.n3]
+            group = "big"
+            cores = 3
+            features = []
+            consumables = { z = 3 }
+            """,
+        )
+        found = [(h.group, h.cores, h.memory, h.features, h.consumables) for h in config.load(self.etc).hosts]
+        self.assertEqual(
+            found,
+            [
+                ("", 1, 1, ("a",), {"x": 1, "y": 1}),
+                ("big", 1, 2, ("b",), {"x": 1, "y": 2, "z": 2}),
+                ("big", 3, 2, (), {"x": 1, "y": 2, "z": 3}),
+            ],
+        )
+
+    def test_groups_of_hosts_are_complained_of_where_they_stand(self) -> None:
+        found = self.complaints(
+            "ComputerCluster.config",
+            "[host_groups.a]\ncores = 0\naddress = 'x'\n[hosts.n1]\ngroup = 'a'\n[hosts.n2]\ngroup = 3\n[other]\n",
+        )
+        self.assertEqual(
+            [complaint.split(": ")[0] for complaint in found],
+            [f"ComputerCluster.config:{line}" for line in (8, 3, 2, 7)],
+        )
+        self.assertIn("expected one of a", found[-1])
+
+    def test_one_computer_is_not_counted_twice(self) -> None:
+        found = self.complaints(
+            "ComputerCluster.config", "[hosts.n1]\n[hosts.n2]\naddress = 'N1'\n[hosts.n3]\naddress = 'n3'\n"
+        )
+        self.assertEqual(found, ["ComputerCluster.config:3: expected an address of its own; n1 has the same, N1"])
+        self.write(
+            "ComputerCluster.config",
+            "[hosts.n1]\n[hosts.n2]\naddress = 'n1'\noptions = { port = 2222 }\n"
+            + "".join(f"[hosts.{name}]\nlauncher = 'local'\naddress = 'localhost'\n" for name in "ab"),
+        )
+        self.assertEqual(len(config.load(self.etc).hosts), 4)
+
+    def test_empty_and_damaged_files_are_named(self) -> None:
+        self.write("ComputerCluster.config", "")
+        self.assertEqual(config.load(self.etc).hosts, ())
+        with open(self.path("ComputerCluster.config"), "wb") as file:
+            file.write(b"\x00\xff" * 100)
+        (complaint,) = self.complaints()
+        self.assertEqual(complaint, "ComputerCluster.config:1: expected UTF-8 text")
 
     def test_what_is_accepted_here_the_launchers_accept_too(self) -> None:
         self.write(

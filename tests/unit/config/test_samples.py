@@ -9,6 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.identities import Identity
 from tm import config, places
+from tm.config.host_keys import KEYS, OPTIONS
+from tm.model.host import LAUNCHERS, Courtesy
 
 SAMPLES = os.path.join(places.find_root(), "etc")
 
@@ -24,7 +26,18 @@ class SampleTests(SynchronousTestCase):
         found = config.load(etc)
         self.assertEqual(set(found.users.by_name), {"alice", "bob"})
         self.assertEqual(found.groups.groups_of("bob"), ("operators", "physics", "everybody"))
-        self.assertEqual([host.name for host in found.hosts], ["n1", "n2", "gateway"])
+        self.assertEqual([host.name for host in found.hosts], ["n1", "n2", "desk7", "gateway"])
+        desk, n2 = found.hosts[2], found.hosts[1]
+        self.assertEqual((desk.policy, desk.features, desk.owners), (Courtesy.SUSPEND, ("desktop",), ("carol",)))
+        self.assertEqual((n2.consumables, n2.memory, n2.active), ({"matlab": 4}, 256 * 2**30, False))
+
+    def test_the_sample_explains_every_key_of_a_host(self) -> None:
+        with open(os.path.join(SAMPLES, "ComputerCluster.config.sample"), encoding="utf-8") as file:
+            text = file.read()
+        for key in (*KEYS, "address", "group"):
+            self.assertRegex(text, rf"(?m)^(?:# )?{key} = |^\[hosts\.\w+\.{key}\]", key)
+        for word in (*Courtesy, *LAUNCHERS, *OPTIONS):
+            self.assertIn(word, text)
 
     def test_the_dispatchers_sample_is_read(self) -> None:
         info = places.read_info(os.path.join(SAMPLES, "TaskDispatcher.info.sample"))
