@@ -121,12 +121,20 @@ def find_root() -> str:
     return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def is_one_file(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether we run from a one-file program: an archive, or what one has unpacked."""
+    return "TM_ONE_FILE" in environ or not os.path.isdir(find_root())
+
+
 def find_etc(environ: Mapping[str, str] = os.environ) -> str:
-    """Return ``TM_ETC``, or the first usual folder with a ``TaskDispatcher.info``, or the checkout's ``etc``."""
-    beside = os.path.join(find_root(), "etc")
-    candidates = [beside, os.path.expanduser("~/.taskManager/etc"), "/etc/taskmanager"]
+    """Return ``TM_ETC``, or the first usual folder with a ``TaskDispatcher.info``, or the checkout's ``etc``.
+
+    A one-file program has no folder of its own: where there is none of these, ``~/.taskManager/etc``.
+    """
+    beside, own = os.path.join(find_root(), "etc"), os.path.expanduser("~/.taskManager/etc")
+    candidates = [own, "/etc/taskmanager"] if is_one_file(environ) else [beside, own, "/etc/taskmanager"]
     found = (etc for etc in candidates if os.path.exists(os.path.join(etc, "TaskDispatcher.info")))
-    return environ.get("TM_ETC") or next(found, beside)
+    return environ.get("TM_ETC") or next(found, candidates[0])
 
 
 def find_user(environ: Mapping[str, str] = os.environ) -> str:
@@ -152,11 +160,13 @@ def find_python(root: str, environ: Mapping[str, str] = os.environ) -> str:
 def find_program(name: str, root: str, python: str) -> str:
     """Return the path of our program *name*: the checkout's ``bin/NAME``, else what pip put beside *python*.
 
-    Where neither is, e.g. after ``pip install --user``, it is beside the program that runs.
+    Where neither is, e.g. after ``pip install --user``, it is beside the program that runs, or in
+    ``~/.taskManager/bin``.
     """
     beside = os.path.join(os.path.dirname(python), name)
     ours = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), name)
-    candidates = (os.path.join(root, "bin", name), beside, ours)
+    own = os.path.join(os.path.expanduser("~/.taskManager/bin"), name)
+    candidates = (os.path.join(root, "bin", name), beside, ours, own)
     return next((path for path in candidates if os.path.exists(path)), beside)
 
 

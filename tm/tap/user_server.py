@@ -34,7 +34,9 @@ from tm.model.rights import User, Users
 from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
-_HANDED_DOWN = ("TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_IDLE_SECONDS")
+_HANDED_DOWN = (
+    "TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_PROGRAMS", "TM_IDLE_SECONDS",
+)  # fmt: skip
 RETIRE_SECONDS = 10.0
 PROGRAM = "TMMS"
 
