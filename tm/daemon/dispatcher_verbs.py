@@ -24,7 +24,7 @@ from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
 from tm.model.job import ON_HOST, Job, accepted_spec
-from tm.model.people_views import all_warnings
+from tm.model.people_views import all_warnings, dispatcher_warnings
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand, permitted
 from tm.model.views import Shown, show_job, shown_state, shown_time
@@ -91,7 +91,10 @@ class DispatcherVerbs:
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),
             "hosts": dict(hosts), "users": len(dispatcher.server_users()), "epoch": brain.epoch,
-            "warnings": all_warnings(peer.user, peer.fingerprint, tables.users, rights, dispatcher.now),
+            "warnings": [
+                *dispatcher_warnings(dispatcher.around.fingerprint, dispatcher.around.not_after, dispatcher.now),
+                *all_warnings(peer.user, peer.fingerprint, tables.users, rights, dispatcher.now),
+            ],
         }  # fmt: skip
         return as_reply(request, shown, as_lines({**shown, "warnings": "; ".join(shown["warnings"])}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,7 +27,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a dispatcher is given: its name, the *fingerprint* of its certificate, and the ways to reach the world.
+    """What a dispatcher is given: its name, its certificate (and until when that is valid), and the ways to the world.
 
     Without *infoservers* it starts none; without *people* it changes neither users nor groups.
     """
@@ -41,5 +42,6 @@ class Surroundings:
     recent_log: Callable[[int], list[str]]
     stop: Callable[[], None]
     fingerprint: str = ""
+    not_after: float = math.inf
     infoservers: InfoCare | None = None
     people: PeopleFiles | None = None

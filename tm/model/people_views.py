@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from tm.model.limits import Usage, limit_words
 from tm.model.resources import format_memory
-from tm.model.rights import Certificate, Group, Groups, Limits, User, Users
+from tm.model.rights import Group, Groups, Limits, User, Users
 from tm.model.views import Shown, shown_time
 
 DAY = 86400.0
@@ -67,7 +67,9 @@ def expiry_warnings(user: User, presented: str, now: float) -> list[str]:
                 f"another of {user.name}'s is valid until {_day(other)}: use that one" if other - now > WARN_DAYS * DAY
                 else "'tm cert request' makes a new one, an administrator registers it ('tm users change')"
             )  # fmt: skip
-            found.append(f"the certificate {one.fingerprint[:16]}… of {user.name} {_ends(one, now)}; {remedy}")
+            found.append(
+                f"the certificate {one.fingerprint[:16]}… of {user.name} {_ends(one.not_after, now)}; {remedy}"
+            )
     return found
 
 
@@ -81,11 +83,22 @@ def all_warnings(name: str, presented: str, users: Users, rights: Set[str], now:
     return found
 
 
-def _ends(one: Certificate, now: float) -> str:
-    if one.not_after <= now:
-        return f"expired on {_day(one.not_after)}"
-    days = int((one.not_after - now) // DAY)
-    return f"ends on {_day(one.not_after)}, in {days} day{'s' * (days != 1)}"
+def dispatcher_warnings(fingerprint: str, not_after: float, now: float) -> list[str]:
+    """Return what to tell everybody of the dispatcher's own certificate, when it ends soon."""
+    if not_after - now >= WARN_DAYS * DAY:
+        return []
+    remedy = (
+        "move certs/taskdispatcher.crt away, the next 'tm cert accept' makes a new one; all users need that in their"
+        " ca_certs file, and the dispatcher a restart"
+    )
+    return [f"the dispatcher's certificate {fingerprint[:16]}… {_ends(not_after, now)}; {remedy}"]
+
+
+def _ends(until: float, now: float) -> str:
+    if until <= now:
+        return f"expired on {_day(until)}"
+    days = int((until - now) // DAY)
+    return f"ends on {_day(until)}, in {days} day{'s' * (days != 1)}"
 
 
 def _day(seconds: float) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 
 from tests.support.daemons import NotedPeer
 from tests.support.people import GROUPS, PeopleCase
 from tm.errors import StoreError
+from tm.model.people_views import dispatcher_warnings
 from tm.model.rights import Limits
 
 
@@ -319,6 +321,16 @@ class SelfTests(PeopleCase):
         (status,) = self.values("kate", "status")
         self.assertEqual([part.split("… of ")[1].split()[0] for part in status["warnings"]], ["kate", "root"])
         self.assertIn("warnings: the certificate", "\n".join(self.done("kate", "status").body))
+
+    def test_everybody_is_warned_of_the_dispatchers_own_certificate(self) -> None:
+        now = self.clock.seconds()
+        self.assertEqual(dispatcher_warnings("ab" * 32, now + 31 * 86400, now), [])
+        self.assertEqual(dispatcher_warnings("ab" * 32, math.inf, now), [])
+        (warning,) = dispatcher_warnings("ab" * 32, now + 86400 * 1.5, now)
+        self.assertIn("the dispatcher's certificate abababababababab… ends on", warning)
+        self.assertIn(", in 1 day;", warning)
+        (warning,) = dispatcher_warnings("ab" * 32, now - 1, now)
+        self.assertIn("expired on", warning)
 
     def test_a_job_that_a_limit_holds_back_says_so(self) -> None:
         self.done("kate", "changegroup", {"name": "physics", "set": {"limits": {"running": 0}}})
