@@ -21,10 +21,10 @@ _HOSTS = (
     Column("CORES", right=True),
     Column("OURS", right=True),
     Column("OTHERS", right=True),
-    Column("MEMORY FREE", right=True),
+    Column("MEMORY", right=True),
     Column("JOBS", right=True),
-    Column("FEATURES", least=6),
-    Column("WHY, AND WHAT HELPS", least=20),
+    Column("FEATURES", least=4),
+    Column("WHY, AND WHAT HELPS", least=12),
 )
 _CHANGES = (
     Column("ID", right=True), Column("WHEN"), Column("WHO", least=6), Column("WHAT"), Column("NAME", least=6),

@@ -21,7 +21,7 @@ LISTS = {"features": ",", "users": ",", "owners": ",", "hours": ";"}
 """The keys that hold lists, and what stands between the values of each."""
 TABLES = ("options", "consumables")
 
-_ASSIGNMENT = re.compile(r"([a-z_]+)(?:\.([A-Za-z0-9_][A-Za-z0-9_.+-]*))?([+-]?)=(.*)\Z", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([a-z_]+)(?:\.(\w(?:[\w.+-]*[\w.])?))?([+-]?)=(.*)\Z", re.DOTALL | re.ASCII)
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
