@@ -1,7 +1,7 @@
 """Processes as ``/proc`` shows them, read often: every process, every two seconds, on every host.
 
-So ``/proc/PID/stat`` is kept open and read again in place, and what has not changed byte for byte is not parsed. That costs
-half of what opening each anew does, and an eighth of asking psutil (docs/performance.md, *InfoServer*).
+So ``/proc/PID/stat`` is kept open and read again in place, and what has not changed byte for byte is not parsed. That
+costs half of what opening each anew does, and an eighth of asking psutil (docs/performance.md, *InfoServer*).
 An open file stays with its process: when the pid is taken by another one it fails, and the new one is found.
 """
 
@@ -34,6 +34,22 @@ def _sees_the_whole_machine() -> bool:
         return os.readlink("/proc/self/ns/pid") == _FIRST_NAMESPACE
     except OSError:
         return True
+
+
+def _read_new(path: str) -> tuple[bytes, int]:
+    """Return the beginning of a file and the open file; nothing and -1 where it cannot be read."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b"", -1
+    try:
+        said = os.read(file, _LARGEST)
+    except OSError:
+        said = b""
+    if said:
+        return said, file
+    os.close(file)
+    return b"", -1
 
 
 class _Held:
@@ -76,13 +92,15 @@ class Processes:
         names = [name for name in os.listdir(self._proc) if name.isdigit()]
         for name in names:
             held = self._held.get(name)
-            said = self._read(name, held)
+            said, file = self._read(name, held)
             if held is not None and said == held.said:
                 held.process.used = held.process.newly_waited = 0.0
                 if held.young:
                     rearranged |= self._grown(held)
+                if file >= 0:
+                    os.close(file)
             elif said:
-                rearranged |= self._take(name, said)
+                rearranged |= self._take(name, said, file)
                 process = self._held[name].process
                 if process.used or process.newly_waited:
                     active.append(process)
@@ -119,8 +137,13 @@ class Processes:
             os.kill(pid, 0)
         except ProcessLookupError:
             return False
-        except (PermissionError, OverflowError):
-            return True
+        except PermissionError:
+            said, file = _read_new(f"{self._proc}/{pid}/stat")
+            if file >= 0:
+                os.close(file)
+            return not said
+        except OverflowError:
+            return False
         return False
 
     def user_name(self, uid: int) -> str:
@@ -136,25 +159,17 @@ class Processes:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def _read(self, name: str, held: _Held | None) -> bytes | None:
+    def _read(self, name: str, held: _Held | None) -> tuple[bytes, int]:
+        """Return what is said of a process, empty when it is gone, and a file that was opened to read it, or -1."""
         try:
             if held is not None and held.file >= 0:
-                return os.pread(held.file, _LARGEST, 0)
+                return os.pread(held.file, _LARGEST, 0), -1
         except OSError:
             self._forget(name)
-        try:
-            file = os.open(f"{self._proc}/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            return os.read(file, _LARGEST)
-        except OSError:
-            return None
-        finally:
-            os.close(file)
+        return _read_new(f"{self._proc}/{name}/stat")
 
-    def _take(self, name: str, said: bytes) -> bool:
-        """Note what a process says now; return whether that changes who belongs to whom."""
+    def _take(self, name: str, said: bytes, file: int) -> bool:
+        """Note what a process says now, and keep or close *file*; return whether that changes who belongs to whom."""
         end = said.rindex(b")")
         fields = said[end + 2 :].split()
         start = int(fields[19])
@@ -162,7 +177,9 @@ class Processes:
         born = held is None or held.process.start != start
         if held is None or born:
             self._forget(name)
-            held = self._meet(name, start)
+            held = self._meet(name, start, file)
+        elif file >= 0:
+            os.close(file)
         held.said = said
         process = held.process
         known = not born or (0 <= self._looked <= start / _TICKS + 1)
@@ -181,32 +198,30 @@ class Processes:
             return True
         return held.young and self._grown(held)
 
-    def _meet(self, name: str, start: int) -> _Held:
+    def _meet(self, name: str, start: int, file: int) -> _Held:
         process = Process(int(name), start)
-        file = -1
         if self._open < self._most_open:
-            try:
-                file = os.open(f"{self._proc}/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
-                self._open += 1
-            except OSError:
-                file = -1
+            self._open += 1
+        else:
+            os.close(file)
+            file = -1
         held = self._held[name] = _Held(process, file)
         self.by_pid[process.pid] = process
         return held
 
     def _grown(self, held: _Held) -> bool:
-        """Look a second time at whose a new process is: it may have been on its way to another user."""
+        """Look a second time at whose a new process of root is: it may have been on its way to another user."""
         held.young = False
         before = held.process.uid
+        if before != 0:
+            return False
         self._identify(held.process)
         return held.process.uid != before
 
     def _identify(self, process: Process) -> None:
-        try:
-            with open(f"{self._proc}/{process.pid}/status", "rb", buffering=0) as file:
-                status = file.read(1024)
-        except OSError:
-            return
+        status, file = _read_new(f"{self._proc}/{process.pid}/status")
+        if file >= 0:
+            os.close(file)
         _, _, rest = status.partition(b"\nUid:\t")
         if rest:
             process.uid = int(rest.split(b"\t", 1)[0])

@@ -43,8 +43,8 @@ class Process:
     """
 
     __slots__ = (
-        "claim", "cpu", "job", "kernel", "name", "newly_waited", "ours", "pid", "ppid", "rss", "session", "start", "uid",
-        "used", "user", "waited",
+        "claim", "cpu", "job", "kernel", "name", "newly_waited", "ours", "pid", "ppid", "rss", "session", "start",
+        "uid", "used", "user", "waited",
     )  # fmt: skip
 
     def __init__(self, pid: int, start: int) -> None:

@@ -119,9 +119,24 @@ def make_service(options: InfoServerOptions) -> IService:
         identity = own_identity(calling.state, f"infoserver {calling.host}", datetime.datetime.now(datetime.UTC))
     except TaskManagerError as error:
         raise refuse(error) from None
+    except OSError as error:
+        raise refuse(_unusable(calling, error)) from None
     said = os.dup(sys.stdout.fileno())
     os.set_inheritable(said, False)
-    return Late(lambda late: _build(late, calling, identity, lock, said))
+    return Late(lambda late: _begin(late, calling, identity, lock, said))
+
+
+def _begin(late: Late, calling: Calling, identity: Identity, lock: Any, said: int) -> None:
+    try:
+        _build(late, calling, identity, lock, said)
+    except OSError as error:
+        raise _unusable(calling, error) from None
+
+
+def _unusable(calling: Calling, error: OSError) -> TaskManagerError:
+    return TaskManagerError(
+        "config.spool", f"{calling.state}: cannot be used: {error.strerror}; make room there, or choose another --state"
+    )
 
 
 def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: int) -> None:
