@@ -19,7 +19,7 @@ from tm.model.rights import USER_SERVER as USER_SERVER_RULES
 from tm.places import find_root
 from tm.wire.verbs import DISPATCHER, INFO_SERVER, SIGNALS, USER_SERVER, Verb
 
-FAMILIES = "auth busy config host info internal job launch limit net perm proto ssh store usage".split()
+FAMILIES = "auth busy config host info internal job launch limit net perm proto ssh store undo usage".split()
 ERRORS = {"TaskManagerError", "RefusedError", "WireError", "StoreError", "LaunchError", "LostError"}
 _CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.[a-z]+(?=\Z|: )")
 _ROW = re.compile(r"^\| `([a-z]+\.[a-z]+)` \| (.+) \| (.+) \| (\d+) \|$", re.MULTILINE)
