@@ -131,7 +131,7 @@ class Processes:
 
     def hidden(self, pid: int) -> bool:
         """Whether there is such a process, and we are not shown it."""
-        if pid in self.by_pid:
+        if pid in self.by_pid or pid <= 0:
             return False
         try:
             os.kill(pid, 0)

@@ -8,8 +8,9 @@ a job must not have to make room for itself. To call oneself so gains nobody any
 
 CPU time is charged from what changed between two looks. What a process used between the last look and its death
 reaches us with its parent's waited-for time, less what we had charged already. Kernel threads are nobody's, because
-most of what they do was asked for by processes, jobs included. What the machine did beyond all that was seen is
-others' (``?``), unless jobs of ours are among the processes that we may not see.
+most of what they do was asked for by processes, jobs included. What the machine did beyond all that was seen was done
+by processes that lived too briefly, and is divided like what was seen. Where we see no processes but our own, it is
+others' (``?``), unless jobs of ours are among those that we may not see.
 """
 
 from __future__ import annotations
@@ -172,11 +173,18 @@ class Attribution:
         if look.busy is not None:
             unseen = look.busy - ours - kernel - sum(users.values())
             if unseen > NOISE * max(look.seconds, look.busy / 4):
-                if self._hidden:
-                    ours += unseen
-                else:
-                    users[UNSEEN] += unseen
+                part = self._part_of_unseen(look.processes, ours, sum(users.values()))
+                ours += unseen * part
+                users[UNSEEN] += unseen * (1 - part)
         return _use(look, ours, users, jobs)
+
+    def _part_of_unseen(self, processes: Mapping[int, Process], ours: float, others: float) -> float:
+        """Return which part of what nobody who was seen did is ours, from 0 to 1."""
+        if self._hidden:
+            return 1.0
+        own = processes.get(self._own)
+        blind = own is not None and own.uid != 0 and all(p.uid == own.uid or p.kernel for p in processes.values())
+        return 0.0 if blind or not ours else ours / (ours + others)
 
     def _has_credit(self, process: Process) -> bool:
         return process.claim >= 0 and self._now - process.claim < CREDIT_SECONDS

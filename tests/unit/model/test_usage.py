@@ -228,7 +228,17 @@ class ChargeTests(UsageCase):
         self.processes[1].newly_waited = 100.0
         self.assertEqual(self.look().others, 0.0)
 
+    def test_work_of_processes_that_lived_too_briefly_is_divided_like_what_was_seen(self) -> None:
+        self.assertEqual(self.look(busy=2.0).by_user, {UNSEEN: 1.0})
+        self.processes[12].used = 3.0
+        self.assertEqual((self.look(busy=4.0).ours, self.look().others), (2.0, 0.0))
+        self.processes[12].used, self.processes[20].used = 3.0, 1.0
+        use = self.look(busy=6.0)
+        self.assertEqual((use.ours, use.others), (2.25, 0.75))
+
     def test_work_of_processes_that_we_may_not_see_is_others(self) -> None:
+        for process in self.processes.values():
+            process.uid = 9
         self.processes[12].used = 1.0
         use = self.look(busy=3.0)
         self.assertEqual((use.ours, use.others, use.by_user), (0.5, 1.0, {UNSEEN: 1.0}))
