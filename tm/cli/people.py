@@ -256,17 +256,20 @@ def _certificate(path: str) -> str:
 def _trust(arguments: argparse.Namespace, environ: Mapping[str, str], text: str) -> list[str]:
     """Write, beside the certificate, what the new user is to trust: the dispatcher, as we know it, and themselves."""
     here = _places(arguments, environ)
-    with open(here.trusted, encoding="ascii") as file:
-        ours = file.read()
-    with open(here.certificate, encoding="ascii") as file:
-        mine = _blocks(file.read())
     path = os.path.join(os.path.dirname(arguments.certificate), f"ca_certs.{arguments.name}.crt")
-    gathered = [block for block in _blocks(ours) if block not in mine] + _blocks(text)
+    hint = (
+        f"{arguments.name} needs the dispatcher's certificate and their own in ~/.taskManager/{os.path.basename(path)}"
+    )
     try:
+        with open(here.trusted, encoding="ascii") as ours, open(here.certificate, encoding="ascii") as own:
+            mine = _blocks(own.read())
+            gathered = [block for block in _blocks(ours.read()) if block not in mine] + _blocks(text)
         with open(path, "x", encoding="ascii") as file:
             file.write("".join(gathered))
     except FileExistsError:
-        return [f"{path}: is there already, left as it is; {arguments.name} needs it in ~/.taskManager"]
+        return [f"{path}: is there already, left as it is; {hint}"]
+    except OSError as error:
+        return [f"{path}: not written: {error.strerror}; {hint}"]
     return [f"Give {path} to {arguments.name}, for ~/.taskManager."]
 
 

@@ -174,6 +174,8 @@ def show_status(places: Places, manner: Manner) -> int:
     else:
         print("TMS             " + tms_line(tms))
         print("TaskDispatcher  " + dispatcher_line(dispatcher, places))
+        for warning in dispatcher.get("warnings", []):
+            print("Warning         " + plain(str(warning)))
         if failure is None:
             print_table(jobs, "no waiting or running jobs")
     return failure.exit_status if failure is not None else 0
