@@ -51,7 +51,7 @@ class Books:
         self._next_id = next_id
         self._policy = policy
         self._effects = Effects()
-        self._minded: set[str] = set()
+        self._minded = {host.name for host in self.hosts.values() if host.left_until or host.config.hours}
         for job in jobs:
             self._restore(job)
 
@@ -72,7 +72,7 @@ class Books:
             self.limits.started(job)
             if job.phase is Phase.SUSPENDED:
                 session.pauses[job.id] = Pause(True, job.reason.removeprefix(SUSPENDED), 0.0)
-                session.host.unheard = True
+                session.host.unheard = session.host.config.infoserver
                 self._minded.add(job.host)
 
     def _recall(self, session: Session, at_start: bool = False) -> None:

@@ -122,7 +122,7 @@ class Brain(Hosting):
         """Start what can be started now, and have what runs fit what hosts offer."""
         minded, self._minded = self._minded, set()
         for name in minded & self.hosts.keys():
-            self._settle(self.hosts[name], at)
+            self._review(self.hosts[name], at)
         if not self.queue:
             return
         permit = self.limits.trial() if self._limited else None

@@ -92,7 +92,7 @@ class Hosting(Manners):
     def machine_left(self, name: str, until: float, by: str, at: float) -> None:
         """The people of the host want it to themselves *until* then. Raises `RefusedError` ``host.unknown``."""
         host = self._host(name)
-        host.left_until, host.left_by = until, by
+        host.left_until, host.left_by, host.unheard = until, by, False
         self._remember(host)
         self._review(host, at)
 
@@ -130,7 +130,7 @@ class Hosting(Manners):
                 host.trouble.gone(host.trouble.probe)
             if host.left_until and at >= host.left_until:
                 self.machine_left(host.name, 0.0, "", at)
-            elif host.level.known or host.config.hours or host.offer.reason or host.unheard:
+            elif host.level.known or host.config.hours or host.left_until or host.offer.reason or host.unheard:
                 self._review(host, at)
             elif host.drain_deadline is not None:
                 self._settle(host, at)
