@@ -14,12 +14,12 @@ import msgspec
 
 from tm.config import hosts, people
 from tm.config.document import Document
-from tm.config.editing import add_certificate, set_active
+from tm.config.editing import add_certificate
 from tm.errors import ConfigError
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users
 
-__all__ = ["Configuration", "add_certificate", "load", "set_active"]
+__all__ = ["Configuration", "add_certificate", "load"]
 
 
 _TABLES = {"users": "user", "groups": "group", "hosts": "host", "host_groups": "host group"}

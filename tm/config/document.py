@@ -77,6 +77,8 @@ class Document:
         with open(self.path, "rb") as file:
             self._check(os.fstat(file.fileno()), owners)
             self.text = file.read().decode()
+        if not self.text.strip():
+            self.complaints.append(f"{self.path}:1: the file is empty; a damaged one counts for nothing, restore it")
 
     def _check(self, status: os.stat_result, owners: tuple[int, ...]) -> None:
         if status.st_uid not in owners:
@@ -95,33 +97,6 @@ class Document:
 
 def _listed(words: set[str]) -> str:
     return ", ".join(f"'{word}'" for word in sorted(words))
-
-
-def _part(name: str) -> str:
-    """Return a pattern of *name* as a key may be written."""
-    plain = re.escape(name)
-    return rf"""(?:{plain}|"{plain}"|'{plain}')"""
-
-
-def _header(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(map(_part, names)) + r"\s*\]")
-
-
-def find_header(lines: list[str], names: tuple[str, ...]) -> int | None:
-    """Return the index of the line ``[a.b]`` in *lines*, or None."""
-    pattern = _header(names)
-    return next((index for index, line in enumerate(lines) if pattern.match(line)), None)
-
-
-def find_key(lines: list[str], start: int, key: str) -> int | None:
-    """Return the index of the line ``key = …`` in the table whose header is at *start* - 1, or None."""
-    pattern = re.compile(rf"\s*{_part(key)}\s*[.=]")
-    for index in range(start, len(lines)):
-        if pattern.match(lines[index]):
-            return index
-        if lines[index].lstrip().startswith("["):
-            return None
-    return None
 
 
 def line_of(text: str, *where: str) -> int:

@@ -8,10 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.identities import Identity
 from tm import config
+from tm.config.files import HostsFile
 from tm.errors import ConfigError
 from tm.model.host import Courtesy, HostConfig
 from tm.model.rights import RIGHTS, Limits
-from tm.ports import Target
+from tm.ports import Edited, Target
 
 USERS = """\
 # who is who
@@ -114,6 +115,15 @@ class LoadTests(ConfigTestCase):
         os.unlink(self.path("groups"))
         (complaint,) = self.complaints()
         self.assertIn("tm setup", complaint)
+
+    def test_an_empty_file_is_a_damaged_one_and_removes_nobody(self) -> None:
+        for name in ("users", "groups", "ComputerCluster.config"):
+            with open(self.path(name), encoding="utf-8") as file:
+                whole = file.read()
+            for text in ("", "\n\n"):
+                (complaint,) = [one for one in self.complaints(name, text) if one.startswith(f"{name}:1: the file is")]
+                self.assertIn("restore it", complaint)
+            self.write(name, whole)
 
     def test_bad_toml_is_found_by_line(self) -> None:
         (complaint,) = self.complaints("groups", "[groups.a]\nmembers = [\n  'alice' 'bob'\n]\n")
@@ -446,58 +456,82 @@ class HostsTests(ConfigTestCase):
         self.assertEqual(config.load(self.etc).hosts[0].options, {"port": 2, "user": "u"})
 
 
-class SetActiveTests(ConfigTestCase):
+class HostsFileTests(ConfigTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.file = self.path("ComputerCluster.config")
+        self.hosts = HostsFile(self.etc)
 
     def text(self) -> str:
         with open(self.file, encoding="utf-8", newline="") as file:
             return file.read()
 
-    def test_one_line_changes_and_its_comment_stays(self) -> None:
-        config.set_active(self.file, "n2", True)
-        self.assertEqual(self.text(), HOSTS.replace("active = false", "active = true"))
-        self.assertTrue(config.load(self.etc).hosts[1].active)
+    def edit(self, name: str, **keys: object) -> Edited:
+        return self.hosts.edit("host", name, {**(self.hosts.table("host", name) or {}), **keys})
 
-    def test_a_line_is_added_where_there_is_none(self) -> None:
-        config.set_active(self.file, "n1", False)
-        self.assertEqual(self.text(), HOSTS.replace("[hosts.n1]\n", "[hosts.n1]\nactive = false\n"))
-        config.set_active(self.file, "here", False)
-        self.assertEqual([host.active for host in config.load(self.etc).hosts], [False, False, False])
+    def test_one_line_changes_and_its_comment_stays(self) -> None:
+        edited = self.edit("n2", active=True)
+        self.assertEqual(self.text(), HOSTS.replace("active = false", "active = true"))
+        self.assertEqual([host.active for host in edited.hosts], [True, True, True])
+        self.assertEqual(tuple(edited.hosts), config.load(self.etc).hosts)
+
+    def test_an_edit_is_taken_back_unless_somebody_else_was_faster(self) -> None:
+        edited = self.edit("n1", cores=3)
+        edited.take_back()
+        self.assertEqual(self.text(), HOSTS)
+        edited = self.edit("n1", cores=3)
+        self.write("ComputerCluster.config", self.text() + "# mine\n")
+        self.assertIn("by somebody else", self.assertRaises(ConfigError, edited.take_back).text)
+        self.assertTrue(self.text().endswith("# mine\n"))
+
+    def test_what_holds_for_a_host_is_its_own_over_the_defaults(self) -> None:
+        self.assertEqual(self.hosts.merged("here"), {"launcher": "local", "memory": "64G"})
+        self.assertEqual((self.hosts.merged("n9"), self.hosts.table("host", "n9")), ({}, None))
+        self.assertEqual(self.hosts.table("defaults", "hosts"), {"launcher": "openssh", "memory": "64G"})
+
+    def test_what_would_be_wrong_is_not_written(self) -> None:
+        for keys, part in (
+            ({"cores": 0}, "host n1: cores expected a number of cores"),
+            ({"address": "n2.lab", "options": {"port": 2222, "user": "carol"}}, "n1 has the same"),
+        ):
+            self.assertIn(part, self.assertRaises(ConfigError, self.edit, "n1", **keys).text)
+        self.assertEqual(self.text(), HOSTS)
+        self.assertRaises(ConfigError, self.hosts.edit, "defaults", "hosts", {"cores": 0})
+        self.assertEqual(self.text(), HOSTS)
 
     def test_mode_and_line_ends_stay_and_nothing_is_left_behind(self) -> None:
         with open(self.file, "w", newline="") as file:
             file.write("[hosts.n1]\r\nactive = true\r\n[hosts.n2]")
         os.chmod(self.file, 0o640)
         before = set(os.listdir(self.etc))
-        config.set_active(self.file, "n1", False)
-        config.set_active(self.file, "n2", False)
-        self.assertEqual(self.text(), "[hosts.n1]\r\nactive = false\r\n[hosts.n2]\nactive = false\n")
+        self.edit("n1", active=False)
+        self.edit("n2", active=False)
+        self.assertEqual(self.text(), "[hosts.n1]\r\nactive = false\r\n[hosts.n2]\r\nactive = false\r\n")
         self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o640)
         self.assertEqual(set(os.listdir(self.etc)), before)
 
     def test_a_link_stays_a_link(self) -> None:
         os.rename(self.file, self.file + ".real")
         os.symlink(self.file + ".real", self.file)
-        config.set_active(self.file, "n2", True)
+        self.edit("n2", active=True)
         self.assertTrue(os.path.islink(self.file))
         self.assertTrue(config.load(self.etc).hosts[1].active)
 
     def test_what_cannot_be_edited_safely_is_left_alone(self) -> None:
-        for text in (
-            "[hosts]\nn1 = { active = true }\n",
-            "[hosts.n2]\n",
-            "[hosts.n1]\nx = '''\n[hosts.n1]\n",
-        ):
+        for text in ("hosts = { n1 = { active = true } }\n", "[[hosts.n1]]\n", "[hosts.n1\n"):
             self.write("ComputerCluster.config", text)
-            error = self.assertRaises(ConfigError, config.set_active, self.file, "n1", False)
-            self.assertIn("[hosts.n1]", error.text)
+            self.assertRaises(ConfigError, self.hosts.edit, "host", "n2", {"active": False})
             self.assertEqual(self.text(), text)
 
-    def test_a_missing_file_is_an_error_with_a_sentence(self) -> None:
-        error = self.assertRaises(ConfigError, config.set_active, self.path("none"), "n1", True)
-        self.assertIn("No such file", error.text)
+    def test_a_missing_or_read_only_place_is_an_error_with_a_sentence(self) -> None:
+        os.unlink(self.file)
+        error = self.assertRaises(ConfigError, self.hosts.table, "host", "n1")
+        self.assertEqual((error.word, "No such file" in error.text), ("config.read", True))
+
+    def test_what_others_write_meanwhile_is_seen(self) -> None:
+        self.assertEqual(self.hosts.table("host", "n2"), {**(self.hosts.table("host", "n2") or {}), "cores": 64})
+        self.write("ComputerCluster.config", HOSTS.replace("cores = 64", "cores = 65"))
+        self.assertEqual((self.hosts.table("host", "n2") or {})["cores"], 65)
 
 
 class AddCertificateTests(ConfigTestCase):
@@ -525,10 +559,13 @@ class AddCertificateTests(ConfigTestCase):
         config.add_certificate(self.file, "bob", "certs/carol.x.crt")
         self.assertEqual(self.names("bob"), 3)
 
-    def test_an_inline_table_is_left_alone(self) -> None:
-        text = '[users]\nalice = { certificates = ["certs/alice.crt"] }\n'
-        self.write("users", text)
-        error = self.assertRaises(ConfigError, config.add_certificate, self.file, "alice", "certs/carol.x.crt")
-        self.assertIn("by hand", error.text)
-        with open(self.file) as file:
-            self.assertEqual(file.read(), text)
+    def test_an_inline_table_is_changed_too_and_what_is_unreadable_is_left_alone(self) -> None:
+        self.write("users", '[users]\nalice = { certificates = ["certs/alice.crt"] }\n')
+        config.add_certificate(self.file, "alice", "certs/carol.x.crt")
+        self.assertEqual(self.names("alice"), 2)
+        for text in ("[users.alice\n", "[users.alice]\ncertificates = 3\n"):
+            self.write("users", text)
+            error = self.assertRaises(ConfigError, config.add_certificate, self.file, "alice", "certs/carol.x.crt")
+            self.assertIn("by hand", error.text)
+            with open(self.file) as file:
+                self.assertEqual(file.read(), text)
