@@ -274,6 +274,11 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.assertIn(self.path, error.text)
         return error.word
 
+    def test_it_is_for_nobody_elses_eyes(self) -> None:
+        self.keep(Records())
+        for name in os.listdir(os.path.dirname(self.path)):
+            self.assertEqual(os.stat(os.path.join(os.path.dirname(self.path), name)).st_mode & 0o077, 0, name)
+
     def test_a_missing_store_is_not_an_empty_one(self) -> None:
         self.store.close()
         os.unlink(self.path)

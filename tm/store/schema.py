@@ -33,6 +33,7 @@ def create(path: str) -> None:
 
 
 def _fill(path: str) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         for number in range(1, VERSION + 1):

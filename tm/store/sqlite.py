@@ -209,7 +209,8 @@ def _lock(path: str) -> BinaryIO:
     if not os.path.exists(path):
         raise schema.missing(path)
     try:
-        file = open(path + ".lock", "ab")  # noqa: SIM115  held as long as the store is open
+        held = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # who can open it could hold it
+        file = open(held, "ab")  # noqa: SIM115  held as long as the store is open
     except OSError as error:
         raise StoreError("store.io", f"{path}.lock: {error.strerror}; look at who owns the folder") from None
     try:
