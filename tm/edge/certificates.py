@@ -84,11 +84,15 @@ def write_new(path: str, content: bytes, mode: int = 0o644) -> None:
         ) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be written: {error.strerror}"], "config.write") from None
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        os.unlink(path)
+        raise ConfigError([f"{path}: cannot be written: {error.strerror}"], "config.write") from None
 
 
 def _name(subject: Subject) -> x509.Name:

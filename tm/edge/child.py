@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 KEPT = 8 * 1024
 _LATE_OUTPUT = 1.0
 _GRACE = 1.0
-_NOISE = re.compile(r"(debug\d: |\*\* |Warning: Permanently added |@@@|Traceback |\s*\^+\s*$)")
+_NOISE = re.compile(r"(debug\d: |\*\* |Warning: Permanently added |@@@|Traceback |\s*\^+\s*$|Please look at log file )")
+_OF_TWISTD = re.compile(r"An error has occurred: b(['\"])(?:\w+: )?(.*)\1\Z")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Ended:
 def last_lines(text: str, count: int = 3, limit: int = 400) -> str:
     """Return the last *count* meaningful lines of *text* as one line of *limit* characters at most."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not _NOISE.match(line)]
+    lines = [_OF_TWISTD.sub(r"\2", line) for line in lines]
     joined = "; ".join(line.rstrip(".") for line in lines[-count:])
     shown = "".join(c if c.isprintable() else " " for c in joined)
     return shown if len(shown) <= limit else "…" + shown[1 - limit :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -57,13 +58,24 @@ class Late(MultiService):
         if os.getpid() != self._pid:
             become_daemon()
         try:
-            self._build(self)
+            self._build_parts()
         except TaskManagerError as error:
             _log.error("not started: {text}", event="refused", word=error.word, text=error.text)
             if os.getpid() == self._pid:
                 raise refuse(error) from None
             raise  # twistd's first process waits for word of this one, and gets it of an Exception only
         super().startService()
+
+    def _build_parts(self) -> None:
+        try:
+            self._build(self)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            where = f"{error.filename}: " if error.filename else ""
+            raise TaskManagerError(
+                "store.full" if full else "config.directory",
+                f"{where}{error.strerror}; {'free some space there' if full else 'see whether it can be used'}",
+            ) from error
 
     def add(self, part: Service) -> None:
         """Make *part* start and stop with this."""

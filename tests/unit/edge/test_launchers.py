@@ -60,5 +60,10 @@ class WordsTests(SynchronousTestCase):
         text = "a\nb.\n\nWarning: Permanently added 'n1'\ndebug1: x\nc\x1b[31m\nd.\n"
         self.assertEqual(last_lines(text), "b; c [31m; d")
 
+    def test_of_a_server_that_did_not_start_only_its_own_words_are_kept(self) -> None:
+        text = "An error has occurred: b'TaskManagerError: the disk is full'\nPlease look at log file for more.\n"
+        self.assertEqual(last_lines(text), "the disk is full")
+        self.assertEqual(last_lines("""An error has occurred: b"OSError: it's full"\n"""), "it's full")
+
     def test_what_is_too_long_keeps_its_end(self) -> None:
         self.assertEqual(last_lines("abcdefgh", limit=4), "…fgh")
