@@ -25,12 +25,10 @@ class GrowthTests(SiteCase):
         self.assertEqual({site.job(number)["state"] for number in (ids[0], ids[-1])}, {"pending"})
         site.bench.add("n2")
         site.bench.write_known_hosts()
-        site.hosts["n2"] = {"cores": 4}
-        site.write_hosts()
         begun = time.time()
-        site.send("reload")
+        site.send('addhost:{"name":"n2","cores":4}')
         first = wait_for(lambda: [line for line in site.ledger() if line.job in ids], "a job on the new host", 15)[0]
         self.assertEqual(site.job(first.job)["host"], "n2")
-        print(f"the first job on the new host starts {first.at - begun:.2f} s after 'reload'")
+        print(f"the first job on the new host starts {first.at - begun:.2f} s after 'addhost'")
         site.wait([*blocking, *ids], 150)
         site.check([*blocking, *ids])

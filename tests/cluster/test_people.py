@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from pathlib import Path
 
 from tests.cluster import accounts
-from tests.cluster.accounts import DISPATCHER, USERS
+from tests.cluster.accounts import BASE, DISPATCHER, USERS
 from tests.cluster.case import SiteCase
-from tests.cluster.site import BOB, CID, ETC, HOSTS, refusal
+from tests.cluster.site import BOB, CID, HOSTS, refusal
 from tests.support.processes import wait_for
 
 CUT_OFF_SECONDS = 5.0
@@ -58,12 +56,8 @@ class UserTests(SiteCase):
         site.wait([*kept, *gone], states=["running"])
         open_talk = site.talk(BOB)
         self.addCleanup(open_talk.close)
-        users = Path(site.bench.path(f"{ETC}/users"))
-        text = users.read_text()
-        site.write_etc("users", re.sub(rf"\[users\.{BOB}\][^\[]*(?:\[\"[^\[]*)?", "", text))
-        self.assertNotIn(BOB, users.read_text())
         begun = time.monotonic()
-        site.send("reload")
+        site.said(DISPATCHER, "tm", "users", "remove", BOB)
         self.assertEqual(refusal(lambda: site.talk(BOB)).word, "auth.unknown")
         wait_for(lambda: open_talk.socket.recv(1 << 16) == b"", "the end of the open conversation", CUT_OFF_SECONDS)
         said = self.machine("td").exec_as(BOB, ["hRunJob", "-q", "true"])
@@ -72,8 +66,7 @@ class UserTests(SiteCase):
         self.assertLess(time.monotonic() - begun, CUT_OFF_SECONDS)
         site.wait(kept)
         site.check(kept)
-        site.write_etc("users", text)
-        site.send("reload")
+        site.said(DISPATCHER, "tm", "users", "add", BOB, f"{BASE}/exchange/{BOB}.crt")
         more = site.submit_ledger(BOB, 1, 0, "n2")
         site.wait(more)
         site.check(more)
