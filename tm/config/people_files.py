@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-
-from typing_extensions import override
 
 from tm.config import certificate
 from tm.config.document import Document
@@ -95,7 +92,7 @@ class Edition:
             except ValueError as error:
                 path = self._documents[file].path
                 raise ConfigError([f"{path}: {error}; change it by hand, then 'reload'"]) from None
-        users, groups = (_Draft(self._documents[file].path, self._owners, texts[file]) for file in (USERS, GROUPS))
+        users, groups = (Document(self._documents[file].path, self._owners, texts[file]) for file in (USERS, GROUPS))
         return Edition(self._owners, users, groups, self)
 
     def write(self) -> Callable[[], None]:
@@ -120,19 +117,6 @@ class Edition:
             _put_back(written)
             raise
         return lambda: _put_back(written)
-
-
-class _Draft(Document):
-    """A file as it would be: its *text* is given."""
-
-    def __init__(self, path: str, owners: tuple[int, ...], text: str) -> None:
-        self._given = text
-        super().__init__(path, owners)
-
-    @override
-    def _read(self, owners: tuple[int, ...]) -> None:
-        self.text = self._given
-        self.data = tomllib.loads(self.text)
 
 
 def _put_back(written: list[tuple[Document, Document]]) -> None:

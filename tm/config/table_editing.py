@@ -13,6 +13,9 @@ from typing import Any
 
 from tm.config.toml_text import Path, Statement, key_text, list_text, scan, value_text
 
+NOTHING = "# Nothing stands here.\n"
+"""What a file holds that has lost its last table: an empty one would be taken for a damaged one."""
+
 
 def with_table(text: str, where: Path, wanted: Mapping[str, Any] | None) -> str:
     """Return *text* in which the table *where* (``("hosts", "n1")``) is *wanted*; None takes it out.
@@ -33,7 +36,7 @@ def with_table(text: str, where: Path, wanted: Mapping[str, Any] | None) -> str:
         body = _changed(body, where, present, wanted)
         if not wanted and table_of(tomllib.loads(body), where) is None:
             body = _appended(body, where, wanted)
-    changed = body.replace("\n", ending)
+    changed = (body if body.strip() else NOTHING).replace("\n", ending)
     try:
         read = tomllib.loads(changed)
     except tomllib.TOMLDecodeError:

@@ -427,8 +427,10 @@ class HostsTests(ConfigTestCase):
         self.assertEqual(len(config.load(self.etc).hosts), 4)
 
     def test_empty_and_damaged_files_are_named(self) -> None:
-        self.write("ComputerCluster.config", "")
+        self.write("ComputerCluster.config", "# no hosts yet\n")
         self.assertEqual(config.load(self.etc).hosts, ())
+        (complaint,) = self.complaints("ComputerCluster.config", "")
+        self.assertTrue(complaint.startswith("ComputerCluster.config:1: the file is empty"), complaint)
         with open(self.path("ComputerCluster.config"), "wb") as file:
             file.write(b"\x00\xff" * 100)
         (complaint,) = self.complaints()

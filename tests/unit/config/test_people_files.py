@@ -51,6 +51,12 @@ class EditionTests(PeopleFilesCase):
         back()
         self.assertEqual((self.text("users"), self.text("groups")), (USERS, GROUPS))
 
+    def test_a_file_that_loses_its_last_table_is_not_empty(self) -> None:
+        self.write("groups", "[groups.a]\nmembers = ['bob']\n")
+        self.files.read().changed([("group", "a", None)]).write()
+        self.assertEqual(config.load(self.etc).groups.groups, ())
+        self.assertTrue(self.text("groups").startswith("#"))
+
     def test_what_somebody_edited_meanwhile_is_not_put_back(self) -> None:
         back = self.files.read().changed([("group", "all", None)]).write()
         self.write("groups", GROUPS + "# mine\n")
