@@ -39,7 +39,8 @@ arrive as they were.
 facts], "ended": [final facts]}}``, then ``{"facts": [fact, …]}`` as ``docs/protocol.md`` describes facts.
 All facts but ``started``, ``suspended`` and ``resumed`` are final, are in the journal before they are told, and
 are told again in each hello until they are forgotten. An attempt that was ``returned`` never started and may be
-ordered again. ``suspended`` is told when nothing of the tree runs any more; it and ``resumed`` are told again
+ordered again. A start is told within ten milliseconds, or with its ending where that comes sooner.
+``suspended`` is told when nothing of the tree runs any more; it and ``resumed`` are told again
 when they are asked for again, and in each hello after their ``started``. ``turn`` counts both, so it is odd while
 a job is suspended. A job that is cancelled goes on to meet its end.
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 RETRY_AFTER = 1.0
 GATHER = 0.002
 """Seconds that endings wait for others to share a record with, while orders wait for their slots anyway."""
+START_LINGERS = 0.01
+"""Seconds that a start waits to be told: the ending of a short job then goes with it, as one message all the way."""
 
 _PEEK = os.WEXITED | os.WNOWAIT | os.WNOHANG
 
@@ -54,19 +56,20 @@ class Attempts:
         self._told_early: set[Key] = set()
         self._retry_at: float | None = None
         self._record_at: float | None = None
+        self._tell_at: float | None = None
         self._starter = spawn.Starter()
 
     @property
     def next_at(self) -> float | None:
         """When to `tend` even if no child dies, or None."""
         tended = (self._felling.next_at, self._pausing.next_at, self._orphans.next_at)
-        times = (self._retry_at, self._record_at, *tended)
+        times = (self._retry_at, self._record_at, self._tell_at, *tended)
         return min((at for at in times if at is not None), default=None)
 
     @property
     def gathering(self) -> bool:
         """Whether there will be more to tell in a moment."""
-        return self._record_at is not None
+        return self._record_at is not None or self._tell_at is not None
 
     @property
     def settled(self) -> bool:
@@ -164,6 +167,8 @@ class Attempts:
         self._launch(now)
         if self._unrecorded:
             self._gather(now)
+        if _due(self._tell_at, now):
+            self._tell_at = None
         if child_died or _due(self._orphans.next_at, now):
             self._orphans.sweep(now)
         if self._log.grown:
@@ -244,6 +249,8 @@ class Attempts:
         self._mains[pid] = key
         self.book.start(running)
         self.news.append(running.fact())
+        if self._tell_at is None:
+            self._tell_at = now + START_LINGERS
 
     def _gather(self, now: float) -> None:
         """Record what has ended: at once, but a moment later while orders wait and the disk is not full."""
@@ -263,6 +270,7 @@ class Attempts:
                 self._log.append(b"".join(filter(None, map(self._reap, facts))))
                 self.news += [fact for fact in facts if _key(fact) not in self._told_early]
                 self._told_early.clear()
+                self._tell_at = None
                 return
             self._retry_at = now + RETRY_AFTER
         for fact in self._unrecorded:
@@ -272,6 +280,7 @@ class Attempts:
                 if process is not None:
                     fact["cpu_seconds"] = process.cpu
                 self.news.append(fact)
+                self._tell_at = None
 
     def _reap(self, fact: Fact) -> bytes:
         """Reap the process of *fact*, if it had one, and return the record of what it has used."""

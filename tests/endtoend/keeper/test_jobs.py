@@ -61,6 +61,24 @@ class EndingTests(JobCase):
         self.assertGreater(ended["cpu_seconds"], 0.01)
         self.assertGreater(ended["max_rss"], 500_000)
 
+    def test_the_start_of_a_job_that_ends_at_once_is_told_in_one_line_with_its_ending(self) -> None:
+        lines = []
+        for job in range(20):
+            self.peer.say(start=[self.spool.order(job, ["true"])])
+            lines.append(self.peer.read_line()["facts"])
+            self.peer.facts += lines[-1]
+            self.peer.wait("ended", job)
+
+        together = [line for line in lines if [fact["what"] for fact in line] == ["started", "ended"]]
+        self.assertGreater(len(together), 10)
+
+    def test_the_start_of_a_job_that_goes_on_is_told_while_it_runs(self) -> None:
+        self.peer.say(start=[self.spool.order(1, "sleep 100")])
+
+        self.assertEqual(["started"], [fact["what"] for fact in self.peer.read_line()["facts"]])
+        self.peer.say(cancel=[[1, 1, 5.0]])
+        self.peer.wait("ended", 1)
+
     def test_what_cannot_be_started_is_refused_with_the_status_of_a_shell(self) -> None:
         plain, broken = self.path("plain"), self.path("broken")
         plain.write_text("echo no")
