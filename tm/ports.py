@@ -262,7 +262,7 @@ class Link(Protocol):
 
 
 class Worker(Protocol):
-    """Does blocking work, one piece after the other, outside the reactor."""
+    """Does blocking work, one piece after the other, without making the reactor wait."""
 
-    def run(self, work: Callable[[], Any]) -> Any:
-        """Return a Deferred of what *work* returns or raises."""
+    def run(self, work: Callable[[], Any], brief: bool = False) -> Any:
+        """Return a Deferred of what *work* returns or raises; if it is *brief* it may be done already."""

@@ -18,11 +18,13 @@ class HandWorker:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+        self.brief: list[bool] = []
         self.broken: Exception | None = None
 
-    def run(self, work: Callable[[], Any]) -> Deferred[Any]:
+    def run(self, work: Callable[[], Any], brief: bool = False) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
         self.waiting.append((work, done))
+        self.brief.append(brief)
         return done
 
     def work(self) -> int:
@@ -43,7 +45,7 @@ class HandWorker:
 class ReadyWorker:
     """A `Worker` that does its work at once."""
 
-    def run(self, work: Callable[[], Any]) -> Deferred[Any]:
+    def run(self, work: Callable[[], Any], brief: bool = False) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
         try:
             done.callback(work())

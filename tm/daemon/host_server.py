@@ -34,6 +34,8 @@ _decode_line = msgspec.json.Decoder(OrderLine).decode
 
 REPORTS_AT_ONCE = 4
 FACTS_PER_REPORT = 500
+BRIEF = 64 * 1024
+"""So many bytes for the journal hardly take longer than the disk alone."""
 REVIVE_AFTER = 3.0
 REVIVE_EVERY = 30.0
 
@@ -208,7 +210,8 @@ class HostServer(Service):
             self._claimed(todo)
             return
         self._writing = True
-        done = self.around.writer.run(lambda: self._keep(environments, journal))
+        brief = not environments and sum(map(len, journal)) <= BRIEF
+        done = self.around.writer.run(lambda: self._keep(environments, journal), brief)
         done.addCallbacks(lambda size: self._on_disk(size, todo), lambda failure: self._not_on_disk(failure, mark))
 
     def _keep(self, environments: dict[str, str], journal: list[bytes]) -> int:
@@ -321,7 +324,8 @@ class HostServer(Service):
     # -- the journal and time -------------------------------------------------------------------------------------
 
     def _write(self, lines: list[bytes], durable: bool) -> None:
-        done = self.around.writer.run(lambda: self.around.spool.append(lines, durable))
+        brief = sum(map(len, lines)) <= BRIEF
+        done = self.around.writer.run(lambda: self.around.spool.append(lines, durable), brief)
         background.start(done, "writing the journal")
 
     async def _compact(self) -> None:

@@ -20,6 +20,9 @@ from tm.model.brain import Brain
 from tm.model.effects import Effects, Notice
 from tm.ports import JobStore, Worker
 
+BRIEF = 32
+"""So many jobs make a commit that hardly takes longer than the disk alone."""
+
 Told = tuple[Deferred[Any], object]
 
 
@@ -87,7 +90,8 @@ class Turns:
         self._committing = True
         batch = self._store.prepare(effects.records)
         failpoint.reach("dispatcher.commit")
-        done = self._worker.run(lambda: self._store.commit(batch))
+        brief = len(effects.records.new) + len(effects.records.changed) <= BRIEF
+        done = self._worker.run(lambda: self._store.commit(batch), brief)
         done.addCallbacks(lambda _: self._committed(effects, answers), lambda failure: self._broken(failure, answers))
 
     def _committed(self, effects: Effects, answers: list[Told]) -> None:

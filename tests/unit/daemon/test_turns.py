@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import host_state, order
 from tests.support.daemons import HandWorker
-from tm.daemon.turns import Turns
+from tm.daemon.turns import BRIEF, Turns
 from tm.errors import StoreError
 from tm.model.brain import Brain
 from tm.model.cluster import Hello
@@ -74,6 +74,13 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual(
             [self.successResultOf(answer) for answer in answers], [[number] for number in range(1, 51)]
         )
+
+    def test_a_commit_of_few_jobs_is_brief_and_one_of_many_is_not(self) -> None:
+        for count in (1, BRIEF, BRIEF + 1):
+            self.submit(count)
+            self.turn()
+            self.worker.work()
+        self.assertEqual(self.worker.brief, [True, True, False])
 
     def test_an_answer_waits_also_for_what_happened_before_it_and_is_still_being_written(self) -> None:
         self.submit()
