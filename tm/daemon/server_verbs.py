@@ -114,7 +114,7 @@ class ServerVerbs:
         check_own(dispatcher, peer.user, peer)
         given = decoded(Report, arguments[0])
         dispatcher.brain.facts_reported(peer.user, given.host, given.spool, given.k, given.facts, dispatcher.now)
-        return dispatcher.turns.durable(Reply())
+        return dispatcher.turns.durable(Reply(urgent=False))
 
     def _hostnews(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher

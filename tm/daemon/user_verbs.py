@@ -122,7 +122,12 @@ class UserVerbs:
         return _later(self._server.join(peer, name, arguments[0]))
 
     def _report(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return _later(self._server.relay("report", arguments[0]))
+        async def reported() -> Reply:
+            reply = await self._server.relay("report", arguments[0])
+            reply.urgent = not reply.ok
+            return reply
+
+        return _later(reported())
 
     def _subscribe(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         topics = set(arguments or ["jobs"])

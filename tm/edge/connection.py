@@ -1,7 +1,7 @@
 """The serving side of a connection: bytes, identity, order of replies, back-pressure and bounds; no rule of the domain.
 
 Whoever dials is refused or greeted once the handshake has shown who it is. Requests are handed on as they come; replies
-leave in the order of the requests. A peer that does not read is not read from, and one that exceeds a bound is cut off:
+leave in the order of the requests, and one that is not urgent with what is said next. A peer that does not read is not read from, and one that exceeds a bound is cut off:
 closing politely over TLS would wait for it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from typing import Protocol as Promise
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -34,6 +34,7 @@ MOST_PIPELINED = 128
 MOST_UNSENT = 4 * 1024 * 1024
 HANDSHAKE_SECONDS = 10.0
 LAST_WORD_SECONDS = 1.0
+REPLY_LINGERS = 0.01
 IDLE_SECONDS = 300.0
 LINK_SECONDS = 90.0
 PROBE_SECONDS = 5
@@ -77,6 +78,7 @@ class ServerConnection(Protocol):
         self._greeted = False
         self._fingerprint: str | None = None
         self._waiting: deque[list[Reply | None]] = deque()
+        self._lingering: IDelayedCall | None = None
         self._arriving: Iterator[Request | Bulk | RefusedError] = iter(())
         self._held = bytearray()
         self._reading = True
@@ -179,6 +181,7 @@ class ServerConnection(Protocol):
         self._reading = False
         if self._timer.active():
             self._timer.cancel()
+        self._due()
         self._gone()
         closers, self._closers = self._closers, []
         for callback in closers:
@@ -249,15 +252,31 @@ class ServerConnection(Protocol):
         slot[0] = reply
         if not self._greeted:
             return
+        if reply.urgent or self._lingering is not None:
+            self._say()
+        else:
+            self._lingering = self._clock.callLater(REPLY_LINGERS, self._say)
+
+    def _say(self) -> None:
+        """Send the replies whose turn has come."""
+        due = self._due()
+        if due:
+            self._send(due)
+        if not self._reading and len(self._waiting) < MOST_PIPELINED // 2:
+            self._throttle()
+
+    def _due(self) -> bytes:
+        """Return the replies whose turn has come; they linger no longer."""
+        if self._lingering is not None:
+            if self._lingering.active():
+                self._lingering.cancel()
+            self._lingering = None
         out = []
         while self._waiting and self._waiting[0][0] is not None:
             done = self._waiting.popleft()[0]
             assert done is not None
             out.append(done.encode())
-        if out:
-            self._send(b"".join(out))
-        if not self._reading and len(self._waiting) < MOST_PIPELINED // 2:
-            self._throttle()
+        return b"".join(out)
 
     def _throttle(self) -> None:
         """Read, or not, as the replies owed and the peer's own reading demand."""
@@ -280,6 +299,8 @@ class ServerConnection(Protocol):
         transport = self.transport
         if transport is None or self._over:
             return
+        if self._lingering is not None:
+            data = self._due() + data
         if self._choked:
             self._unsent += len(data)
             if self._unsent > MOST_UNSENT:

@@ -97,14 +97,20 @@ def decode_line(line: bytes) -> str:
 
 
 class Reply:
-    """An answer: ``OK`` when *word* is None, else an error of that class; *text*, and the lines of the body."""
+    """An answer: ``OK`` when *word* is None, else an error of that class; *text*, and the lines of the body.
 
-    __slots__ = ("body", "text", "word")
+    For one that is not *urgent* nobody waits: it may leave a moment later, with what is said next.
+    """
 
-    def __init__(self, text: str = "", body: Iterable[str] = (), word: str | None = None) -> None:
+    __slots__ = ("body", "text", "urgent", "word")
+
+    def __init__(
+        self, text: str = "", body: Iterable[str] = (), word: str | None = None, urgent: bool = True
+    ) -> None:
         self.text = text
         self.body = list(body)
         self.word = word
+        self.urgent = urgent
 
     @property
     def ok(self) -> bool:

@@ -14,7 +14,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.properties import examples
 from tests.support.wire import Steered, Wire
 from tm.edge import connection
-from tm.edge.connection import LINK_SECONDS, MOST_PIPELINED, MOST_UNSENT, ServerConnection, ServerFactory, probe_often
+from tm.edge.connection import (
+    LINK_SECONDS,
+    MOST_PIPELINED,
+    MOST_UNSENT,
+    REPLY_LINGERS,
+    ServerConnection,
+    ServerFactory,
+    probe_often,
+)
 from tm.errors import RefusedError, StoreError
 from tm.wire.frames import BULK_LIMIT, LINE_LIMIT, Bulk, encode_bulk
 from tm.wire.message import Event, Reply, Request
@@ -108,6 +116,55 @@ class OrderTests(ConnectionCase):
             server.dataReceived(bytes([byte]))
         self.assertEqual(self.talk.requests, [Request("now", "1"), Request("now", "2")])
         self.assertEqual(self.talk.bulks, [Bulk(0, b"\n.\n"), Bulk(0, b"")])
+
+
+class LingeringTests(ConnectionCase):
+    """Replies that nobody waits for."""
+
+    def lingering(self, count: int = 1) -> tuple[ServerConnection, Wire]:
+        server, wire = self.greeted()
+        server.dataReceived(b"later\n" * 5)
+        for number in range(count):
+            self.talk.asked[number].callback(Reply(f"done {number}", urgent=False))
+        return server, wire
+
+    def test_one_leaves_a_moment_later_by_itself(self) -> None:
+        _, wire = self.lingering()
+        self.assertEqual(wire.messages(), [])
+        self.clock.advance(REPLY_LINGERS)
+        self.assertEqual(wire.messages(), [Reply("done 0")])
+
+    def test_it_leaves_before_the_next_urgent_one(self) -> None:
+        _, wire = self.lingering()
+        self.talk.asked[1].callback(Reply("now"))
+        self.assertEqual(wire.messages(), [Reply("done 0"), Reply("now")])
+
+    def test_it_leaves_before_an_event(self) -> None:
+        server, wire = self.lingering()
+        server.send_event(b"{}")
+        self.assertEqual(wire.messages(), [Reply("done 0"), Event(b"{}")])
+
+    def test_two_do_not_wait_for_a_third(self) -> None:
+        _, wire = self.lingering(2)
+        self.assertEqual(wire.messages(), [Reply("done 0"), Reply("done 1")])
+
+    def test_it_keeps_its_place_behind_one_that_is_not_there_yet(self) -> None:
+        server, wire = self.greeted()
+        server.dataReceived(b"later\nlater\n")
+        self.talk.asked[1].callback(Reply("second", urgent=False))
+        self.clock.advance(REPLY_LINGERS)
+        self.assertEqual(wire.messages(), [])
+        self.talk.asked[0].callback(Reply("first"))
+        self.assertEqual(wire.messages(), [Reply("first"), Reply("second")])
+
+    def test_it_leaves_no_timer_behind(self) -> None:
+        for end in ("said", "lost"):
+            server, wire = self.lingering()
+            if end == "said":
+                server.send_event(b"{}")
+            wire.lost()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.talk.asked.clear()
 
 
 class PressureTests(ConnectionCase):
