@@ -76,12 +76,13 @@ class ServerVerbs:
         given = decoded(Submission, arguments[0])
         if not 0 < len(given.token) <= MOST_TOKEN:
             raise RefusedError("job.invalid", f"the token must have 1 to {MOST_TOKEN} characters")
+        self._check_environments(given)
         known = dispatcher.token_ids(peer.user, given.token)
         if known is not None:
+            dispatcher.brain.environments_given(given.environments)
             return dispatcher.turns.durable(_accepted(known))
         if not given.orders:
             raise RefusedError("job.invalid", "there is no job in it")
-        self._check_environments(given)
         ids = dispatcher.brain.submitted(
             peer.user, given.token, given.orders, given.environments, dispatcher.now
         )

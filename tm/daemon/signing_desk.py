@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -78,7 +79,13 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
 def _environment(value: object) -> tuple[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise RefusedError("job.invalid", "the environment must be an object of texts")
-    text = json_line(dict(sorted(value.items())))
+    return _named(tuple(sorted(value.items())))
+
+
+@lru_cache(maxsize=8)
+def _named(variables: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return text and digest of an environment; the last ones are kept, for jobs that come one by one."""
+    text = json_line(dict(variables))
     if len(text.encode()) > MOST_ENVIRONMENT:
         raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes; use --export")
     return text, hashlib.sha256(text.encode()).hexdigest()

@@ -22,7 +22,7 @@ import tm
 from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
-from tm.daemon.signing_desk import Signer, Wish, checked_line, sign_wish
+from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
 from tm.ports import Launcher, Link, Peer, Target
@@ -33,6 +33,7 @@ _log = Logger()
 PATIENCE_SECONDS = 5.0
 JOIN_SECONDS = 10.0
 ATTACH_EVERY = 2.0
+MOST_RECORDED = 10_000
 
 
 class _Topic(msgspec.Struct):
@@ -96,6 +97,7 @@ class UserServer(Service):
         self.hosts: dict[str, HostLink] = {}
         self._waiting: list[Deferred[Link]] = []
         self._watchers: dict[Peer, set[str]] = {}
+        self._recorded: set[str] = set()
 
     @override
     def startService(self) -> None:
@@ -121,6 +123,7 @@ class UserServer(Service):
             await link.ask("subscribe", ":".join(sorted(topics)))
         self.dispatcher = link
         self.dispatcher_state = "connected"
+        self._recorded.clear()
         waiting, self._waiting = self._waiting, []
         for answer in waiting:
             answer.callback(link)
@@ -202,15 +205,24 @@ class UserServer(Service):
         chunks = sign_wish(wish, self.around.user, self.around.signer)
         link = await self.dispatcher_link()
         failpoint.reach("tms.submit")
-        answers = [Deferred.fromCoroutine(_reply(link, chunk.encode())) for chunk in chunks]
-        ids: list[int] = []
-        results: list[tuple[bool, Any]] = await DeferredList(answers, consumeErrors=True)
-        for good, answer in results:
-            if not good:
-                raise answer.value
-            ids += answer
+        if len(chunks) == 1:
+            ids = await self._hand_in(link, chunks[0])
+        else:
+            ids = await _joined([Deferred.fromCoroutine(self._hand_in(link, chunk)) for chunk in chunks])
         failpoint.reach("tms.submitted")
         return ids
+
+    async def _hand_in(self, link: Link, chunk: Chunk) -> list[int]:
+        """Return the ids of *chunk*; an environment that the dispatcher has recorded is only named."""
+        digests = set(chunk.environments)
+        if digests <= self._recorded:
+            chunk.environments = {}
+        reply = await link.ask("submit", chunk.encode())
+        if reply.word is not None:
+            raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
+        if link is self.dispatcher and len(self._recorded) < MOST_RECORDED:
+            self._recorded |= digests
+        return [int(line) for line in reply.body]
 
     def plain_wish(self, command: str) -> Wish:
         """Return the wish of ``runjob``: one shell command in the home folder, with this server's environment."""
@@ -310,11 +322,15 @@ class UserServer(Service):
             background.start(_ignored(asked), "host news")
 
 
-async def _reply(link: Link, argument: str) -> list[int]:
-    reply = await link.ask("submit", argument)
-    if reply.word is not None:
-        raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
-    return [int(line) for line in reply.body]
+async def _joined(answers: list[Deferred[list[int]]]) -> list[int]:
+    """Return the ids of all *answers* in order; raise the first failure once all have come."""
+    results: list[tuple[bool, Any]] = await DeferredList(answers, consumeErrors=True)
+    ids: list[int] = []
+    for good, answer in results:
+        if not good:
+            raise answer.value
+        ids += answer
+    return ids
 
 
 async def _ignored(asked: Any) -> None:

@@ -1,8 +1,8 @@
 """The serving side of a connection: bytes, identity, order of replies, back-pressure and bounds; no rule of the domain.
 
 Whoever dials is refused or greeted once the handshake has shown who it is. Requests are handed on as they come; replies
-leave in the order of the requests, and one that is not urgent with what is said next. A peer that does not read is not read from, and one that exceeds a bound is cut off:
-closing politely over TLS would wait for it.
+leave in the order of the requests, and one that is not urgent with what is said next. A peer that does not read is not
+read from, and one that exceeds a bound is cut off: closing politely over TLS would wait for it.
 """
 
 from __future__ import annotations

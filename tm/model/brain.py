@@ -59,15 +59,19 @@ class Brain(Hosting):
         if too_many:
             raise RefusedError("limit.jobs", too_many)
         self._next_id += len(made)
+        self.environments_given(environments)
         records = self._effects.records
         records.submissions.append((user, token, first, len(made)))
-        records.environments.update(environments)
         for job in made:
             self.jobs[job.id] = job
             records.new[job.id] = job
             self.queue.add(job)
             self._notice(job, at)
         return range(first, self._next_id)
+
+    def environments_given(self, environments: Mapping[str, str]) -> None:
+        """Record *environments*, also those of a submission that was accepted before: who sent them names them then."""
+        self._effects.records.environments.update(environments)
 
     def cancel_asked(self, number: int, by: str, reason: str, at: float, grace: float = 10.0) -> None:
         """End a job: at once when it waits, by its host when it runs. Raises `RefusedError` ``job.unknown``."""

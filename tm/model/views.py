@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import to_builtins
 
@@ -19,7 +20,14 @@ def shown_time(at: float | None) -> str | None:
     """Return *at*, seconds since the epoch, as ``2026-11-22T14:02:03.123Z``."""
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, microseconds = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_shown_second(second)}.{microseconds // 1000:03}Z"
+
+
+@lru_cache(maxsize=256)
+def _shown_second(second: int) -> str:
+    """Return *second* as ``2026-11-22T14:02:03``; many things happen in one."""
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 def job_fields(job: Job, at: float, session: Session | None) -> Shown:

@@ -143,6 +143,16 @@ class AcceptingTests(DispatcherCase):
         self.assertEqual([self.successResultOf(answer).body for answer in answers], [["1", "2", "3"]] * 5)
         self.assertEqual(len(self.store.jobs(JobQuery())), 3)
 
+    def test_what_is_accepted_has_its_environments_recorded_also_if_the_token_was_used_before(self) -> None:
+        peer = NotedPeer()
+        self.assertTrue(self.said(peer, self.submission()).ok)
+        again = json.loads(self.submission()[7:])
+        text = '{"B":"2"}'
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        again["environments"] = {digest: text}
+        self.assertTrue(self.said(peer, "submit:" + json.dumps(again)).ok)
+        self.assertEqual(self.store.environment(digest), text)
+
     def test_a_token_is_its_users_own(self) -> None:
         self.assertEqual(self.said(NotedPeer("alice"), self.submission()).body, ["1"])
         self.assertEqual(self.said(NotedPeer("bob"), self.submission(user="bob")).body, ["2"])

@@ -212,6 +212,28 @@ class SubmittingTests(UserServerCase):
         self.assertTrue(Seal().check(text, signature))
         self.assertEqual(sent["environments"], {spec.environment: '{"PATH":"/bin"}'})
 
+    def environments_sent(self) -> list[str]:
+        """Submit a job; return the texts of the environments that the dispatcher is told."""
+        self.successResultOf(self.say(NotedPeer(), "runjob:true").addErrback(lambda failure: None))
+        return list(self.link.last("submit")["environments"].values())
+
+    def test_an_environment_that_the_dispatcher_has_accepted_is_only_named(self) -> None:
+        self.up()
+        self.link.answers["submit"] = Reply("no space", word="store.full")
+        self.assertEqual(self.environments_sent(), ['{"PATH":"/bin"}'])
+        self.link.answers["submit"] = Reply("accepted 1", ["17"])
+        self.assertEqual(self.environments_sent(), ['{"PATH":"/bin"}'])
+        self.assertEqual(self.environments_sent(), [])
+
+    def test_on_a_new_link_it_is_said_again(self) -> None:
+        self.up()
+        self.link.answers["submit"] = Reply("accepted 1", ["17"])
+        self.environments_sent()
+        self.server.link_down("gone")
+        self.up()
+        self.assertEqual(self.environments_sent(), ['{"PATH":"/bin"}'])
+        self.assertEqual(self.environments_sent(), [])
+
     def test_the_ids_of_all_parts_come_in_order_whatever_the_order_of_their_answers(self) -> None:
         self.up()
         jobs = [{"command": f"{number} " + "x" * 300} for number in range(5000)]

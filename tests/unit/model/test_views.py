@@ -22,6 +22,7 @@ class JobTests(SynchronousTestCase):
     def test_times_are_iso_8601_in_utc(self) -> None:
         self.assertEqual((shown_time(0.0), shown_time(None)), ("1970-01-01T00:00:00.000Z", None))
         self.assertEqual(shown_time(1763820123.125), "2025-11-22T14:02:03.125Z")
+        self.assertEqual(shown_time(1763820123.999), "2025-11-22T14:02:03.999Z")
         self.assertEqual(shown_time(253_402_300_799.0), "9999-12-31T23:59:59.000Z")
 
     def test_paths_are_absolute_and_filled_in_once_the_host_is_known(self) -> None:
