@@ -15,7 +15,7 @@ import msgspec
 
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
-from tm.model.job import filled, read_spec
+from tm.model.job import JobSpec, filled, read_spec
 from tm.model.lifecycle import PASSING, Fact
 
 Key = tuple[int, int]
@@ -44,10 +44,11 @@ class Claim:
     the last fact that said that it is suspended or goes on.
     """
 
-    __slots__ = ("doomed", "fact", "keeper", "order", "pause", "started")
+    __slots__ = ("_spec", "doomed", "fact", "keeper", "order", "pause", "started")
 
     def __init__(self, order: Order) -> None:
         self.order = order
+        self._spec: JobSpec | None = None
         self.keeper: int | None = None
         self.doomed: float | None = None
         self.started: Fact | None = None
@@ -58,6 +59,13 @@ class Claim:
     def key(self) -> Key:
         """Job and attempt."""
         return (self.order.job, self.order.attempt)
+
+    @property
+    def spec(self) -> JobSpec:
+        """What the order asks for, read once. Raises `RefusedError` ``job.invalid``."""
+        if self._spec is None:
+            self._spec = read_spec(self.order.spec)
+        return self._spec
 
     @property
     def state(self) -> str:
@@ -206,8 +214,7 @@ def done_line(claims: Iterable[Claim]) -> bytes:
 
 def start_entry(claim: Claim, host: str, cluster: str) -> dict[str, object]:
     """Return what a keeper is told to start for *claim*. Raises `RefusedError` ``job.invalid``."""
-    order = claim.order
-    spec = read_spec(order.spec)
+    order, spec = claim.order, claim.spec
     name = spec.shown_name
 
     def path(pattern: str | None) -> str | None:

@@ -25,7 +25,6 @@ from tm.daemon.host_book import Book, Claim, done_line, fact_line
 from tm.daemon.keeping import Keeping
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError, StoreError, TaskManagerError
-from tm.model.job import read_spec
 from tm.model.lifecycle import PASSING, Fact
 from tm.ports import Link, Worker
 
@@ -256,7 +255,7 @@ class HostServer(Service):
         if order.refused:
             self.facts([Fact(*claim.key, "refused", self.clock.seconds(), exit_code=125, reason=order.refused)], True)
             return False
-        if not read_spec(order.spec).interactive:
+        if not claim.spec.interactive:
             return True
         assert self.running_now is not None
         self.running_now.start(claim)

@@ -65,7 +65,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """Return what is wrong with the request as a sentence, or an empty string."""
         if not self.command or self.command == [""]:
             return "the command is empty"
-        for text in (self.shown_command, self.name, self.cwd, self.stdin, self.stdout, self.stderr):
+        command = self.command if isinstance(self.command, str) else " ".join(self.command)
+        for text in (command, self.name, self.cwd, self.stdin, self.stdout, self.stderr):
             if text and "\0" in text:
                 return f"there is a NUL character in {text!r:.60}"
         if not 1 <= self.cores <= MOST_CORES:
@@ -94,7 +95,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """The job's name, or the program's where none was given."""
         if self.name:
             return self.name
-        words = self.shown_command.split(None, 1)
+        first = self.command if isinstance(self.command, str) else shlex.join(self.command[:1])
+        words = first.split(None, 1)
         return words[0].rpartition("/")[2][:32] if words else ""
 
 

@@ -24,7 +24,6 @@ from tm.edge.spool import Spool, boot_id
 from tm.edge.tls import client_context_factory
 from tm.errors import ConfigError, StoreError, TaskManagerError
 from tm.keeper import kernel
-from tm.model.job import read_spec
 from tm.model.lifecycle import Fact
 from tm.places import Places, find, valid_name
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
@@ -132,7 +131,7 @@ class _RunningNow:
     def start(self, claim: Claim) -> None:
         """Start the command of *claim*."""
         variables: Any = start_entry(claim, self._host, self._cluster)["vars"]
-        self._commands.begin(claim.key, read_spec(claim.order.spec), variables)
+        self._commands.begin(claim.key, claim.spec, variables)
 
     def cancel(self, key: tuple[int, int], grace: float) -> bool:
         """End it if it is one of these; return whether it is."""
