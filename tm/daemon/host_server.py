@@ -1,7 +1,8 @@
 """TMMS, the user's server on a host: claims orders on disk, has a keeper run them, and tells what became of them.
 
 Nothing is acted on before its journal line is on disk, and nothing is forgotten before the dispatcher has
-acknowledged it. Keepers outlive this server; the next one finds them by their sockets and journals in the spool.
+acknowledged it. While one report is under way, all facts that come join the next. Keepers outlive this server; the next
+one finds them by their sockets and journals in the spool.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from tm.ports import Link, Worker
 _log = Logger()
 _decode_line = msgspec.json.Decoder(OrderLine).decode
 
-REPORTS_AT_ONCE = 4
 FACTS_PER_REPORT = 500
 BRIEF = 64 * 1024
 """So many bytes for the journal hardly take longer than the disk alone."""
@@ -107,8 +107,7 @@ class HostServer(Service):
         self._writing = False
         self._leaving = False
         self._untold: list[Fact] = []
-        self._reports: dict[int, list[Fact]] = {}
-        self._next_report = 1
+        self._reported: list[Fact] = []
         self._busy_at = self.clock.seconds()
         self._down_since = self.clock.seconds()
         self._revived_at = 0.0
@@ -173,8 +172,7 @@ class HostServer(Service):
         agreed = msgspec.json.decode(reply.text, type=_Agreed)
         self.book.about.epoch, self.book.about.run = max(agreed.epoch, self.book.about.epoch), agreed.run
         self._write(list(self.book.snapshot())[:1], durable=False)
-        self._reports.clear()
-        self._next_report = self.book.about.acked + 1
+        self._reported = []
         self._untold = self.book.untold()
         self._joined = True
         self._report()
@@ -283,24 +281,21 @@ class HostServer(Service):
         return strange
 
     def _report(self) -> None:
-        while self._joined and self._link is not None and self._untold and len(self._reports) < REPORTS_AT_ONCE:
-            facts, self._untold = self._untold[:FACTS_PER_REPORT], self._untold[FACTS_PER_REPORT:]
-            number = self._next_report
-            self._next_report += 1
-            self._reports[number] = facts
-            argument = json_line(
-                {"host": self.around.host, "spool": self.book.about.spool, "k": number, "facts": _merged(facts)}
-            )
-            failpoint.reach("tmms.report")
-            background.start(self._acknowledged(self._link, number, argument), "reporting")
-            failpoint.reach("tmms.reported")
+        if not self._joined or self._link is None or not self._untold or self._reported:
+            return
+        facts, self._untold = self._untold[:FACTS_PER_REPORT], self._untold[FACTS_PER_REPORT:]
+        self._reported = facts
+        failpoint.reach("tmms.report")
+        background.start(self._tell(self._link, self.book.about.acked + 1, facts), "reporting")
+        failpoint.reach("tmms.reported")
 
-    async def _acknowledged(self, link: Link, number: int, argument: str) -> None:
+    async def _tell(self, link: Link, number: int, facts: list[Fact]) -> None:
+        about = {"host": self.around.host, "spool": self.book.about.spool, "k": number, "facts": _merged(facts)}
         try:
-            reply = await link.ask("report", argument)
+            reply = await link.ask("report", json_line(about))
         except TaskManagerError:
             return
-        if link is not self._link or number not in self._reports:
+        if link is not self._link or facts is not self._reported:
             return
         if not reply.ok:
             _log.warn("report not taken: {text}", event="refused", word=reply.word, text=reply.text)
@@ -308,7 +303,8 @@ class HostServer(Service):
             self.clock.callLater(2.0, self._join_again, link)
             return
         failpoint.reach("tmms.acknowledged")
-        self._forget(self.book.done(number, self._reports.pop(number)))
+        self._reported = []
+        self._forget(self.book.done(number, facts))
         self._report()
 
     def _forget(self, claims: list[Claim]) -> None:
