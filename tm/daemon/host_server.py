@@ -73,6 +73,9 @@ class RunningNow(Protocol):
     def cancel(self, key: tuple[int, int], grace: float) -> bool:
         """End it if it is one; return whether it is."""
 
+    def pause(self, word: str, key: tuple[int, int], level: int) -> bool:
+        """Suspend, resume or nice it if it is one; return whether it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostSurroundings:
@@ -244,7 +247,7 @@ class HostServer(Service):
             for job, attempt, grace in [*line.cancel, *line.give_way]:
                 self._cancel((job, attempt), grace)
             self.keeping.recall(line.recall)
-            self.keeping.pause(line.suspend, line.resume, line.nice)
+            self._pause(line)
             if line.forget:
                 self._forget([claim for key in line.forget if (claim := self.book.claims.get(key)) is not None])
 
@@ -263,6 +266,14 @@ class HostServer(Service):
         assert self.keeping is not None and self.running_now is not None
         if not self.running_now.cancel(key, grace):
             self.keeping.cancel(key, grace)
+
+    def _pause(self, line: OrderLine) -> None:
+        assert self.keeping is not None and self.running_now is not None
+        now = self.running_now
+        suspend = [key for key in line.suspend if not now.pause("suspend", key, 0)]
+        resume = [key for key in line.resume if not now.pause("resume", key, 0)]
+        nice = [value for value in line.nice if not now.pause("nice", value[:2], value[2])]
+        self.keeping.pause(suspend, resume, nice)
 
     # -- facts ----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from tm.errors import TaskManagerError
 from tm.keeper import procfs
 from tm.keeper.book import Running
 from tm.keeper.felling import LOOK_EVERY, Felling
+from tm.keeper.pausing import Pausing
 from tm.keeper.tree import Stem
 from tm.model.job import JobSpec
 from tm.model.lifecycle import Fact
@@ -71,6 +72,8 @@ class Command(ProcessProtocol):
         self._closed = False
         self._early: list[Bulk] = []
         self._felling: Felling | None = None
+        self._pausing: Pausing | None = None
+        self._first: Running | None = None
 
     # -- the connection -------------------------------------------------------------------------------------------
 
@@ -244,13 +247,50 @@ class Command(ProcessProtocol):
             self._now.over(self, self._ended)
             return
         self.signal(signal.SIGHUP)
-        process = procfs.read(getattr(self.transport, "pid", None) or 0)
-        if process is not None and self._ended is None and self._felling is None:
-            first = Running(self.key, 0, process.pid, process.ticks, self._started_at or 0.0)
-            stem = Stem(os.getpid(), {process.pid: self.key}, procfs.claim)
+        first = self._tree()
+        if first is not None and self._ended is None and self._felling is None:
+            if self._pausing is not None:
+                self._pausing.over(self.key)
+            stem = Stem(os.getpid(), {first.pid: self.key}, procfs.claim)
             self._felling = Felling(stem, lambda: _without_impostor(first), only_jobs=False)
             self._felling.begin([(first, grace)], self._now.time())
             self._fell(first)
+
+    def _tree(self) -> Running | None:
+        """Return its first process as a keeper knows one; None before it has begun and when it is gone."""
+        process = procfs.read(getattr(self.transport, "pid", None) or 0)
+        if self._first is None and process is not None:
+            self._first = Running(self.key, 0, process.pid, process.ticks, self._started_at or 0.0)
+        return self._first if process is not None else None
+
+    def pause(self, word: str, level: int) -> None:
+        """Suspend or resume its whole tree, or give it a niceness, as a keeper does on this word."""
+        first = self._tree()
+        if first is None or self._ended is not None or self._felling is not None:
+            return
+        if self._pausing is None:
+            stem = Stem(os.getpid(), {first.pid: self.key}, procfs.claim)
+            self._pausing = Pausing(stem, lambda: _without_impostor(first), only_jobs=False)
+        if word == "nice":
+            self._pausing.nice(first, level)
+        elif word == "suspend":
+            first.turn += not first.suspended
+            self._pausing.begin(first, self._now.time())
+            self._stop(first)
+        else:
+            if first.suspended:
+                self._pausing.resume(first)
+                first.turn += 1
+            self._now.told(msgspec.convert(first.pause_fact(self._now.time()), Fact))
+
+    def _stop(self, first: Running) -> None:
+        """Stop what of its tree still runs; say so when nothing does."""
+        if self._pausing is None or self._ended is not None or not self._pausing.holds(self.key):
+            return
+        if self._pausing.tend(self._now.time(), {self.key: first}):
+            self._now.told(msgspec.convert(first.pause_fact(self._now.time()), Fact))
+        else:
+            self._now.reactor.callLater(LOOK_EVERY, self._stop, first)
 
     def _fell(self, first: Running) -> None:
         """Look after the tree of the command until nothing of it is left; its ending waits for that."""
@@ -349,6 +389,13 @@ class CommandsNow:
         command = self._commands.get(key)
         if command is not None:
             command.end(grace)
+        return command is not None
+
+    def pause(self, word: str, key: tuple[int, int], level: int) -> bool:
+        """Suspend, resume or nice the command of *key* if it is one of these; return whether it is."""
+        command = self._commands.get(key)
+        if command is not None:
+            command.pause(word, level)
         return command is not None
 
     def over(self, command: Command, fact: Fact) -> None:

@@ -137,6 +137,10 @@ class _RunningNow:
         """End it if it is one of these; return whether it is."""
         return self._commands.cancel(key, grace)
 
+    def pause(self, word: str, key: tuple[int, int], level: int) -> bool:
+        """Suspend, resume or nice it if it is one of these; return whether it is."""
+        return self._commands.pause(word, key, level)
+
 
 def _told(server: HostServer, fact: Fact) -> None:
     server.facts([fact], True)

@@ -88,18 +88,45 @@ class Link:
 
 
 class TreeTests(TestCase):
-    @defer.inlineCallbacks
-    def test_a_cancelled_command_has_ended_once_its_tree_is_gone(self) -> Generator[Deferred[object], object]:
-        told: list[Fact] = []
+    def begin(self, command: str, told: list[Fact]) -> tuple[CommandsNow, Link]:
+        """Run *command* as attempt 1 of job 7."""
         commands: list[Command] = []
         now = CommandsNow(
             reactor, host="n1", python=sys.executable, dialler=lambda command: commands.append(command) or Dialler(),
             environment=lambda digest: {"PATH": "/usr/bin:/bin"}, told=told.append,
         )  # fmt: skip
-        spec = json.dumps({**json.loads(SPEC), "command": STUBBORN})
+        spec = json.dumps({**json.loads(SPEC), "command": command})
         now.begin((7, 1), read_spec(spec), {"TM_JOB_ID": "7", "TM_ATTEMPT": "1"})
         link = Link()
         commands[0].link_up(link, "OK")
+        return now, link
+
+    @defer.inlineCallbacks
+    def test_a_command_is_suspended_goes_on_and_is_suspended_when_it_is_cancelled(
+        self,
+    ) -> Generator[Deferred[object], object]:
+        told: list[Fact] = []
+        now, link = self.begin("while :; do sleep 0.01; echo ready; done", told)
+        yield self.until(lambda: b"ready" in link.output)
+        pid = told[0].pid
+        for word, what, turn in (("suspend", "suspended", 1), ("resume", "resumed", 2), ("suspend", "suspended", 3)):
+            self.assertTrue(now.pause(word, (7, 1), 0))
+            yield self.until(lambda turn=turn: told[-1].turn == turn)
+            self.assertEqual((told[-1].what, told[-1].pid), (what, pid))
+            seen = len(link.output)
+            if what == "resumed":
+                yield self.until(lambda seen=seen: len(link.output) > seen + 20)
+        self.assertTrue(all(one.still for one in procfs.snapshot().values() if one.session == pid))
+
+        now.cancel((7, 1), 5.0)
+        yield self.until(lambda: told[-1].what == "ended")
+        self.assertEqual((told[-1].signal, living(pid), now.pause("suspend", (7, 1), 0)), (1, [], False))
+        yield deferLater(reactor, LATE_OUTPUT_SECONDS + 0.1)
+
+    @defer.inlineCallbacks
+    def test_a_cancelled_command_has_ended_once_its_tree_is_gone(self) -> Generator[Deferred[object], object]:
+        told: list[Fact] = []
+        now, link = self.begin(STUBBORN, told)
         yield self.until(lambda: b"ready" in link.output)
         pid = told[0].pid
 
