@@ -128,6 +128,7 @@ class Loaded:
     spools: Sequence[Spool]
     next_change: int = 1
     memos: Sequence[HostMemo] = ()
+    known: str | None = None
 
 
 class JobStore(Protocol):

@@ -235,6 +235,15 @@ class StoreContract:
         self.assertEqual(self.listed(), [])  # type: ignore[attr-defined]
         self.assertEqual([one.user for one in self.restarted().changes(9)], ["alice"])  # type: ignore[attr-defined]
 
+    def test_the_configuration_is_what_was_remembered_last(self) -> None:
+        self.assertIsNone(self.store.load().known)  # type: ignore[attr-defined]
+        self.keep(Records(known='{"host":{}}'))
+        self.keep(Records(known='{"host":{"ñ1":{}}}', changes=[recorded(1)]))
+        self.keep(Records(new={1: job(1)}))
+        self.assertEqual(self.restarted().load().known, '{"host":{"ñ1":{}}}')  # type: ignore[attr-defined]
+        self.assertRaises(StoreError, self.keep, Records(known="{}", changes=[recorded(1)]))  # type: ignore[attr-defined]
+        self.assertEqual(self.restarted().load().known, '{"host":{"ñ1":{}}}')  # type: ignore[attr-defined]
+
     def test_jobs_and_the_records_of_changes_are_one_batch(self) -> None:
         self.keep(Records(new={1: job(1)}, changes=[recorded(1)]))
         store = self.restarted()

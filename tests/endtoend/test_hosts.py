@@ -163,6 +163,14 @@ class FileTests(HostsCase):
         self.tm("carol", "undo", "1")
         self.assertEqual(self.file(), before)
 
+    def test_a_file_edited_while_the_dispatcher_was_away_is_recorded_at_its_start(self) -> None:
+        self.cluster.end_dispatcher()
+        self.cluster.write_etc("ComputerCluster.config", self.file().replace("cores = 1", "cores = 3"))
+        self.cluster.start_dispatcher()
+        (record,) = self.records()
+        self.assertEqual((record["user"], record["verb"], record["name"]), ("(while away)", "reload", "n1"))
+        self.assertEqual((record["before"]["cores"], record["after"]["cores"]), (1, 3))
+
     def test_a_faulty_file_changes_nothing_and_is_named_with_its_line(self) -> None:
         before = self.file()
         self.cluster.write_etc("ComputerCluster.config", before.replace("cores = 1", "cores = 0"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tm.daemon.dispatcher import Dispatcher
 
 TakeBack = Callable[[], None]
+NOBODY = "(while away)"
+"""Who changed what is found changed at a start: nobody can say."""
 
 _log = Logger()
 
@@ -70,12 +73,28 @@ class Auditing:
         later changes.
         """
         answer: Deferred[Any] = self._recorded(deed, take_back, notices)
+        self._remember()
         return answer.addCallback(reply)
 
     def reloaded(self, user: str, tables: RawTables) -> None:
         """The files were read again: record what is other than was known, a record for each thing."""
-        for deed in deeds_between(user, "reload", self._known, tables):
+        deeds = deeds_between(user, "reload", self._known, tables)
+        for deed in deeds:
             self._recorded(deed, lambda: None, ()).addErrback(lambda failure: failure.trap(StoreError) and None)
+        if deeds:
+            self._remember()
+
+    def begins(self, known: str | None) -> None:
+        """The dispatcher has started: record what is other than was *known* when it was last heard of, if ever."""
+        tables = {kind: dict(things) for kind, things in self._known.items()}
+        if known is not None:
+            self._known = msgspec.json.decode(known)
+            self.reloaded(NOBODY, tables)
+        elif tables:
+            self._remember()
+
+    def _remember(self) -> None:
+        self._dispatcher.turns.remember(msgspec.json.encode(self._known).decode())
 
     def _recorded(self, deed: Deed, take_back: TakeBack, notices: Iterable[Notice]) -> Deferred[Any]:
         change = Change.of(deed, self._next, self._dispatcher.now)

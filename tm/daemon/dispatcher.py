@@ -67,6 +67,7 @@ class Dispatcher(Service):
         self.infoservers = InfoLinks(self, surroundings.infoservers)
         self.conditions = Conditions(self)
         self._begin(loaded, map(HostState, self.tables.hosts))
+        self.audit.begins(loaded.known)
 
     @override
     def startService(self) -> None:

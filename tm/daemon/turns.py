@@ -62,6 +62,11 @@ class Turns:
         self._pending.notices += notices
         self.happened()
 
+    def remember(self, configuration: str) -> None:
+        """Write down, with all that happens now, how the *configuration* is (JSON)."""
+        self._pending.records.known = configuration
+        self.happened()
+
     def durable(self, value: object) -> Deferred[Any]:
         """Return *value* once all that has happened until now is durable; fail with `StoreError` if it cannot be."""
         answer: Deferred[Any] = Deferred()

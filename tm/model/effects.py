@@ -12,7 +12,10 @@ from tm.model.job import Job
 
 @dataclass(slots=True)
 class Records:
-    """What one commit holds. Jobs are written as they are when the commit begins."""
+    """What one commit holds. Jobs are written as they are when the commit begins.
+
+    *known* is the configuration after the *changes* in it, as JSON, None where it is what it was.
+    """
 
     new: dict[int, Job] = field(default_factory=dict)
     changed: dict[int, Job] = field(default_factory=dict)
@@ -20,11 +23,12 @@ class Records:
     submissions: list[tuple[str, str, int, int]] = field(default_factory=list)
     environments: dict[str, str] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    known: str | None = None
     memos: dict[str, HostMemo] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         jobs = self.new or self.changed or self.spools or self.submissions or self.environments
-        return bool(jobs or self.changes or self.memos)
+        return bool(jobs or self.changes or self.memos or self.known is not None)
 
     def absorb(self, later: Records) -> None:
         """Take in what came after this."""
@@ -34,6 +38,7 @@ class Records:
         self.submissions += later.submissions
         self.environments.update(later.environments)
         self.changes += later.changes
+        self.known = self.known if later.known is None else later.known
         self.memos.update(later.memos)
 
 

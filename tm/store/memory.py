@@ -26,6 +26,7 @@ class MemoryStore:
         self._environments: dict[str, str] = {}
         self._changes: dict[int, tuple[object, ...]] = {}
         self._memos: dict[str, tuple[object, ...]] = {}
+        self._known: str | None = None
 
     def load(self) -> Loaded:
         """Begin a new epoch and return all that is active."""
@@ -34,7 +35,8 @@ class MemoryStore:
         active = [job for job in jobs if job.phase in ACTIVE]
         spools = [msgspec.structs.replace(spool) for spool in self._spools.values()]
         next_id, next_change = max(self._jobs, default=0) + 1, max(self._changes, default=0) + 1
-        return Loaded(self._epoch, next_id, active, spools, next_change, [memo_of(row) for row in self._memos.values()])
+        memos = [memo_of(row) for row in self._memos.values()]
+        return Loaded(self._epoch, next_id, active, spools, next_change, memos, self._known)
 
     def prepare(self, records: Records) -> bytes:
         """Return *records* as they are now."""
@@ -42,11 +44,12 @@ class MemoryStore:
         spools = [msgspec.to_builtins(spool) for spool in records.spools.values()]
         changes = [row_of_change(change) for change in records.changes]
         memos = [row_of_memo(memo) for memo in records.memos.values()]
-        return msgspec.json.encode([jobs, spools, records.submissions, records.environments, changes, memos])
+        rest = [records.submissions, records.environments, changes, memos, records.known]
+        return msgspec.json.encode([jobs, spools, *rest])
 
     def commit(self, batch: bytes) -> None:
         """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
-        jobs, spools, submissions, environments, changes, memos = msgspec.json.decode(batch)
+        jobs, spools, submissions, environments, changes, memos, known = msgspec.json.decode(batch)
         tokens = [(user, token) for user, token, _, _ in submissions]
         if len(set(tokens)) < len(tokens) or any(token in self._submissions for token in tokens):
             raise StoreError("store.io", f"a submit token of {tokens} was used before; nothing was accepted")
@@ -59,6 +62,7 @@ class MemoryStore:
         self._environments = {**environments, **self._environments}
         self._changes.update((row[0], tuple(row)) for row in changes)
         self._memos.update((row[0], tuple(row)) for row in memos)
+        self._known = self._known if known is None else known
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids that were given to this token, or None."""

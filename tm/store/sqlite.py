@@ -45,6 +45,7 @@ _STATEMENTS = {
     "spools": (5, "INSERT OR REPLACE INTO spools VALUES {}"),
     "hosts": (2, "INSERT OR REPLACE INTO hosts VALUES {}"),
     "audit": (len(CHANGE_COLUMNS), "INSERT INTO audit VALUES {}"),
+    "facts": (2, "INSERT OR REPLACE INTO facts VALUES {}"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
@@ -78,10 +79,12 @@ class SqliteStore:
             memos = [memo_of(row) for row in writer.execute("SELECT name, memo FROM hosts")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
             changes = writer.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
+            known = writer.execute("SELECT value FROM facts WHERE name = 'configuration'").fetchone()
         except sqlite3.Error as error:
             self._roll_back()
             raise self._failure(error) from error
-        return Loaded(epoch, highest + 1, [job_of(row) for row in rows], spools, changes + 1, memos)
+        jobs = [job_of(row) for row in rows]
+        return Loaded(epoch, highest + 1, jobs, spools, changes + 1, memos, known[0] if known else None)
 
     def commit(self, batch: Batch) -> None:
         """Write what `prepare` made, wholly or not at all, and return when it is durable.
@@ -125,6 +128,8 @@ class SqliteStore:
             groups["hosts"] = _flat(map(row_of_memo, records.memos.values()))
         if records.changes:
             groups["audit"] = _flat(map(row_of_change, records.changes))
+        if records.known is not None:
+            groups["facts"] = ["configuration", records.known]
         return groups
 
     def submission(self, user: str, token: str) -> range | None:

@@ -371,6 +371,36 @@ class ReloadTests(HostsCase):
         self.done("undo:3")
         self.assertEqual(config_of(self.read()), config_of(FILE))
 
+    def test_what_was_changed_while_it_was_away_is_recorded_at_the_start(self) -> None:
+        self.done('changehost:{"name":"n1","set":{"cores":3}}')
+        self.dispatcher.stopService()
+        self.settle()
+        self.text = self.read().replace("cores = 3", "cores = 4").replace("active = false", "active = true")
+        self.begin()
+        self.settle()
+        found = [(one["user"], one["verb"], one["name"], one["after"]) for one in self.records()[1:]]
+        self.assertEqual(
+            found,
+            [
+                ("(while away)", "reload", "n1", {"cores": 4, "owners": ["alice"]}),
+                ("(while away)", "reload", "n2", {"group": "old", "active": True}),
+            ],
+        )
+        self.done("undo:3")
+        self.assertFalse(self.dispatcher.brain.hosts["n2"].active)
+
+    def test_a_change_that_was_written_and_not_recorded_before_it_died_is_recorded_at_the_start(self) -> None:
+        self.settle()
+        self.say(self.root, 'addhost:{"name":"n3"}')
+        self.clock.advance(0)
+        self.writer.waiting.clear()
+        self.text = self.read()
+        self.begin()
+        self.settle()
+        self.assertEqual(
+            [(one["verb"], one["name"], one["before"]) for one in self.records()], [("reload", "n3", None)]
+        )
+
     def test_a_reload_that_finds_nothing_records_nothing(self) -> None:
         self.done('changehost:{"name":"n1","set":{"cores":8}}')
         self.done("reload")
