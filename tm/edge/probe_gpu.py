@@ -65,11 +65,19 @@ class NvidiaGpus:
         library = self._library
         device = library.nvmlDeviceGetHandleByIndex(index)
         model = library.nvmlDeviceGetName(device)
-        memory = library.nvmlDeviceGetMemoryInfo(device)
+        total, used = self._memory(device)
         return Gpu(
-            index=index, model=model.decode() if isinstance(model, bytes) else str(model), memory=int(memory.total),
-            memory_used=int(memory.used), use=self._use(device), users=self._users(device),
+            index=index, model=model.decode() if isinstance(model, bytes) else str(model), memory=total,
+            memory_used=used, use=self._use(device), users=self._users(device),
         )  # fmt: skip
+
+    def _memory(self, device: Any) -> tuple[int, int]:
+        """Return the bytes in all and in use; a card that shares the computer's memory has none of its own."""
+        try:
+            memory = self._library.nvmlDeviceGetMemoryInfo(device)
+        except self._library.NVMLError:
+            return 0, 0
+        return int(memory.total), int(memory.used)
 
     def _use(self, device: Any) -> float:
         try:

@@ -36,6 +36,7 @@ class FakeLibrary:
         return "Fast 3000" if device else b"Fast 2000"
 
     def nvmlDeviceGetMemoryInfo(self, device: int) -> Any:  # noqa: N802
+        self._check(self.shy)
         return SimpleNamespace(total=8 << 30, used=device << 30)
 
     def nvmlDeviceGetUtilizationRates(self, device: int) -> Any:  # noqa: N802
@@ -70,7 +71,7 @@ class GpuTests(SynchronousTestCase):
 
     def test_what_a_card_does_not_tell_is_left_out(self) -> None:
         self.library.shy = True
-        self.assertEqual(self.gpus()[1], Gpu(1, "Fast 3000", 8 << 30, 1 << 30))
+        self.assertEqual(self.gpus()[1], Gpu(1, "Fast 3000", 0))
 
     def test_they_are_not_read_at_every_look(self) -> None:
         self.gpus()
