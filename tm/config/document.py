@@ -16,11 +16,13 @@ _WHERE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 class Document:
     """One file and the complaints about it; a file that cannot be read has no tables and one complaint.
 
-    With *text* that is read in place of what the file holds. *places* says of each complaint at which table and key it
-    is.
+    With *text* that is read in place of what the file holds, and is not read when *data* is what it says. *places* says
+    of each complaint at which table and key it is.
     """
 
-    def __init__(self, path: str, owners: tuple[int, ...], text: str | None = None) -> None:
+    def __init__(
+        self, path: str, owners: tuple[int, ...], text: str | None = None, data: dict[str, Any] | None = None
+    ) -> None:
         self.path = path
         self.complaints: list[str] = []
         self.places: list[tuple[tuple[str, ...], str]] = []
@@ -29,7 +31,7 @@ class Document:
         try:
             if text is None:
                 self._read(owners)
-            self.data = tomllib.loads(self.text)
+            self.data = tomllib.loads(self.text) if data is None else data
         except OSError as error:
             hint = "; 'tm setup' writes a sample" if isinstance(error, FileNotFoundError) else ""
             self.complaints.append(f"{path}: {error.strerror}{hint}")

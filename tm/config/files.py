@@ -12,7 +12,7 @@ from typing import Any
 from tm.config import hosts
 from tm.config.document import Document, line_of
 from tm.config.editing import replace_file
-from tm.config.table_editing import table_of, with_table
+from tm.config.table_editing import edited, table_of
 from tm.errors import ConfigError
 from tm.ports import Edited
 
@@ -50,15 +50,16 @@ class HostsFile:
         where = KINDS[kind](name)
         before = self._document()
         try:
-            changed = with_table(before.text, where, wanted)
+            changed, data = edited(before.text, before.data, where, wanted)
         except ValueError as error:
             raise ConfigError([f"{self._path}: {error}; change it by hand, then 'reload'"]) from None
-        fresh = Document(self._path, self._owners, changed)
+        fresh = Document(self._path, self._owners, changed, data)
         found = hosts.read_hosts(fresh)
         if fresh.complaints:
             raise ConfigError(self._complaints(before, fresh, len(where), f"{kind} {name}"))
         if changed != before.text:
             replace_file(self._path, changed)
+            self._read = (self._sign(), fresh)
         return Edited(found, lambda: self._take_back(before.text, changed))
 
     def _complaints(self, before: Document, fresh: Document, depth: int, thing: str) -> list[str]:
@@ -73,17 +74,21 @@ class HostsFile:
 
     def _document(self) -> Document:
         """Return the file as it is now; it is read only when it has changed."""
-        try:
-            status = os.stat(self._path)
-        except OSError as error:
-            raise ConfigError([f"{self._path}: {error.strerror}"], "config.read") from None
-        sign = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        sign = self._sign()
         if self._read is None or self._read[0] != sign:
             document = Document(self._path, self._owners)
             if document.complaints:
                 raise ConfigError(document.complaints)
             self._read = (sign, document)
         return self._read[1]
+
+    def _sign(self) -> tuple[int, ...]:
+        """Return what changes when the file does."""
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            raise ConfigError([f"{self._path}: {error.strerror}"], "config.read") from None
+        return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def _take_back(self, before: str, changed: str) -> None:
         if self._document().text != changed:

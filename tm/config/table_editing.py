@@ -5,7 +5,6 @@ The law: the result is read again and must be what was meant, or nothing is chan
 
 from __future__ import annotations
 
-import copy
 import json
 import tomllib
 from collections.abc import Mapping
@@ -23,7 +22,13 @@ def with_table(text: str, where: Path, wanted: Mapping[str, Any] | None) -> str:
     Comments stay: those of a key that changes too; with a key that goes only the one on its line, with a table those
     right above it. A new table comes at the end. Raises `ValueError` when the text cannot be changed so.
     """
-    data = tomllib.loads(text)
+    return edited(text, tomllib.loads(text), where, wanted)[0]
+
+
+def edited(
+    text: str, data: dict[str, Any], where: Path, wanted: Mapping[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """Return as `with_table` the new text, and what it says; *data* is what *text* says. Long files are read once."""
     present = table_of(data, where)
     meant = _meant(data, where, wanted)
     ending = "\r\n" if "\r\n" in text else "\n"
@@ -43,7 +48,7 @@ def with_table(text: str, where: Path, wanted: Mapping[str, Any] | None) -> str:
         read = {}
     if not same(_pruned(read, where), meant):
         raise ValueError(f"[{'.'.join(where)}] is written in a way that cannot be changed safely")
-    return changed
+    return changed, read
 
 
 def table_of(data: Mapping[str, Any], where: Path) -> dict[str, Any] | None:
@@ -60,16 +65,16 @@ def same(one: object, other: object) -> bool:
 
 
 def _meant(data: dict[str, Any], where: Path, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
-    meant = copy.deepcopy(data)
-    parent = meant
+    meant = parent = dict(data)
     for name in where[:-1]:
-        parent = parent.setdefault(name, {})
-        if not isinstance(parent, dict):
+        below = parent.get(name, {})
+        if not isinstance(below, dict):
             raise ValueError(f"'{name}' is no table")
+        parent[name] = parent = dict(below)
     if wanted is None:
         parent.pop(where[-1], None)
     else:
-        parent[where[-1]] = copy.deepcopy(dict(wanted))
+        parent[where[-1]] = dict(wanted)
     return _pruned(meant, where)
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
@@ -40,6 +41,7 @@ class Statement(NamedTuple):
     to: int = 0
 
 
+@lru_cache(maxsize=8)
 def scan(text: str) -> list[Statement]:
     """Return the statements of *text*, which together are all of it."""
     found: list[Statement] = []
