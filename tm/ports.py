@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from tm.model.audit import Change
-    from tm.model.cluster import HostMemo, Spool
+    from tm.model.cluster import Spool
+    from tm.model.decided import HostMemo
     from tm.model.effects import Records
     from tm.model.host import HostConfig
     from tm.model.job import Job, Phase

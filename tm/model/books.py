@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tm.model.cluster import HostMemo, HostState, Link, Pause, Room, Session, Spool
+from tm.model.cluster import HostState, Link, Room, Session, Spool
+from tm.model.decided import HostMemo, Pause
 from tm.model.effects import Effects, Notice, Orders
 from tm.model.host import HostConfig
 from tm.model.job import ACTIVE, ON_HOST, Job, Phase

@@ -13,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from tm.model.breaker import Breaker
+from tm.model.decided import HostMemo, Pause
 from tm.model.guest import Level, Offer, offer
 from tm.model.host import HostConfig
 from tm.model.job import Job, Phase
@@ -35,10 +36,8 @@ class Link(StrEnum):
     STALE = "stale"
 
 
-KNOWN = tuple(
-    "active reason seen_cores seen_memory about report reported_at level offer declared unheard drain_deadline"
-    " drain_reason left_until left_by trouble".split()
-)
+KNOWN = """active reason seen_cores seen_memory about report reported_at level offer declared unheard drain_deadline
+drain_reason left_until left_by trouble""".split()
 
 
 class HostState:
@@ -133,9 +132,8 @@ class HostState:
 
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""
-        if self.offer.closed:
-            return False
-        return self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
+        fits = self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
+        return fits and not self.offer.closed
 
     def saw(self, cores: int | None, memory: int | None) -> None:
         """Remember what the host says of itself."""
@@ -180,26 +178,6 @@ class Spool(msgspec.Struct):
     host: str
     commands: int = 0
     reports: int = 0
-
-
-class HostMemo(msgspec.Struct, omit_defaults=True):
-    """What was decided about a host and is no configuration: whose it is alone until when, that it is declared lost,
-    that it is drained, by when, and why. Times are seconds since the epoch."""
-
-    name: str
-    left_until: float = 0.0
-    left_by: str = ""
-    declared: str = ""
-    drain_deadline: float | None = None
-    drain_reason: str = ""
-
-
-class Pause(msgspec.Struct):
-    """That a job is to be suspended (or, not *wanted* any more, to go on), *why*, and when its host was told so."""
-
-    wanted: bool
-    why: str
-    asked_at: float
 
 
 class Session:

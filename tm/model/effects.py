@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tm.model.audit import Change
-from tm.model.cluster import HostMemo, Spool
+from tm.model.cluster import Spool
+from tm.model.decided import HostMemo
 from tm.model.job import Job
 
 

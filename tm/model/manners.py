@@ -8,7 +8,8 @@ waits again only when its attempt is seen dead.
 
 from __future__ import annotations
 
-from tm.model.cluster import HostState, Link, Pause, Session
+from tm.model.cluster import HostState, Link, Session
+from tm.model.decided import Pause
 from tm.model.guest import Action, Offer, Use, beyond
 from tm.model.job import Job, Phase
 from tm.model.servers import NICE_LEVEL, Servers

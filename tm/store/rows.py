@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tm.model.audit import Change
-from tm.model.cluster import HostMemo
+from tm.model.decided import HostMemo
 from tm.model.job import Job, Phase, accepted_spec
 
 COLUMNS = (
