@@ -148,6 +148,8 @@ class PeopleTests(HostsCase):
             self.assertIn(part, said)
             self.assertTrue(said.startswith("tm: "), said)
         self.assertEqual(self.records(), [])
+        said = self.tm("alice", "info", "n9", "--json", status=1)
+        self.assertEqual(json.loads(said.splitlines()[0])["error"]["code"], "host.unknown")
 
 
 class FileTests(HostsCase):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
+import json
 import os
 import socket
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from tm import places
 from tm.cli import hosts, people
+from tm.client.program import EXIT_INTERRUPTED
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
 
 Command = Callable[[argparse.Namespace, Mapping[str, str]], list[str]]
@@ -46,8 +48,12 @@ def run(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envir
     try:
         lines = arguments.command(arguments, environ)
     except TaskManagerError as error:
+        if getattr(arguments, "json", False):
+            print(json.dumps({"error": {"code": error.word, "message": error.text}}, ensure_ascii=False))
         print(f"tm: {error.text}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except OSError as error:
         print(f"tm: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
         return EXIT_CONFIG
