@@ -7,7 +7,8 @@ from typing import Any
 from tests.support.brain import about, host_config, host_state, report
 from tests.unit.model.test_brain import BrainCase, brain_with, hello, submit
 from tm.model.brain import Brain
-from tm.model.cluster import HostMemo, Link
+from tm.model.cluster import Link
+from tm.model.decided import HostMemo
 from tm.model.effects import Effects, Orders
 from tm.model.host import Courtesy
 from tm.model.job import Job, Phase
