@@ -111,7 +111,7 @@ class Processes:
         self._looked, self._busy = now, busy
         return Look(
             self.by_pid, active, self._gone, rearranged or bool(self._gone), 0.0 if first else seconds,
-            max(0.0, spent) if self._whole and not first else None,
+            0.0 if first else max(0.0, spent), self._whole and not first,
         )  # fmt: skip
 
     def close(self) -> None:

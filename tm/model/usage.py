@@ -72,7 +72,7 @@ class Look(msgspec.Struct):
 
     *active* used CPU or waited for somebody who had; *gone* are no more; *rearranged* says that somebody was born,
     has another parent, name or user. *seconds* since the look before, *busy* the CPU seconds that the whole machine
-    spent on processes meanwhile, None where that says nothing about those we see.
+    spent on processes meanwhile, *whole* whether those can all be ours to see.
     """
 
     processes: Mapping[int, Process]
@@ -80,7 +80,8 @@ class Look(msgspec.Struct):
     gone: list[Process]
     rearranged: bool
     seconds: float
-    busy: float | None
+    busy: float
+    whole: bool
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -155,14 +156,12 @@ class Attribution:
     # -- who used what --------------------------------------------------------------------------------------------
 
     def _charge(self, look: Look) -> Use:
-        charged = _already_charged(look)
+        brief = _brief(look)
         jobs: defaultdict[int, float] = defaultdict(float)
         users: defaultdict[str, float] = defaultdict(float)
         ours = kernel = 0.0
         for process in look.active:
-            used = process.used
-            if process.pid != INIT:
-                used += max(0.0, process.newly_waited - charged.get(process.pid, 0.0))
+            used = process.used + brief.get(process.pid, 0.0)
             if process.kernel:
                 kernel += used
             elif process.ours or self._has_credit(process):
@@ -170,7 +169,7 @@ class Attribution:
                 jobs[process.job] += used
             else:
                 users[process.user] += used
-        if look.busy is not None:
+        if look.whole:
             unseen = look.busy - ours - kernel - sum(users.values())
             if unseen > NOISE * max(look.seconds, look.busy / 4):
                 part = self._part_of_unseen(look.processes, ours, sum(users.values()))
@@ -207,6 +206,23 @@ def _use(look: Look, ours: float, users: Mapping[str, float], jobs: Mapping[int,
         by_job={job: (jobs.get(job, 0.0) * each, memory[job], count[job]) for job in sorted(memory) if job},
         memory_ours=memory_ours,
     )
+
+
+def _brief(look: Look) -> dict[int, float]:
+    """Return, by the pid of who waited for them, what children used since the look before and before they died.
+
+    A process may be waited for by another one than we expect, as orphans are. So it cannot be more than the machine
+    has spent beyond what the living used.
+    """
+    charged = _already_charged(look)
+    brief = {
+        process.pid: max(0.0, process.newly_waited - charged.get(process.pid, 0.0))
+        for process in look.active
+        if process.newly_waited and process.pid != INIT
+    }
+    most = max(0.0, look.busy - sum(process.used for process in look.active))
+    total = sum(brief.values())
+    return {pid: used * most / total for pid, used in brief.items()} if total > most else brief
 
 
 def _already_charged(look: Look) -> dict[int, float]:

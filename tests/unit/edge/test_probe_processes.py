@@ -74,7 +74,7 @@ class ProcessesTests(SynchronousTestCase):
         self.proc.show(7, cpu=50.0)
         self.proc.busy(500.0)
         look = self.look()
-        self.assertEqual((look.active, look.seconds, look.busy), ([], 0.0, None))
+        self.assertEqual((look.active, look.seconds, look.busy, look.whole), ([], 0.0, 0.0, False))
 
     def test_only_who_used_cpu_since_is_active(self) -> None:
         self.proc.show(7, cpu=5.0)
@@ -125,10 +125,11 @@ class ProcessesTests(SynchronousTestCase):
     def test_what_the_machine_spent_is_said_where_all_of_it_could_be_seen(self) -> None:
         self.look()
         self.proc.busy(3.0)
-        self.assertEqual(self.look().busy, 3.0)
+        look = self.look()
+        self.assertEqual((look.busy, look.whole), (3.0, True))
         contained = Processes(self.proc.path, lambda: self.now, whole=False)
         contained.look()
-        self.assertIsNone(contained.look().busy)
+        self.assertFalse(contained.look().whole)
 
     def test_where_files_cannot_be_kept_open_all_is_read_the_same(self) -> None:
         self.processes._most_open = 1
