@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tm import places
 from tm.cli import host_tables
+from tm.cli.checks import hosts as checks
 from tm.cli.host_values import edit_of
 from tm.errors import TaskManagerError
 
@@ -26,6 +27,9 @@ Maker = Callable[[Any, Runner, str, str], argparse.ArgumentParser]
 EXAMPLES = """\
   tm hosts list                                             what needs somebody first, then the busiest
   tm hosts info n2                                          all that is known of one host, and its configuration
+  tm hosts check                                            ssh, Python, disk, clock, ports of all hosts; what mends it
+  tm hosts add n2 n3 --dry-run                              the same of hosts that are not there yet
+  tm hosts add n2 n3 --set cores=8 --set features=gpu       take them in, and wait until they compute
   tm hosts change n2 cores=8 policy=suspend features+=gpu   other values; shows them before and after
   tm hosts change n2 memory= hours="mon-fri 20:00-07:00"    no line 'memory' of its own any more; jobs by night
   tm hosts change n2 options.port=2222 consumables.matlab=4
@@ -195,6 +199,8 @@ def _takes_id(parser: argparse.ArgumentParser) -> None:
 COMMANDS: Sequence[HostCommand] = (
     HostCommand("list", "the hosts and how they are", _takes_state, _list),
     HostCommand("info", "all that is known of a host, and its configuration", _takes_hosts, _info),
+    HostCommand("add", "look at hosts, take them in, and wait until they compute", checks.take_add, checks.run_add),
+    HostCommand("check", "look at hosts: what is not well, and what mends it", checks.take_check, checks.run_check),
     HostCommand("change", "give a host other values", _takes_changes, _change),
     HostCommand("remove", "take out a host on which nothing runs", _takes_hosts, _order("removehost")),
     HostCommand("activate", "let jobs start on a host", _takes_hosts, _order("activatehost")),

@@ -71,7 +71,7 @@ class OpenSSHLauncher:
 
     async def launch(self, target: Target) -> str:
         """Run the command there; return its output when it has ended with 0, raise `LaunchError` (``ssh.…``)."""
-        argv = self._command_line(target)
+        argv = self.command_line(target)
         await self._turns.acquire()
         try:
             ended = await run_child(self._reactor, argv, self._environment, self._bound)
@@ -86,7 +86,8 @@ class OpenSSHLauncher:
             raise self._failure(target, ended)
         return ended.output
 
-    def _command_line(self, target: Target) -> list[str]:
+    def command_line(self, target: Target) -> list[str]:
+        """Return the ssh that runs the command of *target* there; raise `LaunchError` (``ssh.config``)."""
         home = self._environment.get("HOME") or os.path.expanduser("~")
         options = [*_FIXED, f"ConnectTimeout={max(1, min(10, int(self._bound // 2)))}"]
         known_hosts = target.path("known_hosts", home)

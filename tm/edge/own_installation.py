@@ -11,6 +11,10 @@ from tm.model.installed import Own
 from tm.places import find_program
 
 ONE_FILE = "TM_ONE_FILE"
+HANDED_DOWN = (
+    "TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_PROGRAMS", "TM_IDLE_SECONDS",
+)  # fmt: skip
+"""The variables that a server on a host gets from who starts it."""
 
 
 def own_installation(name: str, root: str, python: str, environ: Mapping[str, str] = os.environ) -> Own:

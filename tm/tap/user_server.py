@@ -24,19 +24,17 @@ from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
-from tm.edge.own_installation import own_installation
+from tm.edge.own_installation import HANDED_DOWN, own_installation
 from tm.edge.signing import OrderSigner
 from tm.edge.spool import boot_id, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
+from tm.edge.tunnel import Tunnels
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths, start_command
 from tm.model.rights import User, Users
 from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
-_HANDED_DOWN = (
-    "TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON", "TM_PROGRAMS", "TM_IDLE_SECONDS",
-)  # fmt: skip
 RETIRE_SECONDS = 10.0
 PROGRAM = "TMMS"
 
@@ -112,10 +110,12 @@ def _build(late: Late, where: Places, address: str) -> None:
     own = fingerprint(load_certificate(where.certificate))
     port: int
 
-    def host_command(host: str, paths: Paths) -> list[str]:
-        return _host_command(where, host, paths, address, port)
+    def host_command(host: str, paths: Paths, way: tuple[str, int] | None) -> list[str]:
+        there, back = way or (address, port)
+        return _host_command(where, host, paths, ["--tms", f"{there}:{back}", *(["--tunnel"] if way else [])])
 
-    server = UserServer(_surroundings(where, clock, log_path, host_command))
+    tunnels = Tunnels(clock, dict(os.environ), where.tms_directory, lambda: ("127.0.0.1", port))
+    server = UserServer(_surroundings(where, clock, log_path, host_command, tunnels))
     users = Users.of(User(where.user, (own,)))
 
     def identify(transport: Any) -> str:
@@ -146,9 +146,12 @@ def _build(late: Late, where: Places, address: str) -> None:
     late.at_end(lock.close)
     late.at_end(pidfile(os.path.join(where.tms_directory, "tms.pid")))
     late.at_end(dialler.stop)
+    late.at_end(tunnels.close_all)
 
 
-def _surroundings(where: Places, clock: Any, log_path: str, host_command: Any) -> UserSurroundings:
+def _surroundings(
+    where: Places, clock: Any, log_path: str, host_command: Any, tunnels: Tunnels
+) -> UserSurroundings:
     environment = dict(os.environ)
     launchers: dict[str, Any] = {}
 
@@ -160,7 +163,7 @@ def _surroundings(where: Places, clock: Any, log_path: str, host_command: Any) -
     return UserSurroundings(
         user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
-        stop=clock.stop, log_path=log_path,
+        tunnels=tunnels, stop=clock.stop, log_path=log_path,
     )  # fmt: skip
 
 
@@ -169,11 +172,11 @@ def _dispatcher_address(where: Places) -> tuple[str, int]:
     return info["host"], int(info["port"])
 
 
-def _host_command(where: Places, host: str, paths: Paths, address: str, port: int) -> list[str]:
+def _host_command(where: Places, host: str, paths: Paths, way: list[str]) -> list[str]:
     """Return what starts this user's server on *host*, told what it cannot know there."""
     own = own_installation(PROGRAM, where.root, where.python)
-    handed = {name: os.environ[name] for name in _HANDED_DOWN if name in os.environ}
-    return start_command(paths, own, PROGRAM, ["--host", host, "--tms", f"{address}:{port}"], handed)
+    handed = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
+    return start_command(paths, own, PROGRAM, ["--host", host, *way], handed)
 
 
 def _write_address(where: Places, address: str, port: int) -> None:
