@@ -108,6 +108,20 @@ class Launcher(Protocol):
         """
 
 
+class Tunnels(Protocol):
+    """Ways back from hosts that cannot dial us; they end with the server that opened them."""
+
+    async def open(self, target: Target, launcher: str) -> tuple[str, int]:
+        """Return where on the host of *target* this server is reached, an address and a port there.
+
+        Raises `LaunchError` as a launch does, ``ssh.tunnel`` where the host forwards nothing, ``config.launcher``
+        where *launcher* cannot do it.
+        """
+
+    def close(self, host: str) -> None:
+        """End the way back from *host*, if there is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobQuery:
     """Which jobs to list: a user's (None: all), in these phases (empty: all), named like a glob, ids above *after*."""

@@ -46,11 +46,13 @@ class InfoCare:
     """What is needed to care for InfoServers: how one is started, and where what is known of them is kept.
 
     *start* runs the command on a host and returns its output; it raises `TaskManagerError`. *save* raises `OSError`.
+    *let_go* ends what *start* keeps for a host: the tunnel by which its InfoServer comes back.
     """
 
     start: Callable[[HostConfig], Awaitable[str]]
     load: Callable[[], Iterable[Started]]
     save: Callable[[Iterable[Started]], None]
+    let_go: Callable[[str], None] = lambda host: None
 
 
 @dataclass(slots=True, eq=False)
@@ -204,6 +206,8 @@ class InfoLinks:
             peer, link.peer = link.peer, None
             peer.send_event(b'{"topic":"retire"}')
             self._dispatcher.clock.callLater(LAST_WORD_SECONDS, peer.abort)
+        if self._care is not None:
+            self._dispatcher.clock.callLater(LAST_WORD_SECONDS, self._care.let_go, link.name)
         _log.info("{host} has no InfoServer any more", event="infoserver", host=link.name)
 
     # -- starting -------------------------------------------------------------------------------------------------
@@ -271,6 +275,8 @@ class InfoLinks:
         link.launching = False
         link.due = self._dispatcher.now + PAUSES[min(link.failures, len(PAUSES) - 1)]
         link.failures += 1
+        if link.peer is None and self._care is not None:
+            self._care.let_go(link.name)
         if link.peer is None:
             self._set(link, "failed" if link.wanted else "off", reason, link.lost)
 

@@ -52,7 +52,8 @@ class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orde
 
 
 class WantLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="want"):
-    """Asks a user's server to start its server on *host*; *python*, *root*, *program* say where it is there."""
+    """Asks a user's server to start its server on *host*; *python*, *root*, *program* say where it is there,
+    *tunnel* that it cannot dial back but through ssh."""
 
     host: str
     address: str
@@ -61,13 +62,15 @@ class WantLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="want"
     python: str = ""
     root: str = ""
     program: str = ""
+    tunnel: bool = False
 
 
 def want_line(host: HostState) -> bytes:
     """Return the event that asks for a server on *host*."""
     config = host.config
     paths = (config.python, config.root, config.program)
-    return _encode(WantLine(config.name, config.address, config.launcher, dict(config.options), *paths))
+    tunnel = config.tunnel and config.launcher != "local"
+    return _encode(WantLine(config.name, config.address, config.launcher, dict(config.options), *paths, tunnel))
 
 
 def order_lines(

@@ -25,7 +25,7 @@ from tm.daemon.answers import json_line
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
-from tm.ports import Launcher, Link, Peer, Target
+from tm.ports import Launcher, Link, Peer, Target, Tunnels
 from tm.wire.message import Reply
 
 _log = Logger()
@@ -33,6 +33,7 @@ _log = Logger()
 PATIENCE_SECONDS = 5.0
 JOIN_SECONDS = 10.0
 ATTACH_EVERY = 2.0
+TUNNEL_IDLE_SECONDS = 60.0
 MOST_RECORDED = 10_000
 
 
@@ -48,6 +49,7 @@ class _Want(msgspec.Struct):
     python: str = ""
     root: str = ""
     program: str = ""
+    tunnel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class UserSurroundings:
     environment: Mapping[str, str]
     home: str
     launcher: Callable[[str], Launcher]
-    host_command: Callable[[str, Paths], list[str]]
+    tunnels: Tunnels
+    host_command: Callable[[str, Paths, tuple[str, int] | None], list[str]]
     stop: Callable[[], None]
     log_path: str
 
@@ -279,6 +282,11 @@ class UserServer(Service):
         host.peer = None
         host.state = "down"
         self._news(host.host, "gone", "its connection is lost")
+        self.clock.callLater(TUNNEL_IDLE_SECONDS, self._end_tunnel, host)
+
+    def _end_tunnel(self, host: HostLink) -> None:
+        if host.peer is None and host.state != "starting":
+            self.around.tunnels.close(host.host)
 
     def _wanted(self, want: _Want) -> None:
         host = self.hosts.setdefault(want.host, HostLink(want.host))
@@ -293,9 +301,7 @@ class UserServer(Service):
 
     async def _launch(self, host: HostLink, want: _Want) -> None:
         try:
-            command = self.around.host_command(want.host, Paths(want.python, want.root, want.program))
-            target = Target(want.host, want.address, command, want.options)
-            await self.around.launcher(want.launcher).launch(target)
+            await self._start(want)
         except TaskManagerError as error:
             self._launch_failed(host, f"{error.word}: {error.text}")
             return
@@ -308,9 +314,19 @@ class UserServer(Service):
                 f"its server was started but did not connect back in {JOIN_SECONDS:.0f} s; see its log on {want.host}",
             )  # fmt: skip
 
+    async def _start(self, want: _Want) -> None:
+        """Run the start command on a host, which tells a server that runs there already by which way to come back."""
+        paths = Paths(want.python, want.root, want.program)
+        way = None
+        if want.tunnel:
+            way = await self.around.tunnels.open(Target(want.host, want.address, ["true"], want.options), want.launcher)
+        target = Target(want.host, want.address, self.around.host_command(want.host, paths, way), want.options)
+        await self.around.launcher(want.launcher).launch(target)
+
     def _launch_failed(self, host: HostLink, reason: str) -> None:
         host.settled()
         if host.peer is None:
+            self.around.tunnels.close(host.host)
             host.state = "failed: " + reason
             _log.error("{host}: {reason}", event="launch", host=host.host, reason=reason)
             self._news(host.host, "failed", reason)

@@ -193,6 +193,12 @@ class Dialler:
         if self._connection is None and self._call is not None and self._call.active():  # type: ignore[attr-defined]  # a delayed call
             self._call.reset(0)  # type: ignore[attr-defined]  # a delayed call
 
+    def anew(self) -> None:
+        """Leave the connection that there is, if any, and dial the address as it is now."""
+        if self._connection is not None:
+            self._connection.abort()
+        self.soon()
+
     def _dial(self) -> None:
         self._call = None
         try:

@@ -58,6 +58,8 @@ def make_service(options: DispatcherOptions) -> IService:
     """Return the dispatcher's service; leave with a sentence when something is wrong that can be seen now."""
     root = places.find_root()
     try:
+        if not options["state"] and places.is_one_file():
+            raise ConfigError(["--state: expected a folder on a local disk; a one-file program has none of its own"])
         etc = options["etc"] or places.find_etc()
         info = places.read_info(os.path.join(etc, "TaskDispatcher.info"))
         port = number(options, "port", 1, 65535) if options["port"] else int(info["port"])
@@ -103,7 +105,7 @@ def _build(
         host_tables=HostsFile(etc),
         recent_log=log.recent, stop=clock.stop, fingerprint=own,
         not_after=certificate.not_valid_after_utc.timestamp(),
-        infoservers=info_care(clock, etc, state, port, own), people=PeopleFiles(etc),
+        infoservers=info_care(clock, etc, state, interface, port, own), people=PeopleFiles(etc),
     )  # fmt: skip
     dispatcher = Dispatcher(surroundings, store.load())
     log.told = dispatcher.logged

@@ -20,8 +20,9 @@ from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
 from tm.edge.running_now import CommandsNow
-from tm.edge.spool import Spool, boot_id
+from tm.edge.spool import Spool, boot_id, private_directory
 from tm.edge.tls import client_context_factory
+from tm.edge.way import WayWatch, read_way, tell_way
 from tm.errors import ConfigError, StoreError, TaskManagerError
 from tm.keeper import kernel
 from tm.model.lifecycle import Fact
@@ -35,11 +36,12 @@ IDLE_SECONDS = 600.0
 class HostServerOptions(ServerOptions):
     """What ``twistd taskmanagerhost`` takes."""
 
-    synopsis = "--host NAME [--tms ADDRESS:PORT]"
+    synopsis = "--host NAME [--tms ADDRESS:PORT [--tunnel]]"
     optParameters = [  # noqa: RUF012  Twisted's name and form
         ["host", None, "", "name of this host in etc/ComputerCluster.config"],
         ["tms", None, "", "where the user's server is, ADDRESS:PORT (default: as its address file says)"],
     ]
+    optFlags = [["tunnel", None, "--tms is the end of a tunnel on this host, and holds whatever the file says"]]  # noqa: RUF012  Twisted's name and form
 
     @override
     def opt_version(self) -> None:
@@ -55,6 +57,8 @@ def make_service(options: HostServerOptions) -> IService:
         host = options["host"]
         if not valid_name(host):
             raise ConfigError(["--host: the name of this host in etc/ComputerCluster.config is needed"])
+        private_directory(where.spool(host))
+        tell_way(where.spool(host), _told_address(options["tms"]) if options["tunnel"] else None)
         Spool(where.spool(host)).close()
     except StoreError as error:
         print(f"TMMS: {error.text}")
@@ -80,7 +84,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
     server = HostServer(
         HostSurroundings(
             host=host, cores=cores, memory=memory, clock=clock, spool=spool, writer=writer,
-            revive=lambda: start_detached(where), stop=clock.stop,
+            revive=lambda: _revive(where, spool), stop=clock.stop,
             idle_seconds=float(os.environ.get("TM_IDLE_SECONDS") or IDLE_SECONDS),
         ),
         book,
@@ -95,7 +99,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
 
     def dialler(listener: Any) -> Dialler:
         return Dialler(
-            clock, listener, lambda: _address(where, tms),
+            clock, listener, lambda: read_way(spool.path) or _address(where, tms),
             lambda: client_context_factory(where.key, where.certificate, own),
         )  # fmt: skip
 
@@ -108,8 +112,10 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
     )  # fmt: skip
     late.add(server)
     main = dialler(server)
+    watch = WayWatch(clock, spool.path, main)
+    watch.start()
     background.start(_begin(server, rebooted, main), "finding what runs here")
-    for ending in (spool.close, writer.stop, pidfile(os.path.join(spool.path, "tmms.pid")), main.stop):
+    for ending in (spool.close, writer.stop, pidfile(os.path.join(spool.path, "tmms.pid")), main.stop, watch.stop):
         late.at_end(ending)
 
 
@@ -159,10 +165,21 @@ def _address(where: Places, tms: str) -> tuple[str, int]:
             shown = json.load(file)
         return str(shown["host"]), int(shown["port"])
     except (OSError, ValueError, KeyError):
-        host, _, port = tms.rpartition(":")
-        if not host or not port.isdigit():
+        told = _told_address(tms)
+        if told is None:
             raise TaskManagerError("net.tms", f"no address of the user's server in {where.address_file}") from None
-        return host, int(port)
+        return told
+
+
+def _told_address(tms: str) -> tuple[str, int] | None:
+    host, _, port = tms.rpartition(":")
+    return (host, int(port)) if host and port.isdigit() else None
+
+
+def _revive(where: Places, spool: Spool) -> None:
+    """Start the user's server here, unless this is a host from which it could not be reached, nor reach anybody."""
+    if read_way(spool.path) is None:
+        start_detached(where)
 
 
 Options = HostServerOptions

@@ -32,6 +32,7 @@ from tm.edge.log import JsonLog
 from tm.edge.probe import Probe
 from tm.edge.spool import boot_id, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
+from tm.edge.way import WayWatch, read_way, tell_way
 from tm.errors import ConfigError, RefusedError, TaskManagerError
 from tm.model.history import History
 from tm.places import find_etc, read_info, valid_name
@@ -45,7 +46,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 class InfoServerOptions(ServerOptions):
     """What ``twistd infoserver`` takes."""
 
-    synopsis = "--host NAME --dispatcher ADDRESS:PORT --trust FINGERPRINT [--port N] [--state DIR]"
+    synopsis = "--host NAME --dispatcher ADDRESS:PORT --trust FINGERPRINT [--tunnel] [--port N] [--state DIR]"
     paths = ("state",)
     optParameters = [  # noqa: RUF012  Twisted's name and form
         ["host", "H", "", "name of this host in etc/ComputerCluster.config"],
@@ -54,6 +55,7 @@ class InfoServerOptions(ServerOptions):
         ["port", "p", "0", "port to listen on (default: any)"],
         ["state", None, "", "folder for key, log, history (default: LOCAL/info/NAME on a local disk)"],
     ]
+    optFlags = [["tunnel", None, "--dispatcher is the end of a tunnel on this host; said again it may be another one"]]  # noqa: RUF012  Twisted's name and form
 
     @override
     def opt_version(self) -> None:
@@ -80,14 +82,16 @@ class Calling:
             raise ConfigError(complaints)
         self.dispatcher = (address.strip("[]"), int(port))
         self.port = number(options, "port", 0, 65535)
-        self.interface = "127.0.0.1" if address in ("localhost", "127.0.0.1") else ""
+        self.tunnel = bool(options["tunnel"])
+        self.interface = "127.0.0.1" if address in ("localhost", "127.0.0.1") and not self.tunnel else ""
         self.state: str = options["state"] or os.path.join(_local_directory(), "info", self.host)
 
     @property
     def told(self) -> dict[str, object]:
         """What a server that runs must have been told to count as the one that is asked for."""
         return {
-            "infoserver": self.host, "dispatcher": list(self.dispatcher), "trust": self.trust,
+            "infoserver": self.host, "trust": self.trust,
+            "dispatcher": "tunnel" if self.tunnel else list(self.dispatcher),
             "version": tm.__version__, "boot": boot_id(),
         }  # fmt: skip
 
@@ -112,6 +116,7 @@ def make_service(options: InfoServerOptions) -> IService:
     try:
         calling = Calling(options)
         private_directory(calling.state)
+        tell_way(calling.state, calling.dispatcher if calling.tunnel else None)
         lock = _lock(calling)
         if lock is None:
             raise SystemExit(0)
@@ -180,7 +185,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     late.listens(listening)
     reporter = Reporter(server)
     dialler = Dialler(
-        clock, reporter, lambda: calling.dispatcher,
+        clock, reporter, lambda: read_way(calling.state) or calling.dispatcher,
         lambda: client_context_factory(identity.key, identity.certificate, frozenset(calling.trust)),
     )  # fmt: skip
     late.add(server)
@@ -188,6 +193,9 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     late.at_end(pidfile(calling.path("infoserver.pid")))
     late.at_end(dialler.stop)
     dialler.start()
+    watch = WayWatch(clock, calling.state, dialler)
+    watch.start()
+    late.at_end(watch.stop)
     reporter.start()
     line = json.dumps({
         "infoserver": calling.host, "fingerprint": identity.fingerprint, "port": port, "pid": os.getpid(),

@@ -64,10 +64,28 @@ class HandLauncher:
         await self.launches[-1]
 
 
+class HandTunnels:
+    """Digs tunnels when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Target, str]] = []
+        self.digs: list[Deferred[tuple[str, int]]] = []
+        self.closed: list[str] = []
+
+    async def open(self, target: Target, launcher: str) -> tuple[str, int]:
+        self.asked.append((target, launcher))
+        self.digs.append(Deferred())
+        return await self.digs[-1]
+
+    def close(self, host: str) -> None:
+        self.closed.append(host)
+
+
 class UserServerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.launcher = HandLauncher()
+        self.tunnels = HandTunnels()
         self.stopped = 0
         self.link = HandLink()
         self.server = UserServer(
@@ -79,7 +97,8 @@ class UserServerCase(SynchronousTestCase):
                 environment={"PATH": "/bin"},
                 home="/home/alice",
                 launcher=lambda name: self.launcher,
-                host_command=lambda host, paths: ["TMMS", host, *filter(None, paths)],
+                tunnels=self.tunnels,
+                host_command=lambda host, paths, way: ["TMMS", host, *filter(None, paths), *map(str, way or ())],
                 stop=self.stop,
                 log_path="/tms.log",
             )
