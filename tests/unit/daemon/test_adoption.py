@@ -37,6 +37,10 @@ class CancelTests(SynchronousTestCase):
         """Return the living processes of *session*."""
         return [one.pid for one in procfs.snapshot().values() if one.session == session and not one.dead]
 
+    def all_stand(self, session: int) -> bool:
+        """Whether nobody in *session* does anything of their own."""
+        return all(one.still for one in procfs.snapshot().values() if one.session == session)
+
     def test_the_ending_of_a_cancelled_job_is_seen_once_its_tree_is_gone(self) -> None:
         orphanage = Orphanage(time.monotonic)
         job, process = self.start(STUBBORN)
@@ -64,3 +68,36 @@ class CancelTests(SynchronousTestCase):
         self.assertEqual(("lost", None), (fact.what, pid))
         orphanage.over((1, 1), pid)
         self.assertEqual(5, other.wait())
+
+    def test_a_job_is_suspended_goes_on_and_is_ended_while_it_is_suspended(self) -> None:
+        orphanage = Orphanage(time.time)
+        job, process = self.start("trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done")
+        orphanage.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        self.assertFalse(orphanage.is_suspended((1, 1)))
+        turns = []
+        for word, what in (("suspend", "suspended"), ("resume", "resumed"), ("suspend", "suspended")):
+            told = orphanage.pause(word, (1, 1))
+            while not told:
+                told = wait_for(orphanage.standing, "a job that stands")
+            self.assertEqual([(fact.what, fact.pid) for fact in told], [(what, job.pid)])
+            turns.append(told[0].turn)
+        self.assertEqual(turns, [turns[0], turns[0] + 1, turns[0] + 2])
+        self.assertTrue(self.all_stand(job.pid))
+
+        orphanage.cancel((1, 1), 5.0)
+        ((fact, pid),) = wait_for(orphanage.look, "the ending")
+        self.assertEqual((fact.exit_code, orphanage.pause("suspend", (7, 1))), (3, []))
+        orphanage.over((1, 1), pid)
+        job.returncode = 3
+
+    def test_one_that_an_earlier_server_suspended_is_seen_to_stand_and_its_turns_go_on_above(self) -> None:
+        job, process = self.start("echo ready; while :; do sleep 0.01; done")
+        first = Orphanage(lambda: 1000.0)
+        first.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        told = first.pause("suspend", (1, 1)) or wait_for(first.standing, "a job that stands")
+        second = Orphanage(lambda: 1001.0)
+        second.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        self.assertTrue(second.is_suspended((1, 1)))
+        (fact,) = second.pause("resume", (1, 1))
+        self.assertEqual((fact.what, fact.turn > told[0].turn), ("resumed", True))
+        wait_for(lambda: not self.all_stand(job.pid), "a job that goes on")

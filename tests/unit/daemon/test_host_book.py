@@ -177,6 +177,23 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(list(Book.replay(journal, fresh()).claims), [(1, 1)])
 
 
+class PauseTests(SynchronousTestCase):
+    def suspended(self, turn: int) -> Fact:
+        return Fact(1, 1, "suspended" if turn % 2 else "resumed", 3.0, pid=9, turn=turn)
+
+    def test_the_latest_word_is_told_again_until_the_end_and_an_older_one_is_no_news(self) -> None:
+        book = Book(fresh())
+        (claim,) = book.claim([signed(1)])
+        book.learn(Fact(1, 1, "started", 1.0))
+        for turn, news in ((1, True), (2, True), (1, False), (2, True)):
+            self.assertEqual(book.learn(self.suspended(turn)) is claim, news)
+        self.assertEqual([fact.what for fact in book.untold()], ["started", "resumed"])
+        self.assertEqual((book.done(1, book.untold()), claim.state), ([], "running"))
+        book.learn(ended(1))
+        self.assertIsNone(book.learn(self.suspended(3)))
+        self.assertEqual(book.done(2, book.untold()), [claim])
+
+
 class StartTests(SynchronousTestCase):
     def test_a_keeper_is_told_all_it_needs_with_the_names_filled_in(self) -> None:
         (claim,) = Book(fresh()).claim(

@@ -129,6 +129,24 @@ class FindTests(SynchronousTestCase):
         self.assertEqual(["started", "started", "lost", "lost"], told.heard)
         self.assertEqual([], [line for link in keepers.started for line in link.told if "start" in line])
 
+    def test_who_is_to_be_suspended_is_said_to_the_keeper_that_has_it(self) -> None:
+        book = Book(Snapshot("spool", "boot"))
+        book.claim([Order(number, number, 1, 1, SPEC, "") for number in (1, 2, 3)])
+        living = {k: Greeting(1, k, [], [Fact(k, 1, "started", 2.0, pid=NOBODY)], []) for k in (1, 2)}
+        keepers = Keepers(living)
+        files, told = Files(self.mktemp(), {1: [], 2: []}), Told(book)
+        keeping = Keeping(keepers, files, book, told, Clock(), "n1", "test", lambda lines: succeed(None))
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+
+        keeping.pause([(1, 1), (3, 1), (9, 1)], [(2, 1)], [(2, 1, 19)])
+
+        self.assertEqual(keepers.living[1].told[-1:], [{"suspend": [(1, 1)]}])
+        self.assertEqual(keepers.living[2].told[-1:], [{"resume": [(2, 1)], "nice": [(2, 1, 19)]}])
+
+    def test_who_was_suspended_when_its_keeper_died_is_told_to_be_so(self) -> None:
+        told, _ = self.found({1: [["s", 7, 1, NOBODY, 1, 1.0], ["z", 7, 1, 1]]}, {})
+        self.assertEqual(["started", "suspended"], told.heard[:2])
+
     def test_what_a_dead_keeper_gave_back_is_no_ending_of_what_a_living_one_runs(self) -> None:
         running = Greeting(1, 2, [], [Fact(7, 1, "started", 2.0, pid=9)], [])
 

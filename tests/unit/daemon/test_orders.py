@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.properties import examples
 from tm.daemon.orders import order_lines, want_line
 from tm.model.cluster import HostState
-from tm.model.effects import Orders, Start
+from tm.model.effects import Orders, Start, void_start
 from tm.model.host import HostConfig
 from tm.wire.frames import LARGE_LIMIT
 
@@ -62,6 +62,24 @@ class OrderLinesTests(SynchronousTestCase):
                 "forget": [[9, 1]],
             },
         )
+
+    def test_it_says_who_is_to_be_suspended_go_on_be_niced_and_give_way(self) -> None:
+        orders = Orders("alice", "n1", suspend=[(1, 1)], resume=[(2, 1)], nice=[(3, 1, 19)], give_way=[(4, 1)])
+        (line,) = self.lines(orders)
+        self.assertEqual((line["suspend"], line["resume"]), ([[1, 1]], [[2, 1]]))
+        self.assertEqual((line["nice"], line["give_way"]), ([[3, 1, 19]], [[4, 1, 10.0]]))
+
+    def test_of_what_is_said_twice_about_one_attempt_the_later_word_is_sent(self) -> None:
+        orders = Orders("alice", "n1", suspend=[(1, 1), (2, 1)], resume=[(3, 1)])
+        orders.absorb(Orders("alice", "n1", suspend=[(3, 1)], resume=[(1, 1)]))
+        self.assertEqual((orders.suspend, orders.resume), ([(2, 1), (3, 1)], [(1, 1)]))
+
+    def test_a_command_that_was_given_up_is_sent_as_a_refusal_without_text_and_environment(self) -> None:
+        (line,) = self.lines(Orders("alice", "n1", start=[start(2), void_start(1)]))
+        sent = [(order["c"], order["job"], order["spec"]) for order in line["orders"]]
+        self.assertEqual(sent, [(1, 0, ""), (2, 102, "spec")])
+        self.assertEqual(["refused" in order for order in line["orders"]], [True, False])
+        self.assertEqual(line["environments"], {"e": "{}"})
 
     def test_a_start_that_is_there_twice_is_sent_once(self) -> None:
         (line,) = self.lines(Orders("alice", "n1", start=[start(1), start(2), start(1)]))

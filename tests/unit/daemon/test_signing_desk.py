@@ -132,6 +132,14 @@ class CheckingTests(SynchronousTestCase):
         self.assertEqual([order.c for order in line.orders], [1, 2, 3])
         self.assertTrue(all(complaint.startswith("auth.signature: ") for complaint in complaints))
 
+    def test_a_command_that_the_dispatcher_gave_up_goes_on_and_starts_nothing(self) -> None:
+        given_up = signed(2)
+        given_up.spec, given_up.sig, given_up.refused = "", "", "given up"
+        line = order_line(signed(1), given_up)
+        checked, passed_on, complaints = self.check(line)
+        self.assertEqual((passed_on, complaints), (raw(line), []))
+        self.assertEqual([order.refused for order in checked.orders], ["", "given up"])
+
     def test_a_signature_of_one_job_is_none_of_another(self) -> None:
         first, second = signed(1), signed(2, name="other")
         first.sig, second.sig = second.sig, first.sig

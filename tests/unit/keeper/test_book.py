@@ -90,6 +90,18 @@ class BookTests(SynchronousTestCase):
 
         self.assertFalse(book.knows((1, 1)))
 
+    def test_a_greeting_says_who_is_suspended_after_who_runs(self) -> None:
+        book = Book()
+        book.grant = 3
+        for job in (1, 2, 3):
+            book.queue(order(job))
+        start(book)
+        book.running[1, 1].turn, book.running[2, 1].turn = 3, 4
+        running = [(fact["what"], fact["job"], fact.get("turn")) for fact in book.hello()["running"]]
+
+        self.assertEqual([("started", job, None) for job in (1, 2, 3)], running[:3])
+        self.assertEqual([("suspended", 1, 3), ("resumed", 2, 4)], running[3:])
+
     def test_withdrawing_is_only_for_what_waits(self) -> None:
         book = Book()
         book.grant = 1

@@ -61,6 +61,22 @@ class JournalTests(SynchronousTestCase):
 
         self.assertEqual({}, journal.read(self.path).endings)
 
+    def test_it_says_of_what_runs_whether_it_is_suspended(self) -> None:
+        for job in (1, 2, 3):
+            self.start(job)
+        running = Running((1, 1), 1, 101, 7, 2.5)
+        for _ in range(3):
+            running.turn += 1
+            self.log.append(journal.pause(running))
+        running = Running((2, 1), 1, 102, 7, 2.5)
+        running.turn = 2
+        self.log.append(journal.pause(running))
+        self.log.append(journal.final(ending(2)) + journal.pause(running))
+        found = journal.read(self.path)
+
+        self.assertEqual({(1, 1): 3, (3, 1): 0}, {key: started.turn for key, started in found.started.items()})
+        self.assertEqual([(2, 1)], list(found.endings))
+
     def test_what_never_ran_is_an_ending_too_and_may_be_tried_again(self) -> None:
         self.log.append(journal.intent((1, 1)))
         self.log.append(journal.final(ending(1, "refused")) + journal.final(ending(2, "returned")))
