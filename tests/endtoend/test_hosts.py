@@ -193,6 +193,7 @@ class FileTests(HostsCase):
             [(one["id"], one["verb"], one["reason"]) for one in self.records()],
             [(1, "changehost", ""), (2, "deactivatehost", "a new fan")],
         )
+        self.assertIn("a new fan", self.tm("bob", "list"))
         shown = self.tm("alice", "audit", "n1")
         self.assertIn("cores 1 → 2", shown)
         self.assertEqual(self.tm("alice", "undo", "2").split(";")[0], "host n1: active false → (not said)")

@@ -70,7 +70,7 @@ class HostState:
         self.left_until, self.left_by, self.declared = memo.left_until, memo.left_by, memo.declared
         if not self.active:
             self.drain_deadline, self.drain_reason = memo.drain_deadline, memo.drain_reason
-            self.reason = self.drain_reason or self.reason
+            self.reason = self.drain_reason or memo.reason or self.reason
         if self.declared:
             self.active, self.reason = False, self.declared
 
@@ -81,7 +81,10 @@ class HostState:
 
     def memo(self) -> HostMemo:
         """Return what is to be remembered of it beside the configuration."""
-        return HostMemo(self.name, self.left_until, self.left_by, self.declared, self.drain_deadline, self.drain_reason)
+        reason = "" if self.active or self.declared or self.drain_reason else self.reason
+        return HostMemo(
+            self.name, self.left_until, self.left_by, self.declared, self.drain_deadline, self.drain_reason, reason
+        )
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 class HostMemo(msgspec.Struct, omit_defaults=True):
     """What was decided about a host and is no configuration: whose it is alone until when, that it is declared lost,
-    that it is drained, by when, and why. Times are seconds since the epoch."""
+    that it is drained, by when, and why; the *reason* why it is not active else. Times are seconds since the epoch."""
 
     name: str
     left_until: float = 0.0
@@ -15,6 +15,7 @@ class HostMemo(msgspec.Struct, omit_defaults=True):
     declared: str = ""
     drain_deadline: float | None = None
     drain_reason: str = ""
+    reason: str = ""
 
 
 class Pause(msgspec.Struct):

@@ -43,9 +43,10 @@ class Hosting(Manners):
         if (before.policy, before.cores, before.memory) != (new.config.policy, new.config.cores, new.config.memory):
             host.level = Level()
         if not host.declared and not (host.drain_reason and not new.active):
-            if host.active != new.active or host.reason == GONE:
+            changed = host.active != new.active or host.reason == GONE
+            if changed:
                 host.active, host.reason = new.active, new.reason
-            if host.drain_reason:
+            if changed or host.drain_reason:
                 host.drain_deadline, host.drain_reason = None, ""
                 self._remember(host)
 
