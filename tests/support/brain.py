@@ -93,6 +93,15 @@ def laws_broken(brain: Brain) -> list[str]:
     for number in [number for _, number, _ in brain.queue.heads()]:
         if not why_waiting(brain, brain.jobs[number], 0.0):
             wrong.append(f"job {number} waits without a reason")
+    for user in sorted({job.user for job in brain.jobs.values()}):
+        on_hosts = [job for job in brain.jobs.values() if job.user == user and job.phase in ON_HOST]
+        used = {
+            "running": len(on_hosts), "cores": sum(job.cores for job in on_hosts),
+            "memory": sum(job.memory for job in on_hosts),
+            "queued": sum(job.user == user and job.id in brain.queue for job in brain.jobs.values()),
+        }  # fmt: skip
+        if brain.limits.of_user(user) != used:
+            wrong.append(f"{user} is said to use {brain.limits.of_user(user)}, not {used}")
     waiting = [number for _, _, kind in brain.queue.heads() for number in brain.queue.ids(kind)]
     if len(waiting) != len(set(waiting)) or len(waiting) != len(brain.queue):
         wrong.append(f"the queue shows {len(waiting)} ids for {len(brain.queue)} jobs")

@@ -13,6 +13,7 @@ from tests.support.brain import World
 from tests.support.properties import examples
 from tm.errors import RefusedError
 from tm.model.host import Courtesy
+from tm.model.rights import Group, Groups, Limits
 
 USERS = ["alice", "bob"]
 HOSTS = {"n1": 2, "n2": 5}
@@ -54,6 +55,7 @@ WEIGHTS = {
     "drain": 1,
     "lost": 0.2,
     "refuse": 2,
+    "limit": 2,
 }
 
 
@@ -106,8 +108,28 @@ def apply(world: World, event: Event) -> None:
         "drain": lambda: world.brain.host_drained(host, world.at + number if number % 2 else None, "a fan", world.at),
         "lost": lambda: world.declare_lost(host),
         "refuse": lambda: world.refuse(user, host),
+        "limit": lambda: world.brain.people_configured(limited(number), world.at),
     }
     does[what]()
+
+
+def limited(number: int) -> Groups:
+    """Return groups that let one of the users, or both together, have so many jobs running, one at least."""
+    most = Limits(running=1 + number // 2)
+    each = Group("each", frozenset({"*"}), user_limits=most)
+    return Groups((each if number % 2 else Group("all", frozenset({"*"}), limits=most),))
+
+
+def beyond(world: World, before: dict[str, int]) -> list[str]:
+    """Return whose limits are exceeded by more jobs than the *before* that ran."""
+    usage = world.brain.limits
+    found = []
+    for user in USERS:
+        for bound in usage.bounds(user):
+            now, then = bound.used.running, sum(before.values()) if bound.together else before[user]
+            if bound.limits.running is not None and now > max(bound.limits.running, then):
+                found.append(f"{now} jobs run: {bound}")
+    return found
 
 
 def _some(world: World, number: int) -> int:
@@ -125,11 +147,13 @@ class LawsTests(SynchronousTestCase):
         world.turn()
         for event in events:
             world.at += 0.001
+            before = {user: world.brain.limits.of_user(user)["running"] for user in USERS}
             try:
                 apply(world, event)
             except RefusedError as refusal:
                 self.assertIn(refusal.word, ("job.unknown", "host.unknown", "job.impossible"), refusal.text)
             world.check()
+            self.assertEqual(beyond(world, before), [])
         return world
 
     @examples(200, shrink=False)
