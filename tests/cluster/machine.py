@@ -246,7 +246,11 @@ class Machine:
     def load(self, cores: int) -> None:
         """Let a stranger, who has nothing to do with TaskManager, keep *cores* cores busy, whoever else wants them."""
         for _ in range(cores):
-            self._strangers.append(self.spawn_as(accounts.STRANGER, ["sh", "-c", "while :; do :; done"], -10))
+            busy = self.spawn_as(accounts.STRANGER, ["sh", "-c", "while :; do :; done"], -10)
+            self._strangers.append(busy)
+            group = Path(f"/proc/{busy.pid}/autogroup")  # where sessions share the processor, not processes
+            if group.exists():
+                group.write_text("-10")
 
     def calm(self) -> None:
         """End what the stranger runs."""
