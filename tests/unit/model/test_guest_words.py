@@ -28,7 +28,7 @@ class ReasonTests(SynchronousTestCase):
             self.heard(level, 0, memory)
             self.assertEqual(self.heard(level, 20, memory, cpu_others=1.0).reason, "", "one report alone")
             held = self.heard(level, 25, memory, cpu_others=1.0)
-            self.assertEqual((held.cores, held.reason), (1, "others (zoe) uses 1 of 2 cores"))
+            self.assertEqual((held.cores, held.reason), (1, "others (zoe) use 1 of 2 cores"))
             for at in range(30, int(30 + CALM_SECONDS), 5):
                 self.assertEqual(self.heard(level, at, memory).cores, 1)
             calm = self.heard(level, 31 + CALM_SECONDS, memory)
@@ -42,4 +42,4 @@ class ReasonTests(SynchronousTestCase):
         held = self.heard(level, 5, 12 * GIGABYTE)
         self.assertEqual((held.cores, held.memory, held.reason), (2, 8 * GIGABYTE, "others leave 8G of memory"))
         both = [self.heard(level, at, 12 * GIGABYTE, cpu_others=1.0) for at in (10, 15)][-1]
-        self.assertEqual(both.reason, "others (zoe) uses 1 of 2 cores; others leave 8G of memory")
+        self.assertEqual(both.reason, "others (zoe) use 1 of 2 cores; others leave 8G of memory")
