@@ -18,6 +18,7 @@ from typing import Any
 
 from tm import places
 from tm.cli import hosts, people
+from tm.cli.checks import doctor
 from tm.client.program import EXIT_INTERRUPTED
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
 
@@ -32,6 +33,7 @@ _EXAMPLES = (
   tm cert show alice.crt                                    what a certificate says, and its fingerprint
   tm cert authorized                                        gather all users' certificates in one file
 """
+    + doctor.EXAMPLES
     + hosts.EXAMPLES
     + people.EXAMPLES
 )
@@ -100,6 +102,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(title="commands ('tm COMMAND --help' says more)", metavar="COMMAND", required=True)
     certificates = commands.add_parser("cert", help="keys and certificates", examples=_examples_of("cert"))
     _add_certificates(certificates)
+    doctor.add_command(commands, _command)
     hosts.add_commands(commands, _group, _command)
     people.add_commands(commands, _group, _command)
     setup = _command(commands, _setup, "setup", "write the first files of a cluster; what is there already stays")
