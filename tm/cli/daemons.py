@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tm.edge import survival
 from tm.lineage import become_daemon, leave_job
 from tm.places import find_python, find_root
 
@@ -41,7 +42,9 @@ def run(name: str, arguments: list[str]) -> None:
     program = os.path.abspath(sys.argv[0])
     leave_job(os.environ)
     if arguments[:1] != ["-n"]:
+        survival.enter_scope(survival.own_command())
         become_daemon()
+    os.environ.pop(survival.SCOPED, None)
     try:
         from twisted.scripts import twistd
     except ImportError:

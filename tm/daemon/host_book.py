@@ -192,12 +192,15 @@ class Book:
                 facts += [fact for fact in (claim.started, claim.pause) if fact is not None]
         return facts
 
-    def hello(self, host: str, version: str, cores: int | None, memory: int | None) -> dict[str, object]:
-        """Return what is said of this spool at each connection."""
+    def hello(
+        self, host: str, version: str, cores: int | None, memory: int | None, survives: str = ""
+    ) -> dict[str, object]:
+        """Return what is said of this spool, and of its server, at each connection."""
         about = self.about
         return {
             "host": host, "spool": about.spool, "boot": about.boot, "epoch": about.epoch, "run": about.run,
             "mark": about.mark, "acked": about.acked, "version": version, "cores": cores, "memory": memory,
+            "survives": survives,
             "holds": [(*claim.key, claim.state) for claim in self.claims.values()],
         }  # fmt: skip
 

@@ -90,6 +90,7 @@ class HostSurroundings:
     revive: Callable[[], None]
     stop: Callable[[], None]
     idle_seconds: float
+    survives: str = ""
     journal_limit: int = 1024 * 1024
 
 
@@ -163,7 +164,7 @@ class HostServer(Service):
         around = self.around
         while self._writing:  # the mark counts orders that are no claims yet: they would seem to have been lost here
             await around.writer.run(lambda: None)
-        hello = self.book.hello(around.host, tm.__version__, around.cores, around.memory)
+        hello = self.book.hello(around.host, tm.__version__, around.cores, around.memory, around.survives)
         failpoint.reach("tmms.join")
         reply = await link.ask("join", json_line(hello))
         if link is not self._link:

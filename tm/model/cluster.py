@@ -23,6 +23,7 @@ UNLIMITED_MEMORY = 1 << 62
 AHEAD_SECONDS = 0.05
 MOST_AHEAD = 16
 RECALL_AFTER = 0.5
+MOST_WORDS = 80
 RETRY_AFTER = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
@@ -171,6 +172,7 @@ class Hello(msgspec.Struct):
     version: str = ""
     cores: int | None = None
     memory: int | None = None
+    survives: str = ""
 
 
 class Spool(msgspec.Struct):
@@ -194,6 +196,7 @@ class Session:
         self.niced: set[int] = set()
         self.link = Link.DOWN
         self.reason = ""
+        self.survives = ""
         self.since = 0.0
         self.failures = 0
         self.retry_at = 0.0
@@ -253,6 +256,7 @@ class Session:
         After a restart this tells those that were sent ahead from the rest. What is over, but not told, still
         occupies cores and is not granted any.
         """
+        self.survives = hello.survives[:MOST_WORDS]
         self._step_back({(job, attempt) for job, attempt, state in hello.holds if state == "running"})
         self.over = {job for job, _, state in hello.holds if state == "final"} & self.occupying.keys()
 

@@ -77,7 +77,9 @@ def show_host(host: HostState, sessions: list[Session], condition: Condition, in
         "name": host.name, "state": str(condition.state), "reason": condition.reason, "address": config.address,
         "launcher": config.launcher, "cores": host.whole_cores, "used_cores": host.used_cores,
         "memory": whole, "used_memory": host.used_memory, "jobs": sum(len(s.occupying) for s in sessions),
-        "servers": [{"user": s.user, "link": str(s.link), "reason": s.reason} for s in sessions],
+        "servers": [
+            {"user": s.user, "link": str(s.link), "reason": s.reason, "survives": s.survives} for s in sessions
+        ],
         "remedy": condition.remedy, "since": shown_time(condition.since or None),
         "vacant": condition.state in RECEIVING and free > 0, "free_cores": free,
         "offered_cores": host.cores, "offered_memory": offered, "features": list(config.features),

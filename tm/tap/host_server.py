@@ -14,6 +14,7 @@ from tm.daemon import background
 from tm.daemon.host_book import Book, Claim, Snapshot, start_entry
 from tm.daemon.host_server import HostServer, HostSurroundings
 from tm.daemon.keeping import Keeping, machine
+from tm.edge import survival
 from tm.edge.committer import Committer
 from tm.edge.keeper_link import Keepers
 from tm.edge.keys import fingerprint, load_certificate
@@ -85,6 +86,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
         HostSurroundings(
             host=host, cores=cores, memory=memory, clock=clock, spool=spool, writer=writer,
             revive=lambda: _revive(where, spool), stop=clock.stop,
+            survives=survival.in_force(),
             idle_seconds=float(os.environ.get("TM_IDLE_SECONDS") or IDLE_SECONDS),
         ),
         book,

@@ -24,6 +24,7 @@ import tm
 from tm.daemon.info_reporter import Reporter
 from tm.daemon.info_server import METRICS, InfoServer, InfoSurroundings
 from tm.daemon.info_verbs import InfoVerbs
+from tm.edge import survival
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.identity import Identity, own_identity
@@ -151,7 +152,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     late.at_end(lock.close)
     log_path = calling.path("infoserver.log")
     JsonLog(log_path).start()
-    probe = Probe(survives="own session")
+    probe = Probe(survives=survival.in_force())
     machine = probe.machine()
     late.at_end(probe.close)
     worker = Committer(clock, "probe")
