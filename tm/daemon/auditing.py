@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tm.errors import ConfigError, RefusedError, StoreError
-from tm.model.audit import Change, Deed, RawTables, Table, deeds_between, difference
+from tm.model.audit import Change, Deed, RawTables, Table, deeds_between, difference, own_keys
 from tm.model.effects import Notice
 from tm.wire.message import Reply
 
@@ -93,6 +93,11 @@ class Auditing:
         elif tables:
             self._remember()
 
+    def follow(self, kind: str, name: str, table: Table | None) -> None:
+        """Something has become *table* with a deed that is about another, e.g. a group with a user who is in it."""
+        self._knows(kind, name, self._known.get(kind, {}).get(name), table)
+        self._remember()
+
     def _remember(self) -> None:
         self._dispatcher.turns.remember(msgspec.json.encode(self._known).decode())
 
@@ -116,7 +121,7 @@ class Auditing:
             if after is None:
                 things.pop(name, None)
             else:
-                things[name] = dict(after)
+                things[name] = own_keys(kind, after)
 
     def _settled(self, entry: tuple[Deed, TakeBack], change: Change) -> Change:
         if entry in self._unsettled:
@@ -144,6 +149,12 @@ class Auditing:
                 f"record {change.id} ({change.verb} {change.name}) changed nothing that could be put back",
             )
         present = undoer.present(change.name)
+        if present is not None and change.after is not None:
+            present = {
+                key: value
+                for key, value in present.items()
+                if key in change.after or key in own_keys(change.kind, present)
+            }
         if present != change.after:
             told = "; ".join(difference(change.after, present))
             raise RefusedError(

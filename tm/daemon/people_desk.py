@@ -6,7 +6,7 @@ and somebody remains who may change people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,19 +67,22 @@ class PeopleDesk:
         check_granted(by, dispatcher.rights_of(by), old, new)
         check_remains(old, new, dispatcher.now)
         put_back = after.write()
-        self._count(after, by)
+        groups = [name for kind, name, _ in changes if kind == "group"]
+        self._count(after, by, groups)
 
         def take_back() -> None:
             put_back()
-            self._count(before, by)
+            self._count(before, by, groups)
 
         return after, take_back
 
-    def _count(self, edition: Edition, by: str) -> None:
-        """Let what *edition* says be so from now on."""
+    def _count(self, edition: Edition, by: str, groups: Iterable[str]) -> None:
+        """Let what *edition* says be so from now on; *groups* are those that are other than before."""
         tables = self._dispatcher.tables
         self._dispatcher.tables = replace(tables, users=edition.users, groups=edition.groups)
         self._dispatcher.people_changed(tables.users, by)
+        for name in groups:
+            self._dispatcher.audit.follow("group", name, edition.table("group", name))
 
 
 @dataclass
@@ -108,9 +111,10 @@ def present(edition: Edition, kind: str, name: str) -> dict[str, Any] | None:
 def user_changes(edition: Edition, name: str, table: Table | None) -> list[tuple[str, str, Table | None]]:
     """Return the changes after which the user *name* has that *table* and is in the ``groups`` it names, in no others.
 
-    Raises `RefusedError` ``group.unknown``.
+    A table that says nothing of groups leaves them as they are. Raises `RefusedError` ``group.unknown``.
     """
-    wanted = set() if table is None else set(table.get("groups", ()))
+    has = {group.name for group in edition.groups.groups if name in group.members}
+    wanted = set() if table is None else set(table.get("groups", has))
     unknown = wanted - {group.name for group in edition.groups.groups}
     if unknown:
         raise no_group(sorted(unknown)[0])

@@ -75,6 +75,11 @@ def deeds_between(user: str, verb: str, before: RawTables, after: RawTables) -> 
     return deeds
 
 
+def own_keys(kind: str, table: Table) -> dict[str, Any]:
+    """Return what of a recorded *table* stands at the thing itself: that a user is in groups, these say."""
+    return {key: value for key, value in table.items() if (kind, key) != ("user", "groups")}
+
+
 def _copied(table: Table | None) -> dict[str, Any] | None:
     return None if table is None else msgspec.json.decode(msgspec.json.encode(dict(table)))
 

@@ -9,6 +9,8 @@ import os
 
 from tests.support.daemons import NotedPeer
 from tests.support.people import GROUPS, PeopleCase
+from tm import config
+from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Tables
 from tm.errors import StoreError
 from tm.model.people_views import dispatcher_warnings
 from tm.model.rights import Limits
@@ -269,6 +271,47 @@ class UndoTests(PeopleCase):
         self.done("root", "addgroup", {"name": "auditors", "members": ["alice"], "rights": ["audit"]})
         self.done("root", "changegroup", {"name": "physics", "set": {"shares": 9}})
         self.refused("perm.denied", "alice", "undo", "2")
+
+
+class KnownTests(PeopleCase):
+    """What a verb has changed is not found again by a reload, and what a hand has changed is, and can be undone."""
+
+    def tables(self) -> Tables:
+        loaded = config.load(self.folder)
+        return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables)
+
+    def test_a_reload_finds_nothing_of_what_verbs_did(self) -> None:
+        given = {"name": "carol", "certificate": self.pem(self.identity("carol")), "groups": ["physics"]}
+        self.done("kate", "adduser", given)
+        self.done("kate", "changegroup", {"name": "physics", "set": {"shares": 9}})
+        self.done("kate", "removeuser", "bob")
+        self.done("root", "undo", "3")
+        self.done("kate", "removeuser", "carol")
+        before = len(self.records())
+        self.done("root", "reload")
+        self.assertEqual(len(self.records()), before)
+
+    def test_what_could_not_be_recorded_is_not_known_either(self) -> None:
+        answer = self.say(NotedPeer("kate"), "removeuser:bob")
+        self.clock.advance(0)
+        self.writer.broken = StoreError("store.full", "no space")
+        self.writer.work()
+        self.failureResultOf(answer, StoreError)
+        self.writer.broken = None
+        self.clock.advance(RETRY_STORE_SECONDS)
+        self.settle()
+        before = len(self.records())
+        self.done("root", "reload")
+        self.assertEqual(len(self.records()), before)
+
+    def test_what_a_hand_changed_of_a_user_can_be_undone(self) -> None:
+        self.write("users", self.text("users").replace("[users.bob]", '[users.bob]\nemail = "b@example.org"\n#'))
+        self.done("root", "reload")
+        (record,) = self.records()
+        self.assertEqual((record["verb"], record["kind"], record["name"]), ("reload", "user", "bob"))
+        self.done("root", "undo", "1")
+        self.assertEqual(self.tables().users.by_name["bob"].email, "")
+        self.assertEqual(self.tables().groups.groups_of("bob"), ("physics",))
 
 
 class StoreTests(PeopleCase):
