@@ -39,6 +39,7 @@ class Pausing:
         self._only_jobs = only_jobs
         self._seen: dict[Key, dict[int, int]] = {}
         self._since: dict[Key, float] = {}
+        self._shares: dict[int, tuple[int, int]] = {}
         self._look_at = 0.0
 
     def holds(self, key: Key) -> bool:
@@ -48,7 +49,7 @@ class Pausing:
     @property
     def next_at(self) -> float | None:
         """When to `tend` again, or None."""
-        return self._look_at if self._since else None
+        return self._look_at if self._since or self._shares else None
 
     def begin(self, running: Running, now: float) -> None:
         """Have the tree of *running* stopped; `tend` does it."""
@@ -70,6 +71,7 @@ class Pausing:
             elif any(self._stop(one) for _ in range(ROUNDS)) or now - since > GIVE_UP_AFTER:
                 del self._since[key]
                 standing.append(key)
+        self._share()
         self._look_at = now + LOOK_EVERY
         return standing
 
@@ -90,13 +92,23 @@ class Pausing:
         self.over(running.key)
 
     def nice(self, running: Running, level: int) -> None:
-        """Give every thread of the tree this niceness, as far as it is permitted."""
+        """Give every thread of the tree, and its sessions, this niceness, as far as it is permitted."""
         for process in self._tree(running):
+            self._shares[process.session] = (process.pid, level)
             for thread in procfs.threads(process.pid):
                 try:
                     os.setpriority(os.PRIO_PROCESS, thread, level)
                 except (ProcessLookupError, PermissionError):
                     continue
+
+    def _share(self) -> None:
+        """Many kernels divide the processor among sessions first, and take a word about that each 0.1 s."""
+        for session, (pid, level) in list(self._shares.items()):
+            try:
+                procfs.nice_session(pid, level)
+            except BlockingIOError:
+                return
+            del self._shares[session]
 
     def _tree(self, running: Running) -> list[Process]:
         processes = self._snapshot()

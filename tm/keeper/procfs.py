@@ -183,3 +183,19 @@ def _content(path: str) -> bytes | None:
     finally:
         os.close(file)
     return content
+
+
+def nice_session(pid: int, level: int) -> None:
+    """Give the session of *pid* this niceness among sessions, where the kernel knows such; `BlockingIOError`: later."""
+    try:
+        file = os.open(f"/proc/{pid}/autogroup", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(file, b"%d" % level)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+    finally:
+        os.close(file)

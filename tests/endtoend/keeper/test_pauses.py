@@ -130,3 +130,13 @@ class PauseTests(JobCase):
         far = self.spool.pid_in("far")
         self.peer.say(nice=[[1, 1, 19]])
         wait_for(lambda: {os.getpriority(os.PRIO_PROCESS, one) for one in [far, *tree_of(pid)]} == {19}, "niceness")
+        shares = [Path(f"/proc/{one}/autogroup") for one in (far, pid)]  # of their sessions, on kernels that know such
+        for level in (19, 0):
+            self.peer.say(nice=[[1, 1, level]])
+            wait_for(
+                lambda ending=f" nice {level}\n": all(_ends(one, ending) for one in shares), "niceness of sessions"
+            )
+
+
+def _ends(path: Path, ending: str) -> bool:
+    return not path.exists() or path.read_text().endswith(ending)
