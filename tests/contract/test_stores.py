@@ -14,6 +14,7 @@ from tests.support.brain import order
 from tm.errors import StoreError
 from tm.model.audit import Change
 from tm.model.cluster import Spool
+from tm.model.decided import HostMemo
 from tm.model.effects import Records
 from tm.model.job import ACTIVE, FINAL, Job, Phase, new_job
 from tm.ports import JobQuery, JobStore
@@ -49,6 +50,7 @@ def whole_job(number: int) -> Job:
     )
     made.cancelled_by, made.pid, made.started_at, made.ended_at = "root", 4242, 1.5, 2.000001
     made.exit_code, made.signal, made.cpu_seconds, made.max_rss = 3, 9, 0.125, 1 << 45
+    made.gives_way = "others: root is at the console"
     return made
 
 
@@ -155,6 +157,15 @@ class StoreContract:
         store = self.restarted()
         found = [store.environment(digest) for digest in ("d1", "d2", "d3", "d4")]
         self.assertEqual(found, ['{"A":"1"}', "{}", '{"ü":"☃"}', None])  # type: ignore[attr-defined]
+
+    def test_what_is_remembered_of_a_host_is_what_was_decided_last(self) -> None:
+        self.keep(Records(memos={"n1": HostMemo("n1", 5.5, "bob"), "n2": HostMemo("n2", declared="lost ☃")}))
+        self.keep(Records(memos={"n1": HostMemo("n1", drain_deadline=7.25, drain_reason="a fan")}))
+        loaded = self.restarted().load()
+        self.assertEqual(
+            sorted(loaded.memos, key=lambda memo: memo.name),
+            [HostMemo("n1", drain_deadline=7.25, drain_reason="a fan"), HostMemo("n2", declared="lost ☃")],
+        )
 
     def test_the_counters_of_a_spool_are_the_last_ones(self) -> None:
         self.keep(Records(spools={"s": Spool("s", "alice", "n1", 1, 1), "r": Spool("r", "bob", "n2", 7, 8)}))

@@ -61,8 +61,8 @@ class ChangedStoreTests(ChainCase):
             spec["command"] = "touch ran"
             connection.execute(
                 "INSERT INTO jobs SELECT id + 1, user, ?, ?, phase, reason, attempt, host, spool, command_number,"
-                " cancelled_by, pid, submitted_at, started_at, ended_at, exit_code, signal, cpu_seconds, max_rss"
-                " FROM jobs WHERE id = ?",
+                " cancelled_by, pid, submitted_at, started_at, ended_at, exit_code, signal, cpu_seconds, max_rss,"
+                " gives_way FROM jobs WHERE id = ?",
                 (json.dumps(spec), "0" * 64, number),
             )
 

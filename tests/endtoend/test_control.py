@@ -110,7 +110,7 @@ class HostTests(ChainCase):
         cluster = self.cluster
         with cluster.dispatcher("alice") as alice:
             alice.ask("subscribe", "jobs:hosts")
-            (number,) = cluster.submit("alice", "exit 3")
+            (number,) = cluster.submit("alice", "sleep 0.3; exit 3")
             states = [alice.event(topic="jobs", id=number)["state"] for _ in range(4)]
             self.assertEqual(states, ["pending", "starting", "running", "failed"])
             alice.ask("deactivatehost", "n2")

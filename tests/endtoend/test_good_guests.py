@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Any, ClassVar
 
 from tests.support import processes
 from tests.support.chain import ChainCase
-from tests.support.processes import wait_for
+from tests.support.ledger import code_of
+from tests.support.processes import is_alive, wait_for
 
 TICKING = "while :; do echo x >> ticks-$TM_JOB_ID; sleep 0.02; done"
 
@@ -142,6 +144,46 @@ class LeaveTests(GuestCase):
     def waits_again(self, number: int) -> dict[str, Any] | None:
         view = self.cluster.job("alice", number)
         return view if view["state"] == "pending" else None
+
+
+class StormTests(GuestCase):
+    """People come and go at their machines, and daemons die meanwhile."""
+
+    hosts: ClassVar = {"n1": {"launcher": "local", "cores": 3}, "n2": {"launcher": "local", "cores": 2}}
+    rounds = int(os.environ.get("TM_KILL_ROUNDS", "6"))
+
+    def test_no_two_attempts_are_alive_at_once_and_who_may_not_be_repeated_is_not(self) -> None:
+        cluster = self.cluster
+        seed = int(os.environ.get("TM_KILL_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"TM_KILL_SEED={seed} TM_KILL_ROUNDS={self.rounds}")
+        chance = random.Random(seed)
+        once = cluster.submit_ledger("alice", 4, seconds=2)
+        again = cluster.submit_ledger("alice", 8, seconds=2, requeue=True)
+        cluster.wait(once[:1], states=("running",))
+        for _ in range(self.rounds):
+            host = chance.choice(["n1", "n2"])
+            self.order(chance.choice(["leavehost", "leavehost", "returnhost"]), host)
+            self.see_one_of_each(again)
+            cluster.kill(chance.choice([f"tmms:alice:{host}", "tms:alice", "dispatcher"]))
+            time.sleep(chance.random())
+            cluster.tend()
+            self.see_one_of_each(again)
+            cluster.jobs("alice")
+        for host in ("n1", "n2"):
+            self.order("returnhost", host)
+        jobs = cluster.wait(once + again, seconds=60)
+        starts = [line.job for line in cluster.ledger() if line.what == "start"]
+        self.assertEqual([starts.count(number) for number in once], [1] * len(once))
+        self.assertEqual([job["exit_code"] for job in jobs], [code_of(job["id"]) for job in jobs], cluster.logs())
+        for job in jobs:
+            self.assertLessEqual(starts.count(job["id"]), job["attempt"])
+
+    def see_one_of_each(self, numbers: list[int]) -> None:
+        """See that of none of these jobs two processes live."""
+        lines = self.cluster.ledger()
+        for number in numbers:
+            alive = [line for line in lines if line.job == number and line.what == "start" and is_alive(line.pid)]
+            self.assertLessEqual(len(alive), 1, f"{alive}; {self.cluster.logs()}")
 
 
 class DrainTests(GuestCase):
