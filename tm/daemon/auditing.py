@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 TakeBack = Callable[[], None]
 NOBODY = "(while away)"
-"""Who changed what is found changed at a start: nobody can say."""
+BY_HAND = "(by hand)"
+"""Who changed what is found changed at a start, or before a change by somebody else: nobody can say."""
 
 _log = Logger()
 
@@ -53,6 +54,7 @@ class Auditing:
         self._dispatcher = dispatcher
         self._next = 1
         self._known = {kind: dict(things) for kind, things in known.items()}
+        self._whole = bool(known)
         self._unsettled: list[tuple[Deed, TakeBack]] = []
         self.undoers: dict[str, Undoer] = {}
 
@@ -72,6 +74,7 @@ class Auditing:
         When it cannot be made durable, the answer is that `StoreError` and *take_back* is called, after those of all
         later changes.
         """
+        self._edited_before(deed)
         answer: Deferred[Any] = self._recorded(deed, take_back, notices)
         self._remember()
         return answer.addCallback(reply)
@@ -80,7 +83,7 @@ class Auditing:
         """The files were read again: record what is other than was known, a record for each thing."""
         deeds = deeds_between(user, "reload", self._known, tables)
         for deed in deeds:
-            self._recorded(deed, lambda: None, ()).addErrback(lambda failure: failure.trap(StoreError) and None)
+            self._alone(deed)
         if deeds:
             self._remember()
 
@@ -97,6 +100,16 @@ class Auditing:
         """Something has become *table* with a deed that is about another, e.g. a group with a user who is in it."""
         self._knows(kind, name, self._known.get(kind, {}).get(name), table)
         self._remember()
+
+    def _edited_before(self, deed: Deed) -> None:
+        """Somebody may have edited by hand what *deed* has changed: then that counts now, and has its own record."""
+        known = self._known.get(deed.kind, {}).get(deed.name)
+        if self._whole and deed.before != deed.after and known != deed.before:
+            self._alone(Deed(BY_HAND, "reload", deed.kind, deed.name, known, deed.before))
+
+    def _alone(self, deed: Deed) -> None:
+        """Record what nobody waits for."""
+        self._recorded(deed, lambda: None, ()).addErrback(lambda failure: failure.trap(StoreError) and None)
 
     def _remember(self) -> None:
         self._dispatcher.turns.remember(msgspec.json.encode(self._known).decode())

@@ -183,6 +183,14 @@ class ChangeTests(HostsCase):
         self.assertIn("n3", self.dispatcher.brain.hosts)
         self.assertEqual([one["verb"] for one in self.records()], ["changehost", "reload"])
 
+    def test_what_somebody_has_edited_of_the_same_host_has_a_record_of_its_own(self) -> None:
+        self.write(self.read().replace("cores = 2", "cores = 3"))
+        self.done('changehost:{"name":"n1","set":{"memory":"1G"}}')
+        self.assertEqual(
+            [(one["user"], one["verb"], one["before"]["cores"], one["after"]["cores"]) for one in self.records()],
+            [("(by hand)", "reload", 2, 3), ("root", "changehost", 3, 3)],
+        )
+
     def test_a_file_that_somebody_has_broken_is_left_alone(self) -> None:
         self.write(self.read() + "[hosts.n3\n")
         told = self.refused('changehost:{"name":"n1","set":{"cores":8}}', "config.invalid")
