@@ -111,17 +111,20 @@ class OneFileTests(HostsCase):
         home = tempfile.mkdtemp(prefix="tm-home-", dir="/tmp")
         self.addCleanup(shutil.rmtree, home)
         self.sshd.end()
-        self.sshd._lines = (f"SetEnv HOME={home} TM_PROGRAMS={home}/programs",)
+        self.sshd._lines = (f"SetEnv HOME={home} TM_PROGRAMS={home}/programs TM_TEST={self.cluster.folder}",)
         self.sshd.start()
-        values = [*self.values(), "--set", f"python={onefile.bare_python()}"]
+        values = [*self.values()[2:], "--set", f"python={onefile.bare_python()}"]
         command = ["hosts", "add", "n2=127.0.0.1", *values, "--program", onefile.servers()]
         status, said = self.tm(*command)
         self.assertEqual((status, said.splitlines()[-1].split(",")[0]), (0, "n2 ready"), said)
+        self.assertNotIn("InfoServer", said)
         there = Path(home, ".taskManager", "bin", os.path.basename(onefile.servers()))
         self.assertEqual(there.read_bytes(), Path(onefile.servers()).read_bytes())
         self.assertEqual(there.stat().st_mode & 0o777, 0o700)
         words = Path(f"/proc/{self.cluster.pid('tmms:alice:n2')}/cmdline").read_text()
         self.assertIn("programs/tm-", words)
+        with self.cluster.dispatcher("alice") as alice:
+            self.assertEqual(alice.values("hostinfo", "n2")[0]["info"]["state"], "up")
 
 
 class BadTests(HostsCase):
@@ -165,7 +168,7 @@ class NoPythonTests(HostsCase):
     def test_a_host_without_python_says_so(self) -> None:
         folder = os.path.join(self.sshd.folder, "few")
         os.mkdir(folder)
-        for name in ("sh", "uname"):
+        for name in ("sh", "uname", "base64"):
             os.symlink(shutil.which(name) or "", os.path.join(folder, name))
         self.sshd.end()
         self.sshd._lines = (f"SetEnv PATH={folder}",)

@@ -8,7 +8,9 @@ there. Their names must be those of a Python and of ours, so that nothing else o
 
 from __future__ import annotations
 
+import base64
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +18,8 @@ from tm.errors import ConfigError
 
 ONE_FILE = re.compile(r"tm[A-Za-z0-9_.+-]{0,120}\.pyz\Z")
 PYTHON = re.compile(r"python(?:3(?:\.\d{1,3})?)?\Z")
+_PIECE = 900
+_DECODE = 'eval "$(printf %s "$@" | base64 -d)"'
 _PATH = re.compile(r"(?:/|~/)[^\x00-\x1f\x7f\"\\$%]*\Z")
 
 SCRIPT = r"""
@@ -35,7 +39,8 @@ trusted() {
     done
   done
 }
-owner=$1 pythons=$2 program=$(full "$3"); shift 3
+owner=$1 pythons=$2 program=$(full "$3")
+shift 3
 [ -e "$program" ] || say "$program: is not there"
 python= IFS='
 '
@@ -106,7 +111,17 @@ def start_command(
     if paths.program:
         program.append(name)
     handed = {key: value for key, value in variables.items() if key != "TM_PYTHON"}
-    return [*_env(handed), "sh", "-c", SCRIPT, "sh", own.owner, "\n".join(pythons), *program, *arguments]
+    return [*_env(handed), *shell_command(SCRIPT, own.owner, "\n".join(pythons), *program, *arguments)]
+
+
+def shell_command(script: str, *words: str) -> list[str]:
+    """Return what has `sh` run *script* with *words*, in words that every login shell passes on as they are.
+
+    A csh takes no line ends, no ``!`` and no long words, so script and words are sent as short pieces of base64.
+    """
+    text = base64.b64encode(f"set -- {shlex.join(words)}\n{script}".encode()).decode()
+    pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+    return ["sh", "-c", _DECODE, "sh", *pieces]
 
 
 def _pythons(paths: Paths, own: Own) -> list[str]:

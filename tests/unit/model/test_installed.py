@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tm.errors import ConfigError
-from tm.model.installed import Own, Paths, check, start_command
+from tm.model.installed import Own, Paths, check, shell_command, start_command
 
 OWN = Own("/opt/tm/.venv/bin/python", "/opt/tm/bin/TMMS", "", "3.11")
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -54,6 +54,21 @@ class CommandTests(SynchronousTestCase):
     def test_our_own_python_is_not_handed_to_a_host_with_another(self) -> None:
         command = start_command(Paths("python3"), OWN, "TMMS", [], {"TM_PYTHON": "/here", "TM_USER": "alice"})
         self.assertEqual(command[:4], ["env", "TM_USER=alice", "sh", "-c"])
+
+
+class PortableTests(SynchronousTestCase):
+    """Words for login shells that are no Bourne shells."""
+
+    def test_no_word_has_what_a_csh_does_not_pass_on(self) -> None:
+        command = shell_command("echo hi!\n" * 900, "it's\n!")
+        self.assertLess(max(map(len, command)), 1000)
+        self.assertEqual([word for word in command if "\n" in word or "!" in word], [])
+
+    def test_the_script_hears_its_words_as_they_are(self) -> None:
+        words = ["it's", "a\nb", "", "!", "$HOME", "-n", "é"]
+        script = 'printf "%s\\n" "$#"; printf "<%s>" "$@"'
+        said = subprocess.run(shell_command(script, *words), capture_output=True, text=True, timeout=30).stdout
+        self.assertEqual(said, "7\n" + "".join(f"<{word}>" for word in words))
 
 
 class ShellTests(SynchronousTestCase):

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tm.cli.checks.judging import Finding, Place, judge, judge_failure
 from tm.edge.own_installation import HANDED_DOWN, own_installation
 from tm.errors import LaunchError, TaskManagerError
-from tm.model.installed import Paths, start_command
+from tm.model.installed import Paths, shell_command, start_command
 from tm.places import Places
 from tm.ports import Target
 
@@ -90,12 +90,15 @@ class Asking:
         handed = {name: self._environ[name] for name in HANDED_DOWN if name in self._environ}
         paths = Paths(place.python, place.root, place.program)
         directory = self._there(where.user_directory)
-        trusted = f"ca_certs.{where.user}.crt"
+        own_files = (f"{where.user}.key", f"{where.user}.crt", f"ca_certs.{where.user}.crt")
+        etcs = (where.etc, "~/.taskManager/etc", "/etc/taskmanager")
         return {
             "local": where.local_directory.replace(f"/taskmanager-{os.getuid()}/", "/taskmanager-{uid}/"),
             "command": start_command(paths, own, SERVER, ["--version"], handed),
             "pythons": [name for name in (place.python, where.python, *PYTHONS) if name],
-            "files": [f"{directory}/{name}" for name in (f"{where.user}.key", f"{where.user}.crt", trusted)],
+            "files": [
+                *([f"{directory}/{name}"] for name in own_files), [f"{etc}/TaskDispatcher.info" for etc in etcs],
+            ],
             "ways": self._ways,
             "shared": shared,
         }
@@ -149,7 +152,7 @@ async def _ask_one(
         if place.launcher not in launchers:
             launchers[place.launcher] = launcher(place.launcher, reactor, environ, BOUND, AT_ONCE)
         pythons = [name for name in (place.python, *PYTHONS) if name]
-        argv = ["sh", "-c", FIND, "sh", probe(), question.asked, *pythons]
+        argv = shell_command(FIND, probe(), question.asked, *pythons)
         target = Target(place.name, place.address, argv, place.options)
         said = answer_of(place, await launchers[place.launcher].launch(target))
         findings = judge(place, said, before, time.time())
@@ -193,7 +196,7 @@ def copy_all(places: Sequence[Place], path: str, environ: Mapping[str, str]) -> 
 def _copy(place: Place, path: str, digest: str, environ: Mapping[str, str]) -> str:
     from tm.edge.launch_openssh import OpenSSHLauncher
 
-    argv = ["sh", "-c", RECEIVE, "sh", os.path.basename(path), digest]
+    argv = shell_command(RECEIVE, os.path.basename(path), digest)
     try:
         if place.launcher != "local":
             target = Target(place.name, place.address, argv, place.options)

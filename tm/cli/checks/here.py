@@ -37,7 +37,7 @@ _REFUSALS = {
     "auth.server": "ask those who administer the cluster for a new {trusted} and put it there",
     **dict.fromkeys(("auth.unknown", "auth.forged", "auth.refused"), _REGISTER),
     **dict.fromkeys(("auth.expired", "auth.malformed"), _ANOTHER),
-    **dict.fromkeys(("auth.missing", "auth.none", "auth.certificate"), "tm cert request, and hand the certificate over"),
+    **dict.fromkeys(("auth.missing", "auth.none", "auth.certificate"), "tm cert request; hand the certificate over"),
     "auth.key": "chmod 600 {key}, or 'tm cert request' if there is none",
     "auth.notyet": "compare the clocks here and there: timedatectl",
 }

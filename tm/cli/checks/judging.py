@@ -62,7 +62,7 @@ class Place(NamedTuple):
     def ssh(self, program: str = "ssh") -> str:
         """Return the command that logs in as the checks do."""
         words = [program]
-        for option, key in (("-p", "port"), ("-F", "config"), ("-i", "identity")):
+        for option, key in (("-P" if program == "scp" else "-p", "port"), ("-F", "config"), ("-i", "identity")):
             if self.options.get(key):
                 words += [option, str(self.options[key])]
         if self.options.get("known_hosts"):
@@ -210,14 +210,13 @@ def _clock(place: Place, there: float, before: float, after: float) -> Finding:
 def _home(place: Place, said: Said) -> Finding:
     home, missing = said["home"], said.get("missing", [])
     same = home.get("same")
-    if same or (same is None and not missing):
-        return Finding("home", GOOD, "same" if same else "?")
+    short = "?" if same is None else "same" if same else "its own"
     if not missing:
-        return Finding("home", GOOD, "its own")
-    text = f"its home is not yours here, and lacks {', '.join(missing)}"
+        return Finding("home", GOOD, short)
+    text = f"{'there' if same else 'its home is not yours here, and there'} is no {', no '.join(missing)}"
     to = place.ssh("scp").rpartition(" ")
-    remedy = f"bring them there: {to[0]} -p FILE… {to[2]}:.taskManager/ (mode 600), or mount your home there"
-    return Finding("home", BAD, "its own", text, remedy)
+    remedy = f"bring it there: {to[0]} -p FILE… {to[2]}:PLACE, for you alone (mode 600), or mount your home there"
+    return Finding("home", BAD, short, text, remedy)
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

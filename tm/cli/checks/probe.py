@@ -35,7 +35,7 @@ def main(asked):
         "local": folder(local),
         "programs": folder("/var/tmp/taskmanager-%d/.programs" % os.getuid()),
         "home": dict(folder(home), same=is_shared(asked.get("shared"))),
-        "missing": [path for path in asked.get("files", []) if not os.path.exists(os.path.expanduser(path))],
+        "missing": [paths[-1] for paths in asked.get("files", []) if not any(map(is_there, paths))],
         "ways": {name: way(*place) for name, place in asked.get("ways", {}).items()},
         "cores": cores(),
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
@@ -46,6 +46,11 @@ def main(asked):
         "survival": survival(),
         "clock": time.time(),
     }
+
+
+def is_there(path):
+    """Return whether there is something under a path, which may begin with ``~``."""
+    return os.path.exists(os.path.expanduser(path))
 
 
 def account():
