@@ -232,9 +232,7 @@ class World:
         self.at = 1000.0
         self.store = MemoryStore()
         self.boxes = {
-            (user, host): Box(user, host, f"{user}-{host}", cores)
-            for user in users
-            for host, cores in hosts.items()
+            (user, host): Box(user, host, f"{user}-{host}", cores) for user in users for host, cores in hosts.items()
         }
         self.recorded: dict[int, Phase] = {}
         self.final: dict[int, tuple[object, ...]] = {}
@@ -384,8 +382,12 @@ class World:
             fresh = {(start.job, start.attempt) for start in orders.start if start.spec} - self.placed
             self.placed |= fresh
             host = self.brain.hosts[name]
-            if not orders.anew and fresh and not any(number in s.ahead for s in host.sessions.values()
-                                                     for number, _ in fresh) and host.used_cores > host.cores:
+            if (
+                not orders.anew
+                and fresh
+                and not any(number in s.ahead for s in host.sessions.values() for number, _ in fresh)
+                and host.used_cores > host.cores
+            ):
                 raise AssertionError(f"{fresh} are new on {name}: {host.used_cores} of {host.cores} cores in use")
 
     def _check_recorded(self, job: object) -> None:
@@ -432,7 +434,10 @@ class World:
         ]
         for name, cores in self.cores.items():
             running = sum(
-                s.cores for box in self.boxes.values() if box.host == name for s in box.running.values()
+                s.cores
+                for box in self.boxes.values()
+                if box.host == name
+                for s in box.running.values()
                 if s.job not in self.declared
             )
             if running > cores:
