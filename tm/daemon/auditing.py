@@ -54,7 +54,6 @@ class Auditing:
         self._dispatcher = dispatcher
         self._next = 1
         self._known = {kind: dict(things) for kind, things in known.items()}
-        self._whole = bool(known)
         self._unsettled: list[tuple[Deed, TakeBack]] = []
         self.undoers: dict[str, Undoer] = {}
 
@@ -74,7 +73,6 @@ class Auditing:
         When it cannot be made durable, the answer is that `StoreError` and *take_back* is called, after those of all
         later changes.
         """
-        self._edited_before(deed)
         answer: Deferred[Any] = self._recorded(deed, take_back, notices)
         self._remember()
         return answer.addCallback(reply)
@@ -101,11 +99,11 @@ class Auditing:
         self._knows(kind, name, self._known.get(kind, {}).get(name), table)
         self._remember()
 
-    def _edited_before(self, deed: Deed) -> None:
-        """Somebody may have edited by hand what *deed* has changed: then that counts now, and has its own record."""
-        known = self._known.get(deed.kind, {}).get(deed.name)
-        if self._whole and deed.before != deed.after and known != deed.before:
-            self._alone(Deed(BY_HAND, "reload", deed.kind, deed.name, known, deed.before))
+    def found(self, kind: str, name: str, table: Table | None) -> None:
+        """Somebody changes what has this *table*: where that is other than known, it was edited by hand and counts now."""
+        known = self._known.get(kind, {}).get(name)
+        if known != table:
+            self._alone(Deed(BY_HAND, "reload", kind, name, known, table))
 
     def _alone(self, deed: Deed) -> None:
         """Record what nobody waits for."""

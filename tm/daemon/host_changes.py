@@ -43,7 +43,9 @@ class HostChanges:
         is what this builds on. Raises `ConfigError`, and has changed nothing then.
         """
         dispatcher = self._dispatcher
+        found = self.present(name)
         edited = dispatcher.around.host_tables.edit(self._kind, name, table)
+        dispatcher.audit.found(self._kind, name, found)
         before = {one.name: one for one in dispatcher.tables.hosts}
         self._live(name, {one.name: one for one in edited.hosts})
 
