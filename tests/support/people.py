@@ -66,7 +66,7 @@ class PeopleCase(DispatcherCase):
 
     def tables(self) -> Tables:
         loaded = config.load(self.folder)
-        return Tables(loaded.users, loaded.groups, loaded.hosts)
+        return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables)
 
     @staticmethod
     def user_text(name: str) -> str:

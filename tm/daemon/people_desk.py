@@ -47,7 +47,7 @@ class PeopleDesk:
 
     def change(self, deed: Deed, before: Edition, changes: Changes, said: Callable[[Change], str]) -> Answer:
         """Do what *deed* says (its tables are filled in), reply what is *said* of its record. Raises `RefusedError`."""
-        after, take_back = self._do(deed.user, before, changes)
+        after, take_back = self._do(deed.user, before, changes, (deed.kind, deed.name))
         done = replace(deed, before=present(before, deed.kind, deed.name), after=present(after, deed.kind, deed.name))
         return self._dispatcher.audit.audited(done, lambda change: Reply(said(change)), take_back)
 
@@ -55,9 +55,12 @@ class PeopleDesk:
         """Give the user or group *name* that *table* again; return what takes this back."""
         before = self.edition()
         changes = user_changes(before, name, table) if kind == "user" else [(kind, name, table)]
-        return self._do(by, before, changes)[1]
+        return self._do(by, before, changes, (kind, name))[1]
 
-    def _do(self, by: str, before: Edition, changes: Changes) -> tuple[Edition, Callable[[], None]]:
+    def _do(
+        self, by: str, before: Edition, changes: Changes, about: tuple[str, str]
+    ) -> tuple[Edition, Callable[[], None]]:
+        """Make *changes*, which are *about* the kind and name of one thing; return what is then, and what undoes it."""
         dispatcher = self._dispatcher
         try:
             after = before.changed(changes)
@@ -67,7 +70,9 @@ class PeopleDesk:
         check_granted(by, dispatcher.rights_of(by), old, new)
         check_remains(old, new, dispatcher.now)
         put_back = after.write()
-        groups = [name for kind, name, _ in changes if kind == "group"]
+        for kind, name, _ in changes:
+            dispatcher.audit.found(kind, name, before.table(kind, name))
+        groups = [name for kind, name, _ in changes if kind == "group" and about != ("group", name)]
         self._count(after, by, groups)
 
         def take_back() -> None:
@@ -77,7 +82,7 @@ class PeopleDesk:
         return after, take_back
 
     def _count(self, edition: Edition, by: str, groups: Iterable[str]) -> None:
-        """Let what *edition* says be so from now on; *groups* are those that are other than before."""
+        """Let what *edition* says be so from now on; *groups* change with somebody who is in them."""
         tables = self._dispatcher.tables
         self._dispatcher.tables = replace(tables, users=edition.users, groups=edition.groups)
         self._dispatcher.people_changed(tables.users, by)

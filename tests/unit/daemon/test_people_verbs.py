@@ -9,8 +9,7 @@ import os
 
 from tests.support.daemons import NotedPeer
 from tests.support.people import GROUPS, PeopleCase
-from tm import config
-from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Tables
+from tm.daemon.dispatcher import RETRY_STORE_SECONDS
 from tm.errors import StoreError
 from tm.model.people_views import dispatcher_warnings
 from tm.model.rights import Limits
@@ -276,10 +275,6 @@ class UndoTests(PeopleCase):
 class KnownTests(PeopleCase):
     """What a verb has changed is not found again by a reload, and what a hand has changed is, and can be undone."""
 
-    def tables(self) -> Tables:
-        loaded = config.load(self.folder)
-        return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables)
-
     def test_a_reload_finds_nothing_of_what_verbs_did(self) -> None:
         given = {"name": "carol", "certificate": self.pem(self.identity("carol")), "groups": ["physics"]}
         self.done("kate", "adduser", given)
@@ -303,6 +298,14 @@ class KnownTests(PeopleCase):
         before = len(self.records())
         self.done("root", "reload")
         self.assertEqual(len(self.records()), before)
+
+    def test_a_change_on_top_of_an_edit_by_hand_records_both(self) -> None:
+        self.write("groups", GROUPS.replace("shares = 3", "shares = 4"))
+        self.done("kate", "removeuser", "bob")
+        told = [(one["user"], one["kind"], one["name"]) for one in self.records()]
+        self.assertEqual(told, [("(by hand)", "group", "physics"), ("kate", "user", "bob")])
+        self.done("root", "reload")
+        self.assertEqual(len(self.records()), 2)
 
     def test_what_a_hand_changed_of_a_user_can_be_undone(self) -> None:
         self.write("users", self.text("users").replace("[users.bob]", '[users.bob]\nemail = "b@example.org"\n#'))
