@@ -100,7 +100,7 @@ class Auditing:
         self._remember()
 
     def found(self, kind: str, name: str, table: Table | None) -> None:
-        """Somebody changes what has this *table*: where that is other than known, it was edited by hand and counts now."""
+        """Somebody changes what has this *table*: where it is other than known, it was edited by hand and counts."""
         known = self._known.get(kind, {}).get(name)
         if known != table:
             self._alone(Deed(BY_HAND, "reload", kind, name, known, table))
