@@ -214,8 +214,7 @@ class _Tunnel(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         self._over = True
         value: Any = reason.value
-        output, errors = (self._said[fd].decode(errors="replace") for fd in (1, 2))
-        ended = Ended(value.exitCode, value.signal, "", errors or output, False)
+        ended = Ended(value.exitCode, value.signal, "", self._said[2].decode(errors="replace"), False)
         if self._settled and self._failure is None:
             why = ended.reason or ended.how
             _log.warn("the tunnel from {host} has ended: {why}", event="tunnel", host=self.host, why=why)
