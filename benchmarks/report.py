@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.hosts import HOSTS
 from benchmarks.infoserver import LIVELY, PROCESSES
 from benchmarks.measurements import (
     ByRound,
@@ -84,6 +85,10 @@ def aims(found: Measurements) -> str:
         used = found.rounds("infoserver", "share of a core", **marks)
         wanted.append(Aim(text, 1, True, "% of a core", used))
         wanted.append(Aim("its resident memory", 60, True, "MB", found.rounds("infoserver", "resident", **marks)))
+    used = found.rounds("hosts", "share of a core", hosts=HOSTS)
+    wanted.append(Aim(f"TaskDispatcher with {HOSTS:,} hosts that report every 5 s", 20, True, "% of a core", used))
+    first = found.rounds("hosts", "first job after activation")
+    wanted.append(Aim("from `activatehost` to the first waiting job running, TMMS up", 50, True, "ms", first))
     return table(["what", "aim", "measured", "met"], [aim.row() for aim in wanted])
 
 
