@@ -14,6 +14,7 @@ from tm.model.guest import Action, Offer, Use, beyond
 from tm.model.job import Job, Phase
 from tm.model.servers import NICE_LEVEL, Servers
 
+NICED = "niced: "
 ASK_AGAIN = 5.0
 FIRST_REPORT = 30.0
 
@@ -42,19 +43,15 @@ class Manners(Servers):
         there = {job.id: (session, job) for session, job in _running(host)}
         stopped = {number for number, (session, _) in there.items() if _is_stopped(session, number)}
         if action is not Action.NICE:
-            self._nice_no_more(host)
+            self._nice_no_more(host, at)
         if action is Action.NONE and not stopped:
             return
-        uses = [
-            Use(job.id, job.cores, job.started_at or 0.0, job.id in stopped)
-            for _, job in there.values()
-            if job.gives_way is None and job.cancelled_by is None
-        ]
+        uses = [Use(job.id, job.cores, job.started_at or 0.0, job.id in stopped) for _, job in there.values()]
         over, again = beyond(uses, host.cores)
         if action in (Action.NONE, Action.NICE):
             again = sorted(stopped)
         if action is Action.GIVE_WAY:
-            over += [number for number in stopped if number not in again and there[number][1].gives_way is None]
+            over += [number for number in stopped if number not in again]
         for number in over if action is not Action.NONE else ():
             self._make_room(*there[number], host.offer, at)
         for number in again if not self._is_too_early(host, at) else ():
@@ -67,11 +64,16 @@ class Manners(Servers):
         host.unheard = host.unheard and at < self._began + FIRST_REPORT
         return host.unheard
 
-    def _nice_no_more(self, host: HostState) -> None:
+    def _nice_no_more(self, host: HostState, at: float) -> None:
         """Others need *host* no longer: ask for the usual level, which not every system permits."""
         for session in host.sessions.values():
             for number in session.niced:
-                self._orders(session).nice.append((number, session.occupying[number].attempt, 0))
+                job = session.occupying[number]
+                self._orders(session).nice.append((number, job.attempt, 0))
+                if job.reason.startswith(NICED):
+                    job.reason = ""
+                    self._record(job)
+                    self._notice(job, at)
             session.niced.clear()
 
     def _make_room(self, session: Session, job: Job, offer: Offer, at: float) -> None:
@@ -80,9 +82,10 @@ class Manners(Servers):
             if job.id not in session.niced:
                 session.niced.add(job.id)
                 self._orders(session).nice.append((*key, NICE_LEVEL))
-                job.reason = f"niced: {offer.reason}"
-                self._record(job)
-                self._notice(job, at)
+                if job.phase is Phase.RUNNING:
+                    job.reason = NICED + offer.reason
+                    self._record(job)
+                    self._notice(job, at)
         elif offer.action is Action.GIVE_WAY and job.requeue:
             self._leave(session, job, f"others: {offer.reason}", at)
         elif not _is_stopped(session, job.id):
@@ -110,7 +113,7 @@ class Manners(Servers):
             for job in session.occupying.values():
                 if not job.requeue:
                     staying.append(job.id)
-                elif job.phase is not Phase.STARTING and job.gives_way is None and job.cancelled_by is None:
+                elif job.phase is not Phase.STARTING and not _is_ending(job):
                     self._leave(session, job, f"the draining of {host.name}: {host.drain_reason}", at)
         named = ", ".join(map(str, sorted(staying)[:20])) + ("…" if len(staying) > 20 else "")
         rest = f"; may not be repeated and runs on: job {named}" if staying else ""
@@ -122,7 +125,9 @@ class Manners(Servers):
         """Repeat a wish that its host has not followed."""
         for number, pause in list(session.pauses.items()):
             job = session.occupying[number]
-            if pause.wanted is (job.phase is Phase.SUSPENDED):
+            if _is_ending(job):
+                del session.pauses[number]
+            elif pause.wanted is (job.phase is Phase.SUSPENDED):
                 if not pause.wanted:
                     del session.pauses[number]
             elif at - pause.asked_at > ASK_AGAIN and session.link is Link.UP:
@@ -136,12 +141,17 @@ def _told(offer: Offer) -> tuple[object, ...]:
     return offer.cores, offer.action, offer.closed, bool(offer.reason)
 
 
+def _is_ending(job: Job) -> bool:
+    return job.cancelled_by is not None or job.gives_way is not None
+
+
 def _running(host: HostState) -> list[tuple[Session, Job]]:
+    """Return the jobs that run or are suspended on *host* and have not been asked to end."""
     return [
         (session, job)
         for session in host.sessions.values()
         for job in session.occupying.values()
-        if job.phase in (Phase.RUNNING, Phase.SUSPENDED)
+        if job.phase in (Phase.RUNNING, Phase.SUSPENDED) and not _is_ending(job)
     ]
 
 

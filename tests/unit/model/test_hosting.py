@@ -92,6 +92,17 @@ class SuspendTests(HostCase):
         self.brain.host_joined("alice", hello("n1", "s-n1", mark=2, acked=self.number, holds=holds), 18.0)
         self.assertEqual(sorted(self.orders(self.turn(self.brain, 18.0)).suspend), [(1, 1), (2, 1)])
 
+    def test_one_that_is_cancelled_is_neither_suspended_nor_let_go_on_any_more(self) -> None:
+        self.running(2, Courtesy.SUSPEND)
+        self.hear(0.0, 10.0, console_idle=1.0)
+        self.told("suspended", 1, turn=1)
+        for number in (1, 2):
+            self.brain.cancel_asked(number, "alice", "", 11.0)
+        self.turn(self.brain, 11.0)
+        self.brain.tick(30.0)
+        orders = self.orders(self.turn(self.brain, 30.0))
+        self.assertEqual((orders.suspend, orders.resume, self.brain.sessions["alice", "n1"].pauses), ([], [], {}))
+
     def test_what_stands_and_nobody_wished_it_goes_on(self) -> None:
         self.running(1, Courtesy.SUSPEND)
         self.told("suspended", 1, turn=5)
@@ -131,6 +142,10 @@ class PolicyTests(HostCase):
         self.assertEqual(self.orders(self.hear(2.0, 15.0)).nice, [(3, 1, 19)])
         self.assertEqual(self.reason(3), "niced: others use 2 of 4 cores")
         self.assertEqual(self.hear(2.0, 20.0).orders, {})
+        for at in (25.0, 30.0, 35.0):
+            self.hear(0.0, at)
+        self.assertEqual(self.orders(self.hear(0.0, 40.0)).nice, [(3, 1, 0)])
+        self.assertEqual(self.reason(3), "")
 
     def test_a_host_outside_its_hours_is_closed_and_opens_by_itself(self) -> None:
         brain = brain_with(host_state("n1", 4, hours=("mon 00:00-00:01",)))
