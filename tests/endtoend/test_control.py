@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from tests.support import ledger
@@ -110,9 +111,12 @@ class HostTests(ChainCase):
         cluster = self.cluster
         with cluster.dispatcher("alice") as alice:
             alice.ask("subscribe", "jobs:hosts")
-            (number,) = cluster.submit("alice", "sleep 0.3; exit 3")
-            states = [alice.event(topic="jobs", id=number)["state"] for _ in range(4)]
-            self.assertEqual(states, ["pending", "starting", "running", "failed"])
+            seen = Path(cluster.work, "seen")
+            (number,) = cluster.submit("alice", f"until [ -e {seen} ]; do sleep 0.02; done; exit 3")
+            states = [alice.event(topic="jobs", id=number)["state"] for _ in range(3)]
+            self.assertEqual(states, ["pending", "starting", "running"])
+            seen.touch()
+            self.assertEqual(alice.event(topic="jobs", id=number)["state"], "failed")
             alice.ask("deactivatehost", "n2")
             self.assertEqual(alice.event(topic="hosts", host="n2")["active"], False)
             self.assertTrue(wait_for(lambda: cluster.job("alice", number)["exit_code"] == 3, "the exit code"))
