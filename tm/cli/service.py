@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tm import places
@@ -50,7 +50,10 @@ def add_commands(commands: Any, group: Callable[[Any, str, str], Any], command: 
         ("status", _status, "what comes back, and by which means"),
     ):
         parser = command(inner, runner, f"service {name}", text)
-        parser.add_argument("server", nargs="*" if name == "status" else "?", metavar="|".join(SERVERS), help="(tms)")
+        default, shown = (None, "all") if name == "status" else ("tms", "tms")
+        parser.add_argument(
+            "server", nargs="?", choices=list(SERVERS), default=default, metavar="|".join(SERVERS), help=f"({shown})"
+        )
         parser.add_argument("--state", help="the dispatcher's folder, as TaskDispatcher --state")
         parser.add_argument("--host", help="of an InfoServer: the host's name in ComputerCluster.config")
 
@@ -59,12 +62,12 @@ def _install(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     from tm.edge import survival
     from tm.edge.revival import Machine
 
-    machine, service, found_pid = Machine(environ), *_service(_named(arguments.server), arguments, environ)
+    machine, service, found_pid = Machine(environ), *_service(arguments.server, arguments, environ)
     found = machine.find()
     if found.answers and not found.lingering and machine.linger():
         found = found._replace(lingering=True)
     means = revival.choose(found)
-    before = _standing(machine, service, _named(arguments.server), means, found_pid)
+    before = _standing(machine, service, arguments.server, means, found_pid)
     if means is Means.NONE:
         raise ConfigError([revival.refusal(found, survival.account())], "config.service")
     if before.installed is means and before.sound:
@@ -86,8 +89,7 @@ def _install(arguments: argparse.Namespace, environ: Environ) -> list[str]:
 def _remove(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     from tm.edge.revival import Machine
 
-    server = _named(arguments.server)
-    machine, service, _ = Machine(environ), *_service(server, arguments, environ)
+    machine, service, _ = Machine(environ), *_service(arguments.server, arguments, environ)
     gone = [machine.remove_unit(service), machine.remove_line(service)]
     if not any(gone):
         return [f"{service.title} was not made to come back after a boot: nothing to remove"]
@@ -96,11 +98,11 @@ def _remove(arguments: argparse.Namespace, environ: Environ) -> list[str]:
 
 def _status(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     lines = []
-    for server in arguments.server or SERVERS:
+    for server in [arguments.server] if arguments.server else SERVERS:
         try:
-            one = standing(_named(server), environ, arguments)
+            one = standing(server, environ, arguments)
         except TaskManagerError:
-            if arguments.server:
+            if arguments.server or server == "tms":
                 raise
             continue
         if arguments.server or server == "tms" or one.pid or one.installed is not Means.NONE:
@@ -141,13 +143,6 @@ def _by(means: Means, machine: Machine, service: Service) -> str:
 
 
 # -- servers --------------------------------------------------------------------------------------------------------
-
-
-def _named(server: str | Sequence[str] | None) -> str:
-    name = str(server or "tms").lower()
-    if name not in SERVERS:
-        raise TaskManagerError("usage.wrong", f"there is no server '{name}'; there are {', '.join(SERVERS)}")
-    return name
 
 
 def _service(server: str, arguments: argparse.Namespace, environ: Environ) -> tuple[Service, int]:
