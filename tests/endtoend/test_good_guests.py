@@ -234,6 +234,20 @@ class LostTests(GuestCase):
         wait_for(lambda: self.is_still(number), "the end of what was found", 30)
         self.assertEqual(cluster.job("alice", number)["state"], "lost")
 
+    def test_a_job_that_was_on_its_way_to_a_host_that_is_declared_lost_never_runs_and_holds_up_nobody(self) -> None:
+        cluster = self.cluster
+        self.reaches(cluster.submit("alice", "true", hosts=["n1"])[0], "completed")
+        cluster.kill("tmms:alice:n1", signal.SIGSTOP)
+        (lost,) = cluster.submit("alice", TICKING, hosts=["n1"])
+        self.reaches(lost, "starting")
+        self.order("declarelost", "n1")
+        self.reaches(lost, "lost")
+        cluster.kill("tmms:alice:n1")
+        self.order("activatehost", "n1")
+        (after,) = cluster.submit("alice", "true", hosts=["n1"])
+        self.reaches(after, "completed")
+        self.assertEqual(self.ticks(lost), 0)
+
     def is_still(self, number: int) -> bool:
         before = self.ticks(number)
         time.sleep(0.2)

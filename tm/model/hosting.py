@@ -21,6 +21,8 @@ class Hosting(Manners):
     def hosts_configured(self, hosts: Iterable[HostConfig], at: float) -> None:
         """Take a new table of hosts; what runs on a host that has gone stays known."""
         fresh = {config.name: HostState(config) for config in hosts}
+        for name in fresh.keys() - self.hosts.keys():
+            self._remember(fresh[name])  # what was decided of an earlier one of that name is no concern of this one
         for name, old in self.hosts.items():
             new = fresh.get(name)
             if new is None:

@@ -212,6 +212,15 @@ class GiveWayTests(HostCase):
         self.assertEqual((brain.hosts["n1"].cores, brain.hosts["n2"].reason), (0, "declared lost by carol"))
 
 
+    def test_a_host_that_comes_back_into_the_configuration_begins_anew(self) -> None:
+        brain = Brain(epoch=1, hosts=[host_state("n1")])
+        brain.host_declared_lost("n1", "carol", 1.0)
+        brain.hosts_configured([], 2.0)
+        brain.take()
+        brain.hosts_configured([host_config("n1")], 3.0)
+        self.assertEqual((brain.hosts["n1"].active, brain.take().records.memos), (True, {"n1": HostMemo("n1")}))
+
+
 class DrainTests(HostCase):
     def test_at_its_deadline_what_may_be_repeated_leaves_and_the_rest_is_named(self) -> None:
         self.running(1, Courtesy.IGNORE)
