@@ -94,6 +94,7 @@ class Asking:
         etcs = (where.etc, "~/.taskManager/etc", "/etc/taskmanager")
         return {
             "local": where.local_directory.replace(f"/taskmanager-{os.getuid()}/", "/taskmanager-{uid}/"),
+            "expected": f"{SERVER} {place.version}",
             "command": start_command(paths, own, SERVER, ["--version"], handed),
             "pythons": [name for name in (place.python, where.python, *PYTHONS) if name],
             "files": [
