@@ -41,7 +41,10 @@ trusted() {
 }
 owner=$1 pythons=$2 program=$(full "$3")
 shift 3
-[ -e "$program" ] || say "$program: is not there"
+if [ ! -e "$program" ]; then
+  case $program in *.pyz) say "$program: is not there; 'tm hosts add HOST --program FILE' copies it";; esac
+  say "$program: is not there"
+fi
 python= IFS='
 '
 for one in $pythons; do

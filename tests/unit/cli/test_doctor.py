@@ -68,10 +68,15 @@ class SayingTests(SynchronousTestCase):
 
     def test_hosts_as_the_dispatcher_sees_them(self) -> None:
         host = {"name": "n2", "state": "refused", "reason": "ssh.auth", "remedy": "let in", "info": {"state": "failed"}}
-        state, info = judge_state(host)
+        state, info = judge_state(host, "alice")
         self.assertEqual((state.level, state.remedy, info.level), (BAD, "let in", NOTE))
-        (logout,) = judge_state({"name": "n2", "state": "up", "reason": "", "info": {"survives": "own session"}})
-        self.assertEqual(logout.level, GOOD)
+        well = {"name": "n2", "state": "up", "reason": ""}
+        for survives, level in (("own session", GOOD), ("user scope, ends at logout", BAD)):
+            (logout,) = judge_state({**well, "servers": [{"user": "alice", "survives": survives}]}, "alice")
+            self.assertEqual((logout.level, "enable-linger" in logout.remedy), (level, level == BAD))
+        (logout,) = judge_state({**well, "info": {"survives": "own session, ends at logout"}}, "alice")
+        self.assertEqual(logout.level, NOTE)
+        self.assertEqual(judge_state(well, "alice"), [])
 
     def test_what_is_well_on_hosts_is_not_said(self) -> None:
         good, bad = Finding("ssh", GOOD, "openssh"), Finding("disk", BAD, "full", "it is full", "du")

@@ -16,6 +16,7 @@ from tm.model.installed import Own, Paths, check, shell_command, start_command
 
 OWN = Own("/opt/tm/.venv/bin/python", "/opt/tm/bin/TMMS", "", "3.11")
 ME = pwd.getpwuid(os.getuid()).pw_name
+COPIES = "'tm hosts add HOST --program FILE' copies it"
 ECHO = "import sys, os; print(sys.argv[1:], os.environ['TM_PYTHON'], os.environ.get('TM_ETC'))"
 
 
@@ -133,6 +134,6 @@ class ShellTests(SynchronousTestCase):
 
     def test_what_is_not_there_is_named(self) -> None:
         status, said = self.run_there(Paths(program="~/tm.pyz"))
-        self.assertEqual((status, said), (78, f"{self.home.name}/tm.pyz: is not there"))
+        self.assertEqual((status, said), (78, f"{self.home.name}/tm.pyz: is not there; {COPIES}"))
         status, said = self.run_there(Paths("/no/such/python3", "~/in stalled"))
         self.assertEqual((status, said), (78, "no Python is there: /no/such/python3"))

@@ -14,6 +14,7 @@ from tm.cli.checks import showing
 from tm.cli.checks.judging import BAD, GOOD, NOTE, Finding, is_bad
 from tm.client.table import plain
 from tm.errors import TaskManagerError
+from tm.model.survival import ENDS
 from tm.places import Places
 
 if TYPE_CHECKING:
@@ -107,12 +108,12 @@ def _hosts(
     places = configured(connection, [host["name"] for host in asked], where) if asked else []
     report = look(where, environ, places, quiet)
     for host in asked:
-        report[host["name"]] = [*report.get(host["name"], []), *judge_state(host)]
+        report[host["name"]] = [*report.get(host["name"], []), *judge_state(host, where.user)]
     return report
 
 
-def judge_state(host: Mapping[str, Any]) -> list[Finding]:
-    """Return what is found of a host as the dispatcher sees it."""
+def judge_state(host: Mapping[str, Any], user: str) -> list[Finding]:
+    """Return what is found of a host as the dispatcher, and the servers there of it and of *user*, see it."""
     found = []
     state, info = str(host["state"]), host.get("info") or {}
     if state in ("refused", "down", "unreachable"):
@@ -121,6 +122,14 @@ def judge_state(host: Mapping[str, Any]) -> list[Finding]:
     if info.get("state") in ("failed", "bad"):
         text = f"no InfoServer: {info.get('reason')}; the host is used as it is configured"
         found.append(Finding("infoserver", NOTE, str(info["state"]), text, f"tm hosts info {host['name']}"))
-    if info.get("survives"):
-        found.append(Finding("logout", GOOD, "survives", f"its daemons survive a logout: {info['survives']}"))
+    own = next((one for one in host.get("servers", ()) if one["user"] == user), {})
+    remedy = f"on {host['name']}: loginctl enable-linger"
+    if ENDS in str(own.get("survives", "")):
+        text = f"your server and your jobs there end when you log out: {own['survives']}"
+        found.append(Finding("logout", BAD, "ends", text, remedy))
+    elif own.get("survives"):
+        found.append(Finding("logout", GOOD, "survives", f"your server there survives a logout: {own['survives']}"))
+    if ENDS in str(info.get("survives", "")):
+        text = f"its InfoServer ends when the dispatcher's account logs out: {info['survives']}"
+        found.append(Finding("logout", NOTE, "ends", text, remedy + ", as the dispatcher's account"))
     return found
