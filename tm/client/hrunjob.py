@@ -44,7 +44,7 @@ submit
                           in names of files: %j job, %n name, %h host, %u user, %% a percent sign
   --env NAME=VALUE        set a variable, may be repeated    --export ALL|NONE|NAME[=VALUE],…
   --from FILE|-           a command a line; empty lines and those that begin with # are skipped
-  --requeue               the job may be ended and begun anew elsewhere when others need its host
+  --requeue               the job may be begun anew when others need its host, or it was restarted
   --wait                  wait for the end; ^C only stops looking
 
 look

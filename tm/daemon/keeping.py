@@ -132,7 +132,10 @@ class Keeping:
         now = self._clock.seconds()
         for claim in list(self._book.claims.values()):
             if claim.fact is None and claim.keeper is None:
-                self._told.facts([Fact(*claim.key, "lost", now, reason="the host was rebooted while it ran")], True)
+                self._told.facts([self._rebooted(claim.key, now)], True)
+
+    def _rebooted(self, key: Key, now: float) -> Fact:
+        return Fact(*key, "rebooted", now, reason=f"{self._host} was restarted")
 
     def settled(self) -> None:
         """Every keeper has been asked: what none of them knows has never been started."""
@@ -399,7 +402,7 @@ class Keeping:
         now = self._clock.seconds()
         if rebooted and (started is not None or key in left.intents):
             claim.keeper = None
-            self._told.facts([Fact(*key, "lost", now, reason="the host was rebooted while it ran")], True)
+            self._told.facts([self._rebooted(key, now)], True)
         elif started is not None:
             claim.keeper = None
             self._adopt(claim, number, started.pid, started.ticks, started.at, started.turn)

@@ -40,7 +40,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     *command* is shell text or an argument vector; *memory* bytes (0 = not asked); *interactive* jobs have their
     input and output on a connection and end with it; *requeue* consents to being ended and started anew elsewhere when
-    others need the host.
+    others need the host, and anew when that was restarted.
     """
 
     user: str

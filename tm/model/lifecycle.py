@@ -19,7 +19,8 @@ When = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something a host says of an attempt; *what* is started, suspended, resumed, ended, refused, returned or lost.
+    """Something a host says of an attempt; *what* is started, suspended, resumed, ended, refused, returned, lost, or
+    rebooted: it is over because its host was restarted, and its exit code with it.
 
     *turn* counts how often an attempt has been suspended and resumed: of two such facts the one with the higher holds.
     """
@@ -53,10 +54,10 @@ MOVES: Final[dict[tuple[Phase, str], Phase]] = {
     **{(phase, "suspended"): Phase.SUSPENDED for phase in _ON_HOST},
     **{(phase, "resumed"): Phase.RUNNING for phase in _ON_HOST},
     **{(phase, "ended"): Phase.FAILED for phase in _ON_HOST},
-    **{(phase, "lost"): Phase.LOST for phase in _ON_HOST},
+    **{(phase, what): Phase.LOST for phase in _ON_HOST for what in ("lost", "rebooted")},
     **{(phase, "cancelled"): Phase.CANCELLED for phase in _WAITING},
 }
-"""(phase, event) → phase; `ended` and `returned` are refined by `advance` from the exit status and what was wished."""
+"""(phase, event) → phase; `ended`, `returned` and `rebooted` are refined by `advance`."""
 
 
 def advance(job: Job, fact: Fact) -> None:
@@ -66,8 +67,10 @@ def advance(job: Job, fact: Fact) -> None:
         raise IllegalMoveError(job.id, job.phase, fact.what)
     if fact.what == "ended":
         phase = _ending(job, fact)
-    elif fact.what == "returned" and job.cancelled_by is not None:
+    elif fact.what in ("returned", "rebooted") and job.cancelled_by is not None:
         phase = Phase.CANCELLED
+    elif fact.what == "rebooted" and job.requeue:
+        phase = Phase.PENDING
     job.phase = phase
     job.reason = fact.reason
     if fact.what == "started":

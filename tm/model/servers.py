@@ -103,7 +103,7 @@ class Servers(Books):
                 orders.start.append(start_of(job))
                 void.discard(job.command_number)
             elif (job.id, job.attempt) not in holds:
-                self._apply(job, Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it"))
+                self._apply(job, _unheld(session, job, hello, at))
                 continue
             self._say_again(session, job, orders, at)
         orders.start += map(void_start, void)
@@ -167,3 +167,10 @@ class Servers(Books):
         until = shown_time(host.trouble.out_until)
         reason = f"taken out until {until}: {host.trouble.reason}"
         self._notice_host(at, None, host=host.name, trouble=reason, until=until, reason=reason)
+
+
+def _unheld(session: Session, job: Job, hello: Hello, at: float) -> Fact:
+    """Return what became of a job of which its host has no record."""
+    if session.boot and session.boot != hello.boot:
+        return Fact(job.id, job.attempt, "rebooted", at, reason=f"{hello.host} was restarted, with another disk")
+    return Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it")

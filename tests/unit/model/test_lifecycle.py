@@ -51,7 +51,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(job.phase, target, (phase, event))
 
     def test_a_fact_heard_twice_is_no_move_the_second_time(self) -> None:
-        for what in ("started", "ended", "refused", "returned", "lost"):
+        for what in ("started", "ended", "refused", "returned", "lost", "rebooted"):
             job = job_in(Phase.STARTING)
             advance(job, Fact(7, 2, what, 9.0))
             self.assertRaises(IllegalMoveError, advance, job, Fact(7, 2, what, 10.0))
@@ -136,6 +136,16 @@ class GivingWayTests(SynchronousTestCase):
             self.assertEqual((job.phase, job.attempt, job.gives_way), (Phase.PENDING, 2, None))
             self.assertEqual((job.host, job.spool, job.pid, job.started_at), (None, None, None, None))
             self.assertEqual((job.ended_at, job.exit_code, job.signal), (None, None, None))
+
+    def test_a_job_whose_host_was_restarted_is_lost_or_begun_anew_if_it_consents(self) -> None:
+        for requeue, by, phase in (
+            (False, None, "lost"), (True, None, "pending"), (True, "bob", "cancelled"), (False, "bob", "cancelled"),
+        ):  # fmt: skip
+            job = job_in(Phase.RUNNING)
+            job.requeue, job.cancelled_by = requeue, by
+            advance(job, Fact(7, 2, "rebooted", 9.0, reason="n1 was restarted"))
+            self.assertEqual((job.phase.value, job.reason), (phase, "n1 was restarted"))
+            self.assertEqual(job.host is None, phase == "pending")
 
     def test_who_finishes_or_is_cancelled_or_lost_meanwhile_does_not_wait_again(self) -> None:
         for by, fact, phase in (
