@@ -122,7 +122,7 @@ def judge_state(host: Mapping[str, Any], user: str) -> list[Finding]:
     if info.get("state") in ("failed", "bad"):
         text = f"no InfoServer: {info.get('reason')}; the host is used as it is configured"
         found.append(Finding("infoserver", NOTE, str(info["state"]), text, f"tm hosts info {host['name']}"))
-    own = next((one for one in host.get("servers", ()) if one["user"] == user), {})
+    own: Mapping[str, Any] = next((one for one in host.get("servers", ()) if one["user"] == user), {})
     remedy = f"on {host['name']}: loginctl enable-linger"
     if ENDS in str(own.get("survives", "")):
         text = f"your server and your jobs there end when you log out: {own['survives']}"
