@@ -1,4 +1,4 @@
-"""Jobs a second accepted durably while no host is active: one by one, in bulk, and by ``hRunJob --from``."""
+"""Jobs a second accepted durably while no host is active: one by one, pipelined, in bulk, and by ``hRunJob --from``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
             recorder.add("durable append", durable_microseconds(installed.folder), "us")
             _one(recorder, installed, "singly", jobs, lambda: installed.submit_singly(["/bin/true"], jobs))
             _steps(recorder, installed, jobs // 4)
+            _one(recorder, installed, "pipelined", jobs, lambda: installed.submit_pipelined(["/bin/true"], jobs))
             _one(recorder, installed, "bulk", many, lambda: installed.submit([["/bin/true"]] * many))
             before = Usage(installed)
             seconds = process_seconds(program, installed.environment, installed.folder)

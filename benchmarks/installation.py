@@ -17,6 +17,7 @@ from tm.client.connection import Connection
 from tm.client.submit import Submission, make_lines
 
 USER = "alice"
+UNDER_WAY = 32
 PATIENCE = 600.0
 PAUSE = 0.02
 # As large as that of a login shell: it travels with each submission.
@@ -60,6 +61,17 @@ class Installation:
             for line in make_lines([command], self.common):
                 self.connection.send(line.data)
             ids.append(int(self.connection.reply().body[0]))
+        return ids
+
+    def submit_pipelined(self, command: str | list[str], count: int) -> list[int]:
+        """Submit *command* as a job *count* times, each by a request of its own, `UNDER_WAY` of them unanswered."""
+        ids: list[int] = []
+        for number in range(count):
+            for line in make_lines([command], self.common):
+                self.connection.send(line.data)
+            if number >= UNDER_WAY:
+                ids.append(int(self.connection.reply().body[0]))
+        ids += [int(self.connection.reply().body[0]) for _ in range(count - len(ids))]
         return ids
 
     def wait(self, ids: list[int]) -> None:

@@ -1,7 +1,7 @@
 """Jobs a second through the whole chain, and what one job costs by process.
 
 Ways: ``bulk`` (all in one line of ``submit``), ``singly`` (each accepted before the next is sent, over one
-connection), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell text, and an output file for each job).
+connection), ``pipelined`` (a request for each job over one connection, some of them unanswered), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell text, and an output file for each job).
 The time runs from the first submission until the last ending is on the dispatcher's disk.
 """
 
@@ -16,7 +16,7 @@ from benchmarks.usage import Usage
 
 SLOTS = (2, 8)
 AT_ONCE = 2
-WAYS = ("bulk", "singly", "shell")
+WAYS = ("bulk", "pipelined", "singly", "shell")
 
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
@@ -53,5 +53,7 @@ def submit(installed: Installation, way: str, jobs: int) -> list[int]:
     """Submit *jobs* jobs that do nothing in this *way*; return their ids."""
     if way == "singly":
         return installed.submit_singly(["/bin/true"], jobs)
+    if way == "pipelined":
+        return installed.submit_pipelined(["/bin/true"], jobs)
     installed.common["stdout"] = "tm-%j.out" if way == "shell" else None
     return installed.submit(["true" if way == "shell" else ["/bin/true"]] * jobs)
