@@ -21,7 +21,8 @@ from typing_extensions import override
 from tm.daemon.auditing import Auditing
 from tm.daemon.conditions import Conditions
 from tm.daemon.farewell import Farewell
-from tm.daemon.info_links import InfoLinks, is_infoserver
+from tm.daemon.info_links import InfoLinks
+from tm.daemon.info_names import is_infoserver
 from tm.daemon.orders import order_lines, want_line
 from tm.daemon.surroundings import Surroundings, Tables
 from tm.daemon.turns import Turns

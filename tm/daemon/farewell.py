@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from tm.daemon.info_links import is_infoserver
+from tm.daemon.info_names import is_infoserver
 from tm.errors import RefusedError
 from tm.model.job import ON_HOST, Phase
 from tm.model.rights import Users

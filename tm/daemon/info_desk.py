@@ -12,7 +12,8 @@ from typing import TypeVar
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, json_line
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.info_links import PREFIX, InfoLink
+from tm.daemon.info_link import InfoLink
+from tm.daemon.info_names import PREFIX
 from tm.errors import RefusedError
 from tm.model.report import About, HostReport, about_faults, report_faults
 from tm.model.views import Shown
@@ -103,8 +104,10 @@ class InfoDesk:
     # -- trust ----------------------------------------------------------------------------------------------------
 
     def _link(self, peer: Peer) -> InfoLink:
-        link = self._dispatcher.infoservers.link(peer.user.removeprefix(PREFIX))
+        host = peer.user.removeprefix(PREFIX)
+        link = self._dispatcher.infoservers.link(host)
         if link is None:
+            self._dispatcher.infoservers.retire(peer, host)
             raise RefusedError("host.unknown", "your host is no longer in etc/ComputerCluster.config")
         return link
 

@@ -1,25 +1,21 @@
 """The dispatcher's links to InfoServers: one on each active host, started there, revived, cut when its host has gone.
 
-The law: who an InfoServer is follows from its certificate alone. Its fingerprint is what the command that started it
-said, over a launcher that has checked the host's key; it is written down before anything else is done with it.
+The law: nothing is started that is not wanted, wanted is what the configuration says and an active host, and whatever
+fails is tried again, ever more rarely. `tm.daemon.info_names` says who they are, `tm.daemon.info_desk` hears them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
 from tm.daemon import background
 from tm.daemon.answers import json_line
-from tm.errors import RefusedError, TaskManagerError
+from tm.daemon.info_link import InfoLink
+from tm.daemon.info_names import InfoCare, InfoNames
+from tm.errors import TaskManagerError
 from tm.model.condition import Info
-from tm.model.host import HostConfig
-from tm.model.infoserver import Started
-from tm.model.infoserver import started as read_started
 from tm.model.report import About, HostReport
 from tm.ports import Peer
 
@@ -29,65 +25,15 @@ if TYPE_CHECKING:
 MOST_STARTING = 16
 REDIAL_SECONDS = 5.0
 REVIVE_SECONDS = 2.0
+START_SECONDS = 60.0
 JOIN_SECONDS = 15.0
 PAUSES = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0)
 STEADY_SECONDS = 60.0
 SILENT_SECONDS = 20.0
 DEAD_SECONDS = 45.0
 LAST_WORD_SECONDS = 1.0
-PREFIX = "infoserver@"
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class InfoCare:
-    """What is needed to care for InfoServers: how one is started, and where what is known of them is kept.
-
-    *start* runs the command on a host and returns its output; it raises `TaskManagerError`. *save* raises `OSError`.
-    *let_go* ends what *start* keeps for a host: the tunnel by which its InfoServer comes back.
-    """
-
-    start: Callable[[HostConfig], Awaitable[str]]
-    load: Callable[[], Iterable[Started]]
-    save: Callable[[Iterable[Started]], None]
-    let_go: Callable[[str], None] = lambda host: None
-
-
-@dataclass(slots=True, eq=False)
-class InfoLink:
-    """The InfoServer of one host."""
-
-    config: HostConfig
-    started: Started | None = None
-    peer: Peer | None = None
-    about: About | None = None
-    state: str = "off"
-    reason: str = ""
-    lost: bool = False
-    launching: bool = False
-    wanted: bool = False
-    heard: float = 0.0
-    joined_at: float = 0.0
-    due: float = 0.0
-    failures: int = 0
-    complaint: str = ""
-    credit: float = 0.0
-    told_jobs: list[tuple[int, str, int]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The host's name."""
-        return self.config.name
-
-    @property
-    def info(self) -> Info:
-        """How it is, for those who look at the host."""
-        about, started = self.about, self.started
-        port = about.port if about is not None else started.port if started is not None else 0
-        version = about.version if about is not None else started.version if started is not None else ""
-        return Info(self.state, self.reason, port, version, about.survives if about is not None else "", self.lost)
 
 
 class InfoLinks:
@@ -97,15 +43,16 @@ class InfoLinks:
         self._dispatcher = dispatcher
         self._care = care
         self._links: dict[str, InfoLink] = {}
-        self._by_fingerprint: dict[str, str] = {}
+        self._names = InfoNames(care)
         self._tables: object = None
+        self._people: object = None
         self._running = False
 
     # -- what is asked of it --------------------------------------------------------------------------------------
 
     def host_of(self, fingerprint: str) -> str | None:
         """Return the host whose InfoServer has this certificate, None for a certificate of no InfoServer."""
-        return self._by_fingerprint.get(fingerprint)
+        return self._names.host_of(fingerprint)
 
     def link(self, name: str) -> InfoLink | None:
         """Return the link of the host *name*, None if it has none."""
@@ -126,14 +73,10 @@ class InfoLinks:
         """Take what was known of InfoServers, which may dial back by themselves, and start the others."""
         self._running = True
         now = self._dispatcher.now
-        known = {one.infoserver: one for one in self._care.load()} if self._care is not None else {}
         self._configure()
-        for name, link in self._links.items():
-            if name in known:
-                link.started = known[name]
-                self._by_fingerprint[link.started.fingerprint] = name
-                if link.wanted:
-                    self._starting(link, "it may dial back by itself", now + REDIAL_SECONDS)
+        for link in self._links.values():
+            if link.started is not None and link.wanted:
+                self._starting(link, "it may dial back by itself", now + REDIAL_SECONDS)
         self._start_due(now)
 
     def end(self) -> None:
@@ -151,32 +94,32 @@ class InfoLinks:
                 self._watch(link, now)
             elif link.launching and now >= link.due:
                 self._failed(link, f"info.silent: it was started but did not connect in {JOIN_SECONDS:.0f} s; can "
-                             f"{link.config.address} reach the dispatcher? see InfoServer.log there")  # fmt: skip
+                             f"{link.config.address} reach the dispatcher? see infoserver.log there")  # fmt: skip
             self._want(link, now)
         self._start_due(now)
 
     def configured(self) -> None:
         """The tables of ``etc/`` have changed: cut what is no longer wanted, tell the others who may ask them."""
-        before = self._tables
+        before = self._people
         self._configure()
-        if before is not None:
-            line = json_line({"topic": "people", "people": self._dispatcher.tables.users.by_fingerprint}).encode()
+        if before != self._people:
+            line = json_line({"topic": "people", "people": self._people}).encode()
             for link in self._links.values():
                 if link.about is not None and link.peer is not None:
                     link.peer.send_event(line)
 
     def _configure(self) -> None:
         self._tables = self._dispatcher.tables
+        self._people = dict(self._dispatcher.tables.users.by_fingerprint)
         now = self._dispatcher.now
         configs = {config.name: config for config in self._dispatcher.tables.hosts if config.infoserver}
-        for name in self._links.keys() - configs.keys():
-            self._forget(self._links.pop(name))
+        for name, link in list(self._links.items()):
+            if name not in configs or link.config.address != configs[name].address:
+                self._forget(self._links.pop(name))
         for name, config in configs.items():
-            link = self._links.get(name)
-            if link is None:
-                link = self._links[name] = InfoLink(config)
-            elif (link.config.address, link.config.launcher) != (config.address, config.launcher):
-                link.failures, link.due = 0, now
+            link = self._links.setdefault(name, InfoLink(config, self._names.of(name)))
+            if link.config.launcher != config.launcher:
+                link.failures, link.due = 0, min(link.due, now)
             link.config = config
             self._want(link, now)
 
@@ -195,20 +138,22 @@ class InfoLinks:
                 self._set(link, "off", "the host is not active")
 
     def _forget(self, link: InfoLink) -> None:
-        """The host has gone, or is to have none: let it go, and know it no longer."""
+        """The host has gone, is elsewhere or is to have none: let its InfoServer go."""
         link.wanted = False
-        if link.started is not None:
-            self._by_fingerprint.pop(link.started.fingerprint, None)
-            link.started = None
-            self._save()
         self._tell_brain(link, None, None)
         if link.peer is not None:
             peer, link.peer = link.peer, None
-            peer.send_event(b'{"topic":"retire"}')
-            self._dispatcher.clock.callLater(LAST_WORD_SECONDS, peer.abort)
+            self.retire(peer, link.name)
         if self._care is not None:
             self._dispatcher.clock.callLater(LAST_WORD_SECONDS, self._care.let_go, link.name)
         _log.info("{host} has no InfoServer any more", event="infoserver", host=link.name)
+
+    def retire(self, peer: Peer, host: str) -> None:
+        """Tell an InfoServer that nobody wants to leave, and know it no longer; one that is away hears it later."""
+        if host not in self._links:
+            self._names.forget(host)
+        peer.send_event(b'{"topic":"retire"}')
+        self._dispatcher.clock.callLater(LAST_WORD_SECONDS, peer.abort)
 
     # -- starting -------------------------------------------------------------------------------------------------
 
@@ -220,7 +165,7 @@ class InfoLinks:
         due = [link for link in self._links.values() if self._is_due(link, now)]
         for link in sorted(due, key=lambda link: (link.failures, link.due))[:places]:
             link.launching = True
-            link.due = float("inf")
+            link.due = now + START_SECONDS
             self._set(link, "starting", f"being started by {link.config.launcher}", link.lost)
             background.start(self._launch(link), f"starting InfoServer on {link.name}")
 
@@ -231,41 +176,18 @@ class InfoLinks:
     async def _launch(self, link: InfoLink) -> None:
         assert self._care is not None
         try:
-            self._learn(link, await self._care.start(link.config))
+            output = await self._care.start(link.config)
+            self._names.learn(link.name, output, self._dispatcher.tables.users)
         except TaskManagerError as error:
             self._failed(link, f"{error.word}: {error.text}")
         except OSError as error:
             self._failed(link, f"launch.command: {error}")
         else:
+            link.started = self._names.of(link.name)
             link.due = self._dispatcher.now + JOIN_SECONDS
             if link.peer is not None:
                 link.launching = False
         self._start_due(self._dispatcher.now)
-
-    def _learn(self, link: InfoLink, output: str) -> None:
-        """Take from the output of the start command who the InfoServer is; raise `RefusedError` ``info.start``."""
-        started = read_started(output)
-        if started is None or started.infoserver != link.name or not _FINGERPRINT.match(started.fingerprint):
-            raise RefusedError("info.start", f"its start said nothing that was expected: {output.strip()[-200:]!r}")
-        owner = self._by_fingerprint.get(started.fingerprint, link.name)
-        if owner != link.name or self._dispatcher.tables.users.user_of(started.fingerprint) is not None:
-            raise RefusedError("info.start", "it has the certificate of somebody else; remove its folder there")
-        if self._links.get(link.name) is not link:
-            return
-        before, link.started = link.started, started
-        if before is not None and before.fingerprint != started.fingerprint:
-            self._by_fingerprint.pop(before.fingerprint, None)
-        self._by_fingerprint[started.fingerprint] = link.name
-        if before != started:
-            self._save()
-
-    def _save(self) -> None:
-        if self._care is None:
-            return
-        try:
-            self._care.save([link.started for link in self._links.values() if link.started is not None])
-        except OSError as error:
-            _log.error("what is known of InfoServers cannot be kept: {text}", event="infoserver", text=str(error))
 
     def _starting(self, link: InfoLink, reason: str, due: float) -> None:
         link.due = due
@@ -364,8 +286,3 @@ class InfoLinks:
             word = "info.bad" if state == "bad" else reason.partition(":")[0]
             _log.warn("InfoServer of {host}: {text}", event="infoserver", word=word, host=link.name, text=reason)
         self._dispatcher.conditions.changed(link.name)
-
-
-def is_infoserver(user: str) -> bool:
-    """Whether the peer called *user* is an InfoServer; no user's name has an ``@``."""
-    return user.startswith(PREFIX)

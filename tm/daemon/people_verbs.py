@@ -9,7 +9,7 @@ import msgspec
 
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.info_links import is_infoserver
+from tm.daemon.info_names import is_infoserver
 from tm.daemon.people_desk import PeopleDesk, no_group, no_user, present, user_changes
 from tm.errors import RefusedError
 from tm.model.audit import Deed

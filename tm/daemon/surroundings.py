@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
-from tm.daemon.info_links import InfoCare
+from tm.daemon.info_names import InfoCare
 from tm.model.audit import RawTables
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users

@@ -16,7 +16,7 @@ from tm.config.files import HostsFile
 from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
-from tm.daemon.info_links import PREFIX
+from tm.daemon.info_names import PREFIX
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.keys import fingerprint, load_certificate

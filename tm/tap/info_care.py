@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from tm import places
-from tm.daemon.info_links import MOST_STARTING, InfoCare
+from tm.daemon.info_links import MOST_STARTING
+from tm.daemon.info_names import InfoCare
 from tm.edge import info_book
 from tm.edge.launchers import launcher
 from tm.edge.own_installation import own_installation

@@ -18,6 +18,7 @@ from tests.support.daemons import NotedPeer
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.daemon.info_link import InfoLink
 from tm.daemon.info_links import (
     DEAD_SECONDS,
     JOIN_SECONDS,
@@ -26,10 +27,10 @@ from tm.daemon.info_links import (
     REDIAL_SECONDS,
     REVIVE_SECONDS,
     SILENT_SECONDS,
+    START_SECONDS,
     STEADY_SECONDS,
-    InfoCare,
-    InfoLink,
 )
+from tm.daemon.info_names import InfoCare
 from tm.errors import LaunchError
 from tm.model.host import HostConfig
 from tm.model.infoserver import Started, started
@@ -204,6 +205,12 @@ class StartTests(InfoCase):
         self.pass_time(PAUSES[0])
         self.assertEqual(self.care.begun, ["n1", "n1"])
 
+    def test_a_start_that_never_ends_holds_its_place_for_a_minute_only(self) -> None:
+        self.pass_time(START_SECONDS)
+        self.assertEqual(self.shown()["info"]["state"], "failed")
+        self.pass_time(PAUSES[0])
+        self.assertEqual(self.care.begun, ["n1", "n1"])
+
     def test_a_start_that_says_nothing_of_use_has_failed(self) -> None:
         for output in ("", "hello\n", '{"a":1}\n', '{"infoserver":"n2","fingerprint":"' + fingerprint("n2") + '"}'):
             self.care.running.pop("n1").callback(output)
@@ -315,6 +322,30 @@ class LifeTests(InfoCase):
         peer.lost()
         self.pass_time(10)
         self.assertNotIn("n1", self.care.running)
+
+    def test_one_that_is_away_when_its_host_leaves_is_told_when_it_dials(self) -> None:
+        self.joined().lost()
+        self.configured(HostConfig(name="n2", address="n2"))
+        self.assertEqual(self.dispatcher.infoservers.host_of(fingerprint("n1")), "n1")
+        peer = NotedPeer("infoserver@n1")
+        self.assertEqual(self.said(peer, self.about()).word, "host.unknown")
+        self.assertEqual([line["topic"] for line in peer.told], ["retire"])
+        self.assertIsNone(self.dispatcher.infoservers.host_of(fingerprint("n1")))
+        self.pass_time(1)
+        self.assertTrue(peer.aborted)
+
+    def test_a_host_that_is_elsewhere_now_gets_another_one(self) -> None:
+        peer = self.joined()
+        self.configured(replace_config(self.hosts[0], address="elsewhere"))
+        self.assertEqual([line["topic"] for line in peer.told], ["retire"])
+        self.assertEqual(self.shown()["info"]["state"], "starting")
+        self.pass_time(1)
+        self.assertIn("n1", self.care.running)
+
+    def test_a_change_of_hosts_is_nothing_to_tell_of_users(self) -> None:
+        peer = self.joined()
+        self.configured(*self.hosts, HostConfig(name="n2", address="n2"))
+        self.assertEqual(peer.heard("people"), [])
 
     def test_one_that_is_no_longer_wanted_leaves_a_host_that_stays(self) -> None:
         peer = self.joined()
