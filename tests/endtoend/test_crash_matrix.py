@@ -18,8 +18,8 @@ from tests.support.cluster import ROOT, Cluster
 from tests.support.processes import is_alive, marked
 
 TURNS = {
-    "dispatcher.commit": (1, 3), "dispatcher.committed": (1, 3), "dispatcher.answered": (1, 3),
-    "dispatcher.told": (1, 3),
+    "dispatcher.commit": (2, 4), "dispatcher.committed": (2, 4), "dispatcher.answered": (2, 4),
+    "dispatcher.told": (2, 4),
     "tms.submit": (1,), "tms.submitted": (1,), "tms.order": (1, 2), "tms.ordered": (1, 2), "tms.relay": (1, 3),
     "tms.relayed": (1, 3),
     "tmms.join": (1,), "tmms.order": (1, 2), "tmms.claimed": (1, 2), "tmms.give": (1, 2), "tmms.given": (1, 2),
@@ -27,7 +27,7 @@ TURNS = {
     "keeper.intent": (1, 3), "keeper.started": (1, 3), "keeper.ended": (1, 2), "keeper.recorded": (1, 2),
     "keeper.told": (1, 2),
 }  # fmt: skip
-"""Which visit of each point is to be the last."""
+"""Which visit of each point is to be the last; a dispatcher that starts commits what it finds changed in its files."""
 
 DAEMONS = ("keeper:alice:n1", "tmms:alice:n1", "tms:alice", "dispatcher")
 
