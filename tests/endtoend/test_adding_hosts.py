@@ -86,6 +86,11 @@ class GoodTests(HostsCase):
         self.assertEqual(status, 77)
         self.assertIn("--dry-run", said)
 
+    def test_a_value_that_cannot_be_meant_is_refused_before_anything_is_done(self) -> None:
+        for value, expected in (("cores=many", "expected a number"), ("coers=2", "expected one of")):
+            status, said = self.tm("hosts", "add", "n2", "--set", value)
+            self.assertEqual((status, expected in said), (2, True), said)
+
     def test_on_a_terminal_the_table_fills_up(self) -> None:
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)

@@ -128,6 +128,8 @@ def _wanted(arguments: argparse.Namespace, connection: Connection, where: Places
     from tm.client.program import UsageError
 
     base = dict(edit_of(arguments.values, {}, {}).set)
+    for key, value in base.items():
+        _check_value(key, value)
     if arguments.program:
         file = os.path.basename(arguments.program)
         if not ONE_FILE.match(file) or not os.path.isfile(arguments.program):
@@ -142,6 +144,19 @@ def _wanted(arguments: argparse.Namespace, connection: Connection, where: Places
         table = {**base, **({"address": named[2]} if named[2] else {})}
         found.append(_newcomer(named[1], table, named[1] in known, connection, where))
     return found
+
+
+def _check_value(key: str, value: object) -> None:
+    from tm.client.program import UsageError
+    from tm.config.host_keys import KEYS
+
+    if key not in {*KEYS, "address", "group"}:
+        raise UsageError(f"--set {key}: expected one of {', '.join(KEYS)}, address, group")
+    try:
+        if key in KEYS:
+            KEYS[key](value)
+    except ValueError as error:
+        raise UsageError(f"--set {key}: {error}") from None
 
 
 def _newcomer(name: str, table: dict[str, Any], known: bool, connection: Connection, where: Places) -> Newcomer:

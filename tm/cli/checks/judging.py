@@ -74,8 +74,8 @@ class Place(NamedTuple):
 def judge_failure(place: Place, word: str, text: str) -> list[Finding]:
     """Return what is found of a host that gave no answer: the failure *word* of the launcher, and its *text*."""
     remedy = _SSH.get(word, "").format(login=place.ssh(), copy=place.ssh("ssh-copy-id"))
-    shown = text.removeprefix(f"{place.name}: ").partition("; ")[0] if word in _SSH else text
-    return [Finding("ssh", BAD, word.partition(".")[2], shown, remedy)]
+    shown = text.removeprefix(f"{place.name}: ").removeprefix("ssh failed: ")
+    return [Finding("ssh", BAD, word.partition(".")[2], shown.partition("; ")[0] if remedy else shown, remedy)]
 
 
 def judge(place: Place, said: Said, before: float, after: float) -> list[Finding]:

@@ -58,7 +58,7 @@ def line_of(name: str, findings: Sequence[Finding]) -> str:
     """Return one line that says how a host is."""
     bad = [one for one in findings if one.level == BAD]
     if bad:
-        return f"{name}: " + "; ".join(f"{one.topic}: {one.text or one.short}" for one in bad)
+        return f"{name}: not well: " + ", ".join(f"{one.topic} {one.short}" for one in bad)
     shown = [one.short if one.topic == "size" else f"{one.topic} {one.short}" for one in findings]
     return f"{name}: good: " + ", ".join(shown)
 
