@@ -1,4 +1,7 @@
-"""The accounts of a bench: in its own ``/etc/passwd`` alone, so that the machine it runs on never hears of them."""
+"""The accounts of a bench: in its own ``/etc`` alone, so that the machine it runs on never hears of them.
+
+That is a whole folder: a file that is bound over ``/etc/passwd`` is gone when somebody outside replaces theirs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def home(name: str) -> str:
 
 
 def files() -> dict[str, tuple[str, int]]:
-    """Return the bench's own files of accounts: path, content, mode. They are to lie over those of ``/etc``."""
+    """Return the files of accounts in the bench's own ``/etc``: path, content, mode."""
     lines = {"passwd": "{name}:x:{number}:{number}::{home}:/bin/bash", "group": "{name}:x:{number}:",
              "shadow": "{name}:*:19000:0:99999:7:::"}  # fmt: skip
     made = {}

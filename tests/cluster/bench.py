@@ -97,7 +97,7 @@ class Bench:
         return {
             "name": "ground", "files": files,
             "masks": [[folder, "mode=755", shown] for folder, shown in masks.items()],
-            "binds": [[path, f"/etc/{os.path.basename(path)}"] for path in files],
+            "copies": [["/etc", BASE]], "binds": [[f"{BASE}/etc", "/etc"]],
         }  # fmt: skip
 
     def _furnish(self) -> None:

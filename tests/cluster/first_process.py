@@ -2,8 +2,9 @@
 what the kernel ends a whole machine with.
 
 ``unshare … python3 -I -S first_process.py`` reads a plan, one line of JSON, from its input:
-``{"name", "masks": [[FOLDER, OPTIONS, [SHOWN…]]…], "files": {PATH: [TEXT, MODE]}, "binds": [[SOURCE, TARGET]…]}``.
-A mask puts an empty file system over FOLDER in which only the paths SHOWN are seen. It says ``ready``, reaps whoever
+``{"name", "masks": [[FOLDER, OPTIONS, [SHOWN…]]…], "copies": [[SOURCE, TARGET]…], "files": {PATH: [TEXT, MODE]},
+"binds": [[SOURCE, TARGET]…]}``. A mask puts an empty file system over FOLDER in which only the paths SHOWN are seen;
+copies, files and binds are made in this order. It says ``ready``, reaps whoever
 dies here, and ends at the end of its input: when whoever holds the other side is gone, however that came about, the
 kernel kills everything in this machine and removes its mounts and its network.
 """
@@ -44,6 +45,9 @@ def _make(plan: dict[str, Any]) -> None:
     socket.sethostname(plan["name"])
     for folder, options, shown in plan["masks"]:
         _mask(folder, options, shown)
+    for source, target in plan["copies"]:
+        os.makedirs(target)
+        subprocess.run(["cp", "--archive", source, target], capture_output=True)  # but for what goes away meanwhile
     for path, (text, mode) in plan["files"].items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:

@@ -96,7 +96,8 @@ class Machine:
         self._write("console", "")
         self.leave_console()
         plan = {
-            "name": self.name, "files": {}, "masks": [["/tmp", "mode=1777", self.bench.shown_to("/tmp")]],
+            "name": self.name, "copies": [], "files": {},
+            "masks": [["/tmp", "mode=1777", self.bench.shown_to("/tmp")]],
             "binds": [
                 [f"{self._folder}/boot_id", "/proc/sys/kernel/random/boot_id"], [f"{self._folder}/disk", "/var/tmp"],
                 [f"{self._folder}/utmp", "/run/utmp"], [f"{self._folder}/console", f"/dev/{CONSOLE}"],

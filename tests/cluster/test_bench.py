@@ -42,6 +42,12 @@ class BenchTests(SynchronousTestCase):
             seen = [process.command for process in bench["n2"].processes()]
             self.assertEqual([line for line in seen if "[listener]" not in line], [])
 
+    def test_no_file_is_mounted_that_somebody_outside_could_replace(self) -> None:
+        with Bench(["n1"]) as bench:
+            shown = Path(f"/proc/{bench['n1'].space.pid}/mounts").read_text().splitlines()
+            self.assertEqual([line for line in shown if line.split()[1].startswith("/etc/")], [])
+            self.assertEqual(bench["n1"].exec_as(ANN, ["id", "-un"]).stdout, ANN + "\n")
+
     def test_a_cut_is_silent_and_heals(self) -> None:
         with Bench(["n1", "n2"]) as bench:
             ask = ["ssh", "-o", "ConnectTimeout={}", "n2", "hostname"]
