@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tm.model.cluster import HostState, Link, Room, Session, Spool
+from tm.model.cluster import HostState, Link, Session, Spool
 from tm.model.decided import HostMemo, Pause
 from tm.model.effects import Effects, Notice, Orders
 from tm.model.host import HostConfig
@@ -21,6 +21,17 @@ from tm.model.rights import Groups
 from tm.model.views import job_fields, shown_time
 
 SUSPENDED = "suspended: "
+
+
+class Room:
+    """What is free on one host during one placement; used up as jobs are placed."""
+
+    __slots__ = ("free_cores", "free_memory", "name")
+
+    def __init__(self, host: HostState) -> None:
+        self.name = host.name
+        self.free_cores = 0 if host.offer.closed else host.cores - host.used_cores
+        self.free_memory = host.memory - host.used_memory
 
 
 class Books:

@@ -147,17 +147,6 @@ class HostState:
             self.seen_memory = memory
 
 
-class Room:
-    """What is free on one host during one placement; used up as jobs are placed."""
-
-    __slots__ = ("free_cores", "free_memory", "name")
-
-    def __init__(self, host: HostState) -> None:
-        self.name = host.name
-        self.free_cores = 0 if host.offer.closed else host.cores - host.used_cores
-        self.free_memory = host.memory - host.used_memory
-
-
 class Hello(msgspec.Struct):
     """What a TMMS says of itself at each (re)connection; *holds* are (job, attempt, state)."""
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import host_state, order
 from tests.support.properties import examples
-from tm.model.cluster import Room
+from tm.model.books import Room
 from tm.model.job import Job, new_job
 from tm.model.placement import allowed, by_priority_and_age, fits
 from tm.model.queue import WaitingQueue, class_of
