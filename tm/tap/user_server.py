@@ -9,6 +9,7 @@ import shlex
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService
@@ -22,7 +23,7 @@ from tm.daemon.user_verbs import UserVerbs
 from tm.edge.connection import ServerFactory, peer_uid
 from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
-from tm.edge.link import Dialler
+from tm.edge.link import ClientLink, Dialler
 from tm.edge.log import JsonLog
 from tm.edge.own_installation import HANDED_DOWN, own_installation
 from tm.edge.signing import OrderSigner
@@ -36,6 +37,7 @@ from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
 RETIRE_SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
 PROGRAM = "TMMS"
 
 
@@ -63,7 +65,7 @@ def make_service(options: UserServerOptions) -> IService:
         _retire_older(where)
     except TaskManagerError as error:
         raise refuse(error) from None
-    return Late(lambda late: _build(late, where, options["host"] or _own_address(where)))
+    return Late(lambda late: _build(late, where, options["host"]))
 
 
 def _retire_older(where: Places) -> None:
@@ -77,13 +79,30 @@ def _retire_older(where: Places) -> None:
 
 
 def _own_address(where: Places) -> str:
-    """Return the address of this machine as the dispatcher's side of the network sees it."""
+    """Return the address of this machine as the dispatcher's side of the network sees it; empty while nobody knows."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((where.host, where.port))
             return str(probe.getsockname()[0])
         except OSError:
-            return "127.0.0.1"
+            return ""
+
+
+class _Learning:
+    """Hears the dispatcher for *server*, and learns on the way which address of ours is on its side of the network.
+
+    After a boot the network may come later than we do.
+    """
+
+    def __init__(self, server: UserServer, learnt: Callable[[str], None]) -> None:
+        self._server = server
+        self._learnt = learnt
+        self.link_down, self.event, self.bulk = server.link_down, server.event, server.bulk
+
+    def link_up(self, link: ClientLink, greeting: str) -> None:
+        """The dispatcher has greeted us."""
+        self._learnt(str(link.transport.getHost().host))
+        self._server.link_up(link, greeting)
 
 
 def _lock(where: Places) -> Any:
@@ -100,7 +119,7 @@ def _lock(where: Places) -> Any:
     )
 
 
-def _build(late: Late, where: Places, address: str) -> None:
+def _build(late: Late, where: Places, told: str) -> None:
     from twisted.internet import reactor
 
     clock: Any = reactor
@@ -108,13 +127,20 @@ def _build(late: Late, where: Places, address: str) -> None:
     log_path = os.path.join(where.tms_directory, "tms.log")
     JsonLog(log_path).start()
     own = fingerprint(load_certificate(where.certificate))
+    address = told or _own_address(where)
     port: int
 
+    def learnt(found: str) -> None:
+        nonlocal address
+        if not told and found != address:
+            address = found
+            _write_address(where, address, port)
+
     def host_command(host: str, paths: Paths, way: tuple[str, int] | None) -> list[str]:
-        there, back = way or (address, port)
+        there, back = way or (address or LOOPBACK, port)
         return _host_command(where, host, paths, ["--tms", f"{there}:{back}", *(["--tunnel"] if way else [])])
 
-    tunnels = Tunnels(clock, dict(os.environ), where.tms_directory, lambda: ("127.0.0.1", port))
+    tunnels = Tunnels(clock, dict(os.environ), where.tms_directory, lambda: (LOOPBACK, port))
     server = UserServer(_surroundings(where, clock, log_path, host_command, tunnels))
     users = Users.of(User(where.user, (own,)))
 
@@ -127,7 +153,7 @@ def _build(late: Late, where: Places, address: str) -> None:
 
     factory = ServerFactory(UserVerbs(server, identify), clock)
     secure = SecureFactory(server_context_factory(where.key, where.certificate), False, factory, clock)
-    interface = "127.0.0.1" if address.startswith("127.") else ""
+    interface = LOOPBACK if address.startswith("127.") else ""
     tcp = clock.listenTCP(0, secure, backlog=128, interface=interface)
     port = tcp.getHost().port
     late.listens(tcp)
@@ -136,10 +162,10 @@ def _build(late: Late, where: Places, address: str) -> None:
     late.listens(clock.listenUNIX(where.tms_socket, factory, mode=0o600, backlog=128))
     pins = load_pins(where.trusted) - {own}
     dialler = Dialler(
-        clock, server, lambda: _dispatcher_address(where),
+        clock, _Learning(server, learnt), lambda: _dispatcher_address(where),
         lambda: client_context_factory(where.key, where.certificate, pins),
     )  # fmt: skip
-    _write_address(where, address, port)
+    _write_address(where, address or LOOPBACK, port)
     server.redial = dialler.soon
     late.add(server)
     dialler.start()
