@@ -1,7 +1,8 @@
 """Jobs a second through the whole chain, and what one job costs by process.
 
-Ways: ``bulk`` (all in one line of ``submit``), ``singly`` (each accepted before the next is sent, over one
-connection), ``pipelined`` (a request for each job over one connection, some of them unanswered), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell text, and an output file for each job).
+Ways: ``bulk`` (all in one line of ``submit``), ``pipelined`` (a request for each job over one connection, some of them
+unanswered), ``singly`` (each accepted before the next is sent), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell
+text, and an output file for each job).
 The time runs from the first submission until the last ending is on the dispatcher's disk.
 """
 
