@@ -3,7 +3,7 @@
 Handing work to the thread and its outcome back costs more than a quick disk takes to flush a few lines. So *brief*
 work is done at once, in the reactor, as long as nothing is before it and the disk has proved quick; after one piece
 that took long, `PROBATION` pieces have to be quick in the thread before the reactor does one again.
-``docs/decisions/0012-brief-commits-in-the-reactor.md`` says why.
+``docs/decisions/0021-brief-commits-in-the-reactor.md`` says why.
 """
 
 from __future__ import annotations
