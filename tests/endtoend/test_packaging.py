@@ -88,6 +88,7 @@ class PackagingTests(SynchronousTestCase):
         good("TaskDispatcher", "--init", "--state", state)
         done = run([os.path.join(programs, "hRunJob"), "--wait", "exit 7"], self.folder, told)
         self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertTrue(Here(places, state).wait_for_infoserver())
         self.assertEqual([one.name for one in Here(places, state).daemons()], list(NAMES))
 
     def test_the_installed_store_has_its_schema(self) -> None:
