@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.daemons import NotedPeer
 from tests.support.desk import Seal, order_line, raw, signed
 from tm.daemon.runs import LOOK_SECONDS, MOST_EARLY
-from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, UserServer, UserSurroundings
+from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, TUNNEL_IDLE_SECONDS, UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.errors import LaunchError, TaskManagerError
 from tm.model.job import read_spec
@@ -378,6 +378,60 @@ class HostsTests(UserServerCase):
         self.assertEqual(peer.told[0], json.loads(raw(good)))
         self.assertEqual((peer.told[1]["orders"][0]["spec"], len(peer.told)), ("", 2))
         self.assertTrue(peer.told[1]["orders"][0]["refused"].startswith("auth.signature"))
+
+
+class TunnelTests(UserServerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.up()
+
+    def want(self) -> None:
+        self.event(topic="want", host="n1", address="n1.lab", launcher="openssh", options={"port": 22}, tunnel=True)
+
+    def join(self) -> NotedPeer:
+        self.link.answers["hello"] = Reply('{"epoch":1,"run":"r"}')
+        peer = NotedPeer()
+        self.assertTrue(self.successResultOf(self.say(peer, 'join:{"host":"n1"}')).ok)
+        return peer
+
+    def test_it_is_dug_first_and_its_end_is_told_at_the_start(self) -> None:
+        self.want()
+        ((target, launcher),) = self.tunnels.asked
+        self.assertEqual((target.address, target.options, launcher), ("n1.lab", {"port": 22}, "openssh"))
+        self.assertEqual(self.launcher.targets, [])
+        self.tunnels.digs[0].callback(("127.0.0.1", 40123))
+        self.assertEqual(self.launcher.targets[0].argv, ["TMMS", "n1", "127.0.0.1", "40123"])
+
+    def test_what_is_in_its_way_is_a_failed_start(self) -> None:
+        self.want()
+        self.tunnels.digs[0].errback(LaunchError("ssh.tunnel", "n1: its sshd forwards nothing"))
+        self.assertEqual(self.server.hosts["n1"].state, "failed: ssh.tunnel: n1: its sshd forwards nothing")
+        self.assertEqual(self.launcher.targets, [])
+        self.want()
+        self.assertEqual(len(self.tunnels.digs), 2)
+
+    def test_one_through_which_nobody_came_is_filled_in(self) -> None:
+        self.want()
+        self.tunnels.digs[0].callback(("127.0.0.1", 40123))
+        self.launcher.launches[0].callback(None)
+        self.assertEqual(self.tunnels.closed, [])
+        self.clock.advance(JOIN_SECONDS)
+        self.assertEqual(self.tunnels.closed, ["n1"])
+
+    def test_it_is_filled_in_a_while_after_the_server_has_left_unless_that_is_back(self) -> None:
+        self.join().lost()
+        peer = self.join()
+        self.clock.advance(TUNNEL_IDLE_SECONDS)
+        self.assertEqual(self.tunnels.closed, [])
+        peer.lost()
+        self.want()
+        self.clock.advance(TUNNEL_IDLE_SECONDS)
+        self.assertEqual(self.tunnels.closed, [], "one is being started")
+        self.tunnels.digs[0].callback(("127.0.0.1", 40123))
+        self.launcher.launches[0].callback(None)
+        self.join().lost()
+        self.clock.advance(TUNNEL_IDLE_SECONDS)
+        self.assertEqual(self.tunnels.closed, ["n1"])
 
 
 class RunTests(UserServerCase):

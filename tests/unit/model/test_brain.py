@@ -156,6 +156,20 @@ class HelloTests(BrainCase):
         self.assertEqual({job.phase for job in effects.records.changed.values()}, {Phase.LOST})
         self.assertEqual((effects.orders["alice", "n1"].start, brain.hosts["n1"].used_cores), ([], 0))
 
+    def test_what_ran_on_a_restarted_host_with_another_disk_is_lost_or_waits_again_as_it_consents(self) -> None:
+        brain = brain_with()
+        submit(brain)
+        submit(brain, requeue=True)
+        self.turn(brain)
+        brain.host_joined("alice", hello("n1", "another", boot="later", survives="own session"), 3.0)
+        self.assertEqual(brain.jobs[2].phase, Phase.PENDING)
+        self.assertIn("n1 was restarted", brain.jobs[2].reason)
+        lost = brain.take().records.changed[1]
+        self.assertEqual((lost.phase, lost.reason), (Phase.LOST, "n1 was restarted, with another disk"))
+        self.assertEqual(brain.sessions["alice", "n1"].survives, "own session")
+        orders = self.turn(brain, 4.0).orders["alice", "n1"]
+        self.assertEqual([(start.job, start.attempt) for start in orders.start], [(2, 2)])
+
     def test_what_is_held_there_and_is_over_here_is_to_be_forgotten(self) -> None:
         brain = self.running()
         brain.host_joined(
