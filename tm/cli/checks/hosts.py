@@ -271,7 +271,8 @@ def _try(where: Places, name: str) -> None:
             time.sleep(LOOK_EVERY)
         if job["state"] not in FINAL:
             connection.ask("canceljob", f"{number}:the host was not ready in time", check=False)
-    raise TaskManagerError("net.timeout", f"a first job there is {job['state']}: {job['reason'] or 'no reason is known'}")
+    why = job["reason"] or "no reason is known"
+    raise TaskManagerError("net.timeout", f"a first job there is {job['state']}: {why}")
 
 
 def _ready(connection: Connection, name: str) -> str:
