@@ -22,7 +22,7 @@ from tm.ports import Peer
 if TYPE_CHECKING:
     from tm.daemon.dispatcher import Dispatcher
 
-MOST_STARTING = 16
+MOST_STARTING = 32
 REDIAL_SECONDS = 5.0
 REVIVE_SECONDS = 2.0
 START_SECONDS = 60.0

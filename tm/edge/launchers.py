@@ -15,25 +15,31 @@ if TYPE_CHECKING:
     from tm.ports import Launcher
 
 NAMES = ("local", "openssh", "conch")
+LOGINS_AT_ONCE = 32
+"""Most of a start is waiting for the other machine, so 64 hosts take little longer than two. Here an ``ssh`` takes some
+MB, and up to 0.1 s of a processor for its key exchange, which must be over 10 s after it began (ConnectTimeout): on one
+core that leaves room for three times as many."""
+STARTS_HERE_AT_ONCE = 8
+"""Starts on this machine are all work of its own processors."""
 
 
 def launcher(
-    name: str, reactor: Any, environment: Mapping[str, str], bound: float = 30.0, at_once: int = 8
+    name: str, reactor: Any, environment: Mapping[str, str], bound: float = 30.0, at_once: int = LOGINS_AT_ONCE
 ) -> Launcher:
-    """Return the launcher called *name*; a launch may take *bound* seconds, *at_once* go on together.
+    """Return the launcher called *name*; a launch may take *bound* seconds, *at_once* logins go on together.
 
     Raises `ConfigError` for an unknown name, and where ``conch`` is asked for but not installed.
     """
     if name == "local":
-        return LocalLauncher(reactor, environment, bound, at_once)
+        return LocalLauncher(reactor, environment, bound, STARTS_HERE_AT_ONCE)
     if name == "openssh":
         return OpenSSHLauncher(reactor, environment, bound, at_once)
     if name == "conch":
-        return _conch(reactor, environment, bound)
+        return _conch(reactor, environment, bound, at_once)
     raise ConfigError([f"unknown launcher {name!r}: it must be one of {', '.join(NAMES)}"], "config.launcher")
 
 
-def _conch(reactor: Any, environment: Mapping[str, str], bound: float) -> Launcher:
+def _conch(reactor: Any, environment: Mapping[str, str], bound: float, at_once: int) -> Launcher:
     try:
         from tm.edge.launch_conch import (
             ConchLauncher,
@@ -46,4 +52,4 @@ def _conch(reactor: Any, environment: Mapping[str, str], bound: float) -> Launch
             ],
             "config.launcher",
         ) from None
-    return ConchLauncher(reactor, environment, bound)
+    return ConchLauncher(reactor, environment, bound, at_once)

@@ -172,11 +172,13 @@ class Books:
     def _rooms(self, at: float) -> list[Room]:
         return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]
 
-    def _reach_at(self, user: str, name: str, at: float) -> bool:
+    def _reach_at(self, user: str, name: str, at: float) -> int:
         if user not in self.attached or not self.may_use(user, self.hosts[name]):
-            return False
+            return 0
         session = self.sessions.get((user, name))
-        return session is None or (session.link is not Link.STALE and at >= session.retry_at)
+        if session is None or (session.link is not Link.STALE and at >= session.retry_at):
+            return 2 if session is not None and session.link is Link.UP else 1
+        return 0
 
     def may_use(self, user: str, host: HostState) -> bool:
         """Whether jobs of *user* may be placed on *host* by its configuration."""

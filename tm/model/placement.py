@@ -34,8 +34,8 @@ class Waiting(Protocol):
     def ids(self, kind: JobClass) -> Iterable[int]: ...
 
 
-Reach = Callable[[str, str], bool]
-"""Whether jobs of a user can be sent to a host (now, or once its server there has been started)."""
+Reach = Callable[[str, str], int]
+"""Whether jobs of a user can be sent to a host: 0 not, 1 once their server there has been started, 2 now."""
 
 
 class Permit(Protocol):
@@ -56,19 +56,21 @@ def by_priority_and_age(
 ) -> list[Placement]:
     """Return what to start now; *rooms* are used up on the way, and what *permit* leaves users.
 
-    The best class first, each job on the host with the most free cores; a class that fits nowhere does not hold up the
-    others.
+    The best class first, each job on the host with the most free cores, of those where the user's server is there
+    already if one has room, so that nobody waits for a start, and no server is started, in vain; a class that fits
+    nowhere does not hold up the others.
     """
     free = [room for room in rooms if room.free_cores > 0]
     placed: list[Placement] = []
     for _, _, kind in queue.heads():
         if not free:
             break
-        candidates = [room for room in free if allowed(kind, room) and reach(kind.user, room.name)]
+        reached = {room.name: reach(kind.user, room.name) for room in free if allowed(kind, room)}
+        candidates = [room for room in free if reached.get(room.name)]
         if not candidates:
             continue
         for job in queue.ids(kind):
-            best = max(candidates, key=lambda room: (fits(kind, room), room.free_cores))
+            best = max(candidates, key=lambda room: (fits(kind, room), reached[room.name], room.free_cores))
             if not fits(kind, best):
                 break
             if permit is not None:

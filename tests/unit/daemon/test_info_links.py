@@ -165,7 +165,7 @@ class StartTests(InfoCase):
     def test_only_so_many_are_started_at_once_and_those_that_failed_least_first(self) -> None:
         self.care.ends("n1")
         self.joined()
-        hosts = [HostConfig(name=f"m{number:02}", address=f"m{number}") for number in range(40)]
+        hosts = [HostConfig(name=f"m{number:02}", address=f"m{number}") for number in range(2 * MOST_STARTING + 8)]
         self.configured(*hosts)
         self.pass_time(1)
         self.assertEqual(len(self.care.running), MOST_STARTING)

@@ -361,6 +361,24 @@ class HostTests(BrainCase):
         self.assertEqual(asked, sorted(asked))
         self.assertGreater(asked[-1], 2 * asked[0])
 
+    def test_as_many_servers_are_asked_for_at_once_as_waiting_jobs_need(self) -> None:
+        hosts = [host_state(f"m{number:02}", 1) for number in range(64)]
+        brain = brain_with(*hosts, joined=False)
+        submit(brain, 40)
+        self.assertEqual(len({want.host for want in self.turn(brain).wants}), 40)
+        self.assertEqual(self.turn(brain, 2.5).wants, [])
+        submit(brain, 100)
+        self.assertEqual(len(self.turn(brain, 3.0).wants), 24)
+
+    def test_no_server_is_asked_for_while_there_is_room_where_one_is(self) -> None:
+        brain = brain_with(host_state("n1", 4), host_state("n2", 64), joined=False)
+        brain.host_joined("alice", hello("n1", "s-n1"), 1.0)
+        submit(brain, 4)
+        effects = self.turn(brain)
+        self.assertEqual((effects.wants, len(effects.orders["alice", "n1"].start)), ([], 4))
+        submit(brain, 1)
+        self.assertEqual([want.host for want in self.turn(brain, 3.0).wants], ["n2"])
+
     def test_a_start_that_nobody_speaks_of_any_more_has_failed(self) -> None:
         brain = brain_with(joined=False)
         submit(brain)

@@ -97,3 +97,18 @@ class PlacementTests(SynchronousTestCase):
             queue.add(job)
         placed = by_priority_and_age(queue, rooms_of([(1, 8), (3, 8), (2, 8)]), lambda user, host: True)
         self.assertEqual([placement.host for placement in placed], ["n2", "n2", "n3", "n1"])
+
+    def test_where_a_server_is_already_nobody_waits_for_another_to_be_started(self) -> None:
+        queue = WaitingQueue()
+        for job in jobs_of([{"user": "alice"}] * 4).values():
+            queue.add(job)
+        rooms = rooms_of([(3, 8), (2, 8), (4, 8)])
+        placed = by_priority_and_age(queue, rooms, lambda user, host: {"n1": 2, "n2": 2}.get(host, 1))
+        self.assertEqual([placement.host for placement in placed], ["n1", "n1", "n2", "n1"])
+
+    def test_a_server_is_started_for_those_that_have_no_room_where_one_is(self) -> None:
+        queue = WaitingQueue()
+        for job in jobs_of([{"user": "alice"}, {"user": "alice", "cores": 3}]).values():
+            queue.add(job)
+        placed = by_priority_and_age(queue, rooms_of([(2, 8), (8, 8), (0, 8)]), lambda user, host: 2 - (host != "n1"))
+        self.assertEqual([tuple(placement) for placement in placed], [(1, "n1"), (2, "n2")])
