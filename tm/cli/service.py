@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tm import places
+from tm.cli.checks.judging import GOOD, NOTE, Finding
 from tm.errors import ConfigError, TaskManagerError
 from tm.model import revival
 from tm.model.revival import Means, Service
@@ -127,6 +128,16 @@ def text_of(one: Standing) -> str:
         return f"does not come back after a boot ({how}){runs}"
     stale = "" if one.sound else f", but not as it is now: 'tm service install {one.server}' renews it"
     return f"comes back by {one.installed}{stale}{runs}"
+
+
+def judge(environ: Environ) -> Finding:
+    """Return what ``tm doctor`` finds of the calling user's server here. Raises `TaskManagerError`."""
+    one = standing("tms", environ)
+    if one.installed is Means.NONE:
+        text = "your server (TMS) starts with your next job after a boot; 'tm service install' has it start by itself"
+        return Finding("service", GOOD, "by hand", text)
+    text = f"your server (TMS) {text_of(one)}"
+    return Finding("service", GOOD if one.sound else NOTE, str(one.installed), text, "tm service install")
 
 
 def _standing(machine: Machine, service: Service, server: str, would: Means, pid: int) -> Standing:

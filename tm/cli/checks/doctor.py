@@ -70,6 +70,7 @@ def lines_of(report: Report) -> list[str]:
 
 def examine(environ: Environ, here_only: bool, quiet: bool) -> Report:
     """Return what is found, under `HERE` and by host."""
+    from tm.cli import service
     from tm.cli.checks import here
 
     found = here.judge_configuration(os.path.abspath(whereabouts.find_etc(environ)))
@@ -79,7 +80,7 @@ def examine(environ: Environ, here_only: bool, quiet: bool) -> Report:
     where, now = whereabouts.find(environ), time.time()
     found += here.judge_identity(where, now)
     told, connection = here.judge_dispatcher(where, now)
-    found += told + here.judge_tms(where) + here.judge_disks(_folders(where))
+    found += told + here.judge_tms(where) + [service.judge(environ)] + here.judge_disks(_folders(where))
     shown: list[dict[str, Any]] = []
     if connection is not None:
         with connection:
