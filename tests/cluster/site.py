@@ -38,6 +38,9 @@ HOSTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "n4": {"cores": 2, "launcher": "conch"},
     }
 )
+QUIET: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {name: {**table, "infoserver": False} for name, table in HOSTS.items()}
+)
 
 View = dict[str, Any]
 

@@ -8,13 +8,15 @@ import time
 from tests.cluster import accounts
 from tests.cluster.accounts import BASE, DISPATCHER, USERS
 from tests.cluster.case import SiteCase
-from tests.cluster.site import BOB, CID, HOSTS, refusal
+from tests.cluster.site import BOB, CID, HOSTS, QUIET, refusal
 from tests.support.processes import wait_for
 
 CUT_OFF_SECONDS = 5.0
 
 
 class UserTests(SiteCase):
+    hosts = QUIET
+
     def test_jobs_of_three_users_run_on_four_hosts_as_their_users(self) -> None:
         site = self.site
         ids = {

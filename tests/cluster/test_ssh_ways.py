@@ -7,11 +7,13 @@ from pathlib import Path
 
 from tests.cluster import accounts
 from tests.cluster.case import SiteCase
-from tests.cluster.site import ANN, BOB
+from tests.cluster.site import ANN, BOB, QUIET
 from tests.support.processes import wait_for
 
 
 class LauncherTests(SiteCase):
+    hosts = QUIET
+
     def test_a_way_through_another_host_is_gone_by_openssh_and_named_by_conch(self) -> None:
         site = self.site
         site.write_own(ANN, ".ssh/config", "Host n1 n2\n  ProxyJump n3\n")
