@@ -1,7 +1,7 @@
 """The first process of a machine of the bench: it makes the machine's own view of files, waits for its end, and is
 what the kernel ends a whole machine with.
 
-``unshare … python3 -I -S first_process.py`` reads a plan, one line of JSON, from its input:
+As ``unshare … python3 -I -S -c`` it reads a plan, one line of JSON, from its input:
 ``{"name", "masks": [[FOLDER, OPTIONS, [SHOWN…]]…], "copies": [[SOURCE, TARGET]…], "files": {PATH: [TEXT, MODE]},
 "binds": [[SOURCE, TARGET]…]}``. A mask puts an empty file system over FOLDER in which only the paths SHOWN are seen;
 copies, files and binds are made in this order. It says ``ready``, reaps whoever

@@ -16,6 +16,7 @@ from tests.cluster import first_process
 
 START_SECONDS = 30.0
 END_SECONDS = 20.0
+PROGRAM = Path(first_process.__file__).read_text(encoding="utf-8")  # in there, its file may be out of sight
 KINDS = ("mount", "uts", "ipc", "net", "pid")
 SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:" + os.environ.get("PATH", "")
 
@@ -30,7 +31,7 @@ class Namespace:
     def __init__(self, plan: Mapping[str, object], inside: Sequence[str] = ()) -> None:
         command = [
             *inside, "unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child=KILL",
-            "--propagation", "private", sys.executable, "-I", "-S", first_process.__file__,
+            "--propagation", "private", sys.executable, "-I", "-S", "-c", PROGRAM,
         ]  # fmt: skip
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
