@@ -4,7 +4,8 @@ Pure. A failure at start is one that the host is to blame for: a server that can
 cannot be entered, a file that cannot be opened, a program that cannot be executed; never what a program ended with.
 One user's failures may be that user's own fault: it takes two of them, or five different jobs where there is only one
 user. A job that starts takes back what its user's earlier ones had against the host. Each time a host is taken out it
-is for twice as long; then one job is let in, and its start or failure decides.
+is for twice as long; then one job is let in, and its start brings the host back. Its failure keeps the host from its
+user for as long again, and from everybody once two users have failed so: nobody keeps others away alone.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Breaker:
         self.out_until: float | None = None
         self.reason = ""
         self.probe: int | None = None
+        self._refused: dict[str, float] = {}
         self._failures: list[Failure] = []
         self._times = 0
         self._back_at = 0.0
@@ -46,6 +48,10 @@ class Breaker:
         if self.out_until is None:
             return UNLIMITED
         return 1 if at >= self.out_until and self.probe is None else 0
+
+    def keeps_away(self, user: str, at: float) -> bool:
+        """Whether *user*'s probe failed, and somebody else's is to decide before they may try again."""
+        return self.out_until is not None and at < self._refused.get(user, 0.0)
 
     def sent(self, job: int) -> None:
         """*job* goes there; where the host was out it is the probe."""
@@ -57,8 +63,7 @@ class Breaker:
         if self.out_until is not None:
             if at < self.out_until or (job is not None and job != self.probe):
                 return False
-            self._out(f"the probe failed, too: {text}", at)
-            return True
+            return self._refuse(user, text, at, alone)
         self._failures = [one for one in self._failures if one.at > at - WINDOW_SECONDS]
         self._failures.append(Failure(at, user, job, text))
         users = {one.user for one in self._failures}
@@ -69,13 +74,28 @@ class Breaker:
             self._out(f"{len(jobs)} jobs failed at their start, the last one: {text}", at)
         return self.out_until is not None
 
+    def _refuse(self, user: str, text: str, at: float, alone: bool) -> bool:
+        """The probe of *user* failed, or the server for it."""
+        others = [other for other, until in self._refused.items() if other != user and at < until]
+        self.probe = None
+        if alone or others:
+            self._out(f"the probe failed, too: {text}", at)
+            return True
+        self._refused[user] = at + self._pause
+        return False
+
+    @property
+    def _pause(self) -> float:
+        return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._times)
+
     def _out(self, reason: str, at: float) -> None:
         if self.out_until is None and at - self._back_at > FORGIVEN_AFTER:
             self._times = 0
-        self.out_until = at + min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._times)
+        self.out_until = at + self._pause
         self._times += 1
         self.reason = reason
         self.probe = None
+        self._refused.clear()
         self._failures.clear()
 
     def started(self, user: str, job: int, at: float) -> bool:
@@ -96,6 +116,7 @@ class Breaker:
     def cleared(self) -> None:
         """Somebody has mended the host, or a probe shows that it is whole."""
         self.out_until, self.reason, self.probe = None, "", None
+        self._refused.clear()
         self._failures.clear()
 
 

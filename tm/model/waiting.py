@@ -33,7 +33,7 @@ def _cause(brain: Books, job: Job, at: float) -> str:
     active = [host for host in mine if host.active]
     if not active:
         return f"no host it may use is active ({mine[0].name}: {mine[0].reason or 'not active'})"
-    whole = [host for host in active if host.trouble.room(at)]
+    whole = [host for host in active if host.trouble.room(at) and not host.trouble.keeps_away(job.user, at)]
     if not whole:
         return _named(active, [_trouble(host) for host in active])
     for host in whole:

@@ -52,7 +52,9 @@ class BreakerTests(SynchronousTestCase):
         until, pauses = self.out(), []
         for job in range(10, 20):
             self.breaker.sent(job)
-            self.assertTrue(self.fail("carol", job, until))
+            self.assertFalse(self.fail("carol", job, until))
+            self.breaker.sent(job + 100)
+            self.assertTrue(self.fail("alice", job + 100, until))
             assert self.breaker.out_until is not None
             pauses.append(self.breaker.out_until - until)
             until = self.breaker.out_until
@@ -68,8 +70,32 @@ class BreakerTests(SynchronousTestCase):
 
     def test_a_server_that_cannot_be_started_for_the_probe_takes_it_out_again(self) -> None:
         until = self.out()
-        self.assertTrue(self.fail("alice", None, until + 1))
+        self.assertFalse(self.fail("alice", None, until + 1))
+        self.assertTrue(self.fail("bob", None, until + 1))
         self.assertEqual(self.breaker.out_until, until + 1 + 2 * FIRST_PAUSE)
+
+    def test_whose_probe_fails_keeps_the_host_from_nobody_else(self) -> None:
+        until = self.out()
+        self.breaker.sent(7)
+        self.assertFalse(self.fail("mallory", 7, until))
+        for at in (until, until + 2 * FIRST_PAUSE - 1):
+            self.assertEqual([self.breaker.keeps_away(user, at) for user in ("mallory", "bob")], [True, False])
+            self.assertEqual(self.breaker.room(at), 1)
+        self.assertFalse(self.breaker.keeps_away("mallory", until + 2 * FIRST_PAUSE))
+        self.breaker.sent(8)
+        self.assertTrue(self.breaker.started("bob", 8, until + 1))
+        self.assertFalse(self.breaker.keeps_away("mallory", until + 1))
+
+    def test_a_user_whose_server_never_starts_there_does_not_keep_it_out(self) -> None:
+        until = self.out()
+        for step in range(200):
+            self.assertFalse(self.fail("bob", None, until + step * 60))
+        self.assertEqual(self.breaker.room(until + 200 * 60), 1)
+
+    def test_the_only_user_s_probe_decides_alone(self) -> None:
+        until = self.out()
+        self.breaker.sent(7)
+        self.assertTrue(self.fail("alice", 7, until, alone=True))
 
     def test_a_probe_that_never_began_makes_room_for_another(self) -> None:
         until = self.out()
