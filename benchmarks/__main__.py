@@ -1,7 +1,7 @@
 """Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
 
 Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``
-``infoserver`` ``hosts``.
+``infoserver`` ``hosts`` ``cold``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from tm import places
 
 DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
-NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts")
+NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold")
 PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
 LONG_FACTOR = 5
@@ -25,13 +25,13 @@ def main(arguments: list[str]) -> None:
     """Run the chosen workloads."""
     options = _options(arguments)
     _use_servers_python()
-    from benchmarks import accepting, hosts, infoserver, keeper_rate, limits, memory, output, starting, throughput
+    from benchmarks import accepting, cold, hosts, infoserver, keeper_rate, limits, memory, output, starting, throughput
     from benchmarks.record import Recorder
 
     workloads = {
         "limits": limits.run, "keeper": keeper_rate.run, "throughput": throughput.run,
         "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
-        "infoserver": infoserver.run, "hosts": hosts.run,
+        "infoserver": infoserver.run, "hosts": hosts.run, "cold": cold.run,
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None

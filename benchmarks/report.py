@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.cold import HOSTS as COLD_HOSTS
+from benchmarks.cold import KEX
 from benchmarks.hosts import HOSTS
 from benchmarks.infoserver import LIVELY, PROCESSES
 from benchmarks.measurements import (
@@ -90,6 +92,12 @@ def aims(found: Measurements) -> str:
     wanted.append(Aim(f"TaskDispatcher with {HOSTS:,} hosts that report every 5 s", 20, True, "% of a core", used))
     first = found.rounds("hosts", "first job after activation")
     wanted.append(Aim("from `activatehost` to the first waiting job running, TMMS up", 50, True, "ms", first))
+    cold = found.rounds("cold", "beyond the login")
+    wanted.append(Aim("the same from cold over ssh, longer than the login alone", 1000, True, "ms", cold))
+    for kex in KEX:
+        one, all_of_them = (found.rounds("cold", "all run from cold", hosts=n, kex=kex) for n in (1, COLD_HOSTS))
+        text = f"{COLD_HOSTS} hosts from cold, as a multiple of one; key exchange of ssh: {kex}"
+        wanted.append(Aim(text, 3, True, "", quotients(all_of_them, one)))
     return table(["what", "aim", "measured", "met"], [aim.row() for aim in wanted])
 
 
