@@ -51,12 +51,19 @@ class AuditVerbs:
             demand(RULES, change.verb, rights)
             undoer = self._dispatcher.audit.undoers.get(change.kind)
             if undoer is not None:
-                demand(RULES, undoer.verb, rights)
+                demand(RULES, _inverse(change, undoer.verb), rights)
             return self._dispatcher.audit.undo(change, peer.user)
 
         found: Deferred[Change | None] = around.reader.run(lambda: around.store.change(number))
         answer: Deferred[Reply] = found.addCallback(undone)
         return answer
+
+
+def _inverse(change: Change, verb: str) -> str:
+    """Return the verb that does what undoing *change* does; *verb* is that for what goes on being there."""
+    if change.kind not in ("host", "user", "group"):
+        return verb
+    return f"remove{change.kind}" if change.before is None else f"add{change.kind}" if change.after is None else verb
 
 
 def change_line(change: Change) -> str:

@@ -260,6 +260,18 @@ class UndoTests(PeopleCase):
         self.assertIn("give alice the right shutdown", self.refused("perm.grant", "kate", "undo", "3"))
         self.done("root", "undo", "3")
 
+    def test_what_removes_or_adds_by_undoing_needs_the_verb_for_that(self) -> None:
+        own = ["audit", *(f"verb:{verb}" for verb in ("addgroup", "changegroup", "removegroup"))]
+        for step, lacking in enumerate(("removegroup", "addgroup")):
+            rights = [right for right in own if right != f"verb:{lacking}"]
+            half = {"name": f"half{step}", "members": [("alice", "bob")[step]], "rights": rights}
+            self.done("root", "addgroup", half)
+        self.done("root", "addgroup", {"name": "chem"})
+        self.refused("perm.denied", "alice", "undo", "3")
+        self.done("root", "removegroup", "chem")
+        self.refused("perm.denied", "bob", "undo", "4")
+        self.done("root", "undo", "4")
+
     def test_undoing_does_not_remove_the_last_who_may_change_people(self) -> None:
         self.done("root", "addgroup", {"name": "more", "members": ["root"], "rights": ["all"]})
         self.done("root", "removegroup", "keepers")
