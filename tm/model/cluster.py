@@ -187,6 +187,7 @@ class Session:
         self.reason = ""
         self.survives = ""
         self.boot = ""
+        self.address = ""
         self.since = 0.0
         self.failures = 0
         self.retry_at = 0.0
@@ -246,7 +247,7 @@ class Session:
         After a restart this tells those that were sent ahead from the rest. What is over, but not told, still
         occupies cores and is not granted any.
         """
-        self.survives, self.boot = hello.survives[:MOST_WORDS], hello.boot
+        self.survives, self.boot, self.address = hello.survives[:MOST_WORDS], hello.boot, self.host.config.address
         self._step_back({(job, attempt) for job, attempt, state in hello.holds if state == "running"})
         self.over = {job for job, _, state in hello.holds if state == "final"} & self.occupying.keys()
 

@@ -170,7 +170,10 @@ class Servers(Books):
 
 
 def _unheld(session: Session, job: Job, hello: Hello, at: float) -> Fact:
-    """Return what became of a job of which its host has no record."""
-    if session.boot and session.boot != hello.boot:
+    """Return what became of a job of which its host has no record.
+
+    Another boot at another address may be another computer: then nobody knows whether the job still runs on the first.
+    """
+    if session.boot and session.boot != hello.boot and session.address == session.host.config.address:
         return Fact(job.id, job.attempt, "rebooted", at, reason=f"{hello.host} was restarted, with another disk")
     return Fact(job.id, job.attempt, "lost", at, reason=f"{hello.host} has no record of it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import World, host_config, host_state, laws_broken, order
@@ -169,6 +170,19 @@ class HelloTests(BrainCase):
         self.assertEqual(brain.sessions["alice", "n1"].survives, "own session")
         orders = self.turn(brain, 4.0).orders["alice", "n1"]
         self.assertEqual([(start.job, start.attempt) for start in orders.start], [(2, 2)])
+
+    def test_another_boot_at_another_address_may_be_another_computer_so_nothing_begins_anew(self) -> None:
+        brain = brain_with()
+        submit(brain, requeue=True)
+        self.turn(brain)
+        brain.hosts_configured([replace(brain.hosts["n1"].config, address="elsewhere")], 2.0)
+        brain.host_joined("alice", hello("n1", "another", boot="later"), 3.0)
+        lost = self.turn(brain, 4.0).records.changed[1]
+        self.assertEqual((lost.phase, lost.reason), (Phase.LOST, "n1 has no record of it"))
+        submit(brain, requeue=True)
+        self.turn(brain, 5.0)
+        brain.host_joined("alice", hello("n1", "a third", boot="latest"), 6.0)
+        self.assertEqual(brain.jobs[2].phase, Phase.PENDING)
 
     def test_what_is_held_there_and_is_over_here_is_to_be_forgotten(self) -> None:
         brain = self.running()
