@@ -45,7 +45,9 @@ class InfoDesk:
             links.joined(link, peer, None)
             raise
         if about.version != tm.__version__:
-            refusal = RefusedError("info.version", f"InfoServer {about.version:.20} at a dispatcher {tm.__version__}")
+            refusal = RefusedError(
+                "info.version", f"InfoServer {_seen(about.version)} at a dispatcher {tm.__version__}"
+            )
             links.rejected(link, peer, f"{refusal.word}: {refusal.text}")
             raise refusal
         links.joined(link, peer, None if faults else about)
@@ -57,7 +59,7 @@ class InfoDesk:
         """Return what *about* says that cannot be true of this host."""
         faults = about_faults(about)
         if about.host != link.name:
-            faults.append(f"it says that it is on {about.host:.64}")
+            faults.append(f"it says that it is on {_seen(about.host)}")
         if link.started is not None and about.fingerprint != link.started.fingerprint:
             faults.append("it names a certificate that is not its own")
         return faults
@@ -69,7 +71,7 @@ class InfoDesk:
         report = self._read(link, peer, HostReport, arguments[0])
         faults = report_faults(report, link.about, self._dispatcher.now)
         if report.host != link.name:
-            faults.append(f"it speaks for {report.host:.64}")
+            faults.append(f"it speaks for {_seen(report.host)}")
         if faults:
             raise self._bad(link, faults)
         jobs = self._dispatcher.infoservers.reported(link, report)
@@ -128,3 +130,8 @@ class InfoDesk:
         text = "; ".join(faults[:MOST_FAULTS])
         self._dispatcher.infoservers.faulty(link, text)
         return RefusedError("info.bad", text)
+
+
+def _seen(text: str) -> str:
+    """Return *text* as it may be shown, whoever said it."""
+    return text[:64].encode("unicode_escape").decode()

@@ -19,6 +19,7 @@ from tm.model.infoserver import started as read_started
 from tm.model.rights import Users
 
 PREFIX = "infoserver@"
+MOST_VERSION = 64
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 _log = Logger()
 
@@ -56,7 +57,7 @@ class InfoNames:
     def learn(self, host: str, output: str, users: Users) -> None:
         """Take from the *output* of the start on *host* who its InfoServer is; raise `RefusedError` ``info.start``."""
         started = read_started(output)
-        if started is None or started.infoserver != host or not _FINGERPRINT.match(started.fingerprint):
+        if started is None or started.infoserver != host or not _is_whole(started):
             raise RefusedError("info.start", f"its start said nothing that was expected: {output.strip()[-200:]!r}")
         owner = self._by_fingerprint.get(started.fingerprint, host)
         if owner != host or users.user_of(started.fingerprint) is not None:
@@ -84,6 +85,12 @@ class InfoNames:
             self._care.save(self._known.values())
         except OSError as error:
             _log.error("what is known of InfoServers cannot be kept: {text}", event="infoserver", text=str(error))
+
+
+def _is_whole(started: Started) -> bool:
+    """Whether what a host said at a start can be true, and be shown."""
+    good = _FINGERPRINT.match(started.fingerprint) is not None and 0 <= started.port < 65536
+    return good and len(started.version) <= MOST_VERSION and started.version.isprintable()
 
 
 def is_infoserver(user: str) -> bool:

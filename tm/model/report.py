@@ -7,12 +7,17 @@ configuration alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 MOST_CORES = 65536
+MOST_LETTERS = 256
+MOST_THINGS = 1024
+MOST_BYTES = 1 << 53
+_DESCRIBING = ("system", "kernel", "cpu_model", "survives")
 
 
 class Gpu(msgspec.Struct, frozen=True):
@@ -89,7 +94,8 @@ def about_faults(about: About) -> list[str]:
         faults.append(f"up since {about.booted_at}")
     if not 0 <= about.port < 65536:
         faults.append(f"port {about.port}")
-    return faults
+    texts = {name: getattr(about, name) for name in ("host", "boot", "version", "fingerprint", *_DESCRIBING)}
+    return faults + _text_faults(texts.items()) + _gpu_faults(about.gpus)
 
 
 def report_faults(report: HostReport, about: About, now: float) -> list[str]:
@@ -103,11 +109,27 @@ def report_faults(report: HostReport, about: About, now: float) -> list[str]:
         ("memory of ours", report.memory_ours, 4 * max(about.memory, 1)),
         ("idle console", report.console_idle or 0.0, 1e10),
         ("processes", report.processes, 1e8),
+        ("swap in use", report.swap_used, MOST_BYTES),
+        *((f"memory of job {use.job}", use.rss, MOST_BYTES) for use in report.jobs),
         *((f"CPU of job {use.job}", use.cpu, 1.5 * cores + 1) for use in report.jobs),
-        *((f"CPU of {user:.32}", cpu, 1.5 * cores + 1) for user, cpu in report.cpu_by_user.items()),
+        *(("CPU of a user", cpu, 1.5 * cores + 1) for cpu in report.cpu_by_user.values()),
         *((f"use of GPU {gpu.index}", gpu.use, 1.5) for gpu in report.gpus),
     )
     faults = [f"{what} is {value:g}" for what, value, most in bounds if not 0 <= value <= most]
     if not abs(report.at - now) < 1e9:
         faults.append(f"its clock says {report.at:g}")
-    return faults
+    names = [("host", report.host), *(("user", name) for name in [*report.logged_in, *report.cpu_by_user])]
+    if len(names) > MOST_THINGS or len(report.jobs) > MOST_CORES:
+        faults.append(f"{len(names)} users and {len(report.jobs)} jobs")
+    return faults + _text_faults(names) + _gpu_faults(report.gpus)
+
+
+def _gpu_faults(gpus: Sequence[Gpu]) -> list[str]:
+    names = [(f"user of GPU {gpu.index}", name) for gpu in gpus for name in gpu.users]
+    faults = _text_faults([*((f"model of GPU {gpu.index}", gpu.model) for gpu in gpus), *names])
+    return [*faults, f"{len(gpus)} GPUs"] if len(gpus) + len(names) > MOST_THINGS else faults
+
+
+def _text_faults(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Return which of *texts*, named, cannot be shown: on a terminal a control character does more than be seen."""
+    return [f"its {name} cannot be shown" for name, text in texts if len(text) > MOST_LETTERS or not text.isprintable()]

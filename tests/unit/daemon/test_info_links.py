@@ -218,6 +218,15 @@ class StartTests(InfoCase):
             self.pass_time(PAUSES[-1])
         self.assertEqual(self.care.book, [])
 
+    def test_what_a_start_says_is_not_shown_as_it_is(self) -> None:
+        for more in ({"version": "1\x1b[2J"}, {"version": "1" * 65}, {"port": 70000}, {"port": -1}):
+            self.care.ends("n1", **more)
+            reason = self.shown()["info"]["reason"]
+            self.assertIn("info.start: ", reason)
+            self.assertTrue(reason.isprintable())
+            self.pass_time(PAUSES[-1])
+        self.assertEqual(self.care.book, [])
+
     def test_nobody_takes_the_certificate_of_a_user_or_of_another_host(self) -> None:
         self.people = Users.of(User("eve", ("e" * 64,)), User("alice", ("a" * 64,)))
         self.configured(*self.hosts, HostConfig(name="n2", address="n2"))
@@ -430,6 +439,20 @@ class TrustTests(InfoCase):
         self.pass_time(PAUSES[0])
         self.assertTrue(peer.aborted)
         self.assertEqual(self.care.begun, ["n1", "n1"])
+
+    def test_nothing_it_says_moves_the_cursor_of_who_reads_it(self) -> None:
+        for line in (
+            self.about(version="\x1b[2J"), self.about(host="n1\nn2 up"), self.about(kernel="\x9b2J"),
+            self.report(host="\x1b[2J"), self.report(logged_in=["\x1b[2J"]),
+        ):  # fmt: skip
+            if "n1" in self.care.running:
+                self.care.ends("n1")
+            peer = self.joined() if line.startswith("info:") else NotedPeer("infoserver@n1")
+            said = self.said(peer, line)
+            self.assertFalse(said.ok)
+            self.assertTrue(said.text.isprintable(), line)
+            self.assertTrue(self.shown()["info"]["reason"].isprintable(), line)
+            self.pass_time(PAUSES[-1])
 
     def test_silence_is_bad_and_then_the_end_of_the_link(self) -> None:
         peer = self.joined()

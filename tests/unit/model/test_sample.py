@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
-from tm.model.report import HostReport, JobUse, about_faults, report_faults
+from tm.model.report import Gpu, HostReport, JobUse, about_faults, report_faults
 from tm.model.sample import Machine, Memory, Rates, Sample, Session, about, console_idle, report, sudden
 from tm.model.usage import Use
 
@@ -30,6 +31,33 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(report_faults(made, said, 2000.0), [])
         self.assertEqual((made.cpu_others, made.logged_in, made.console_idle), (2.0, ["bob"], 3.0))
         self.assertEqual(made.jobs, [JobUse(7, 1.5, 1 << 20, 3)])
+
+    def test_what_would_do_more_on_a_terminal_than_be_seen_is_a_fault_and_not_repeated(self) -> None:
+        said = about(MACHINE, "n1", "1.0.0", 17, 4000, "f" * 64)
+        made = report(sample(), "n1")
+        for poison in ("a\nn2 up", "\x1b[2J", "\x9b2J", "\x7f", "\u202e", "x" * 257):
+            gpu = Gpu(0, poison, 1)
+            for field in ("kernel", "cpu_model", "system", "survives", "version", "boot"):
+                faults = about_faults(replace(said, **{field: poison}))
+                self.assertEqual(faults, [f"its {field} cannot be shown"])
+            self.assertEqual(about_faults(replace(said, gpus=[gpu])), ["its model of GPU 0 cannot be shown"])
+            more: list[dict[str, object]] = [
+                {"logged_in": [poison]}, {"cpu_by_user": {poison: 0.1}}, {"gpus": [gpu]},
+                {"gpus": [Gpu(0, "good", 1, users=[poison])]},
+            ]  # fmt: skip
+            for change in more:
+                (fault,) = report_faults(replace(made, **change), said, 2000.0)
+                self.assertTrue(fault.isprintable() and fault.endswith("cannot be shown"), change)
+
+    def test_numbers_that_no_computer_has_are_faults(self) -> None:
+        said = about(MACHINE, "n1", "1.0.0", 17, 4000, "f" * 64)
+        made = report(sample(), "n1")
+        wrong: list[dict[str, object]] = [
+            {"swap_used": -1}, {"jobs": [JobUse(7, 0.0, -5, 1)]}, {"logged_in": ["bob"] * 2000},
+            {"gpus": [Gpu(number, "fast", 1) for number in range(2000)]},
+        ]  # fmt: skip
+        for change in wrong:
+            self.assertEqual(len(report_faults(replace(made, **change), said, 2000.0)), 1, change)
 
     def test_of_very_many_users_those_are_named_who_use_most(self) -> None:
         users = {f"u{number}": number / 1000 for number in range(200)}
