@@ -86,6 +86,17 @@ class TunnelTests(TestCase):
             await self.tunnels.open(self.target, "openssh")
         self.assertNotEqual(self.pid(), first)
 
+    async def test_sockets_of_those_that_were_killed_are_swept_away(self) -> None:
+        for name in ("tunnel-4194305-1", f"tunnel-{os.getppid()}-1", "tunnel-x"):
+            Path(self.work, name).touch()
+        await self.tunnels.open(self.target, "openssh")
+        own = Path(self.work, f"tunnel-{os.getpid()}-1")
+        own.touch()
+        self.assertEqual(sorted(os.listdir(self.work)), sorted([f"tunnel-{os.getppid()}-1", own.name, "tunnel-x"]))
+        os.kill(self.pid(), 9)
+        while own.exists():
+            await self.pause()
+
     async def test_one_that_is_closed_ends(self) -> None:
         await self.tunnels.open(self.target, "openssh")
         self.tunnels.close("n1")

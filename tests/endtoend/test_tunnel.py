@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,6 +74,15 @@ class RunningTests(TunnelCase):
         cluster.check([number for numbers in ids.values() for number in numbers])
         self.assertEqual([len(self.tunnels(user)) for user in ids], [1, 1])
         self.assertNotEqual(self.way("alice"), self.way("bob"))
+
+    def test_a_command_that_runs_now_has_its_input_and_output_through_the_tunnel(self) -> None:
+        self.cluster.wait(self.cluster.submit_ledger("alice", 1), 40)
+        given = os.urandom(1 << 20)
+        done = subprocess.run(
+            [sys.executable, os.path.join(ROOT, "bin", "hRun"), "cat"], input=given, capture_output=True, timeout=60,
+            env=self.cluster.environment("alice"), cwd=self.cluster.work, check=False,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, len(done.stdout), done.stdout == given), (0, len(given), True), done.stderr)
 
     def test_a_tunnel_that_is_killed_is_dug_again_and_no_job_is_lost_or_doubled(self) -> None:
         cluster = self.cluster

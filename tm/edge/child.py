@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KEPT = 8 * 1024
 _LATE_OUTPUT = 1.0
+_PIPE_READS = 9  # more than a pipe holds
 _GRACE = 1.0
 _NOISE = re.compile(r"(debug\d: |\*\* |Warning: Permanently added |@@@|Traceback |\s*\^+\s*$|Please look at log file )")
 _OF_TWISTD = re.compile(r"An error has occurred: b(['\"])(?:\w+: )?(.*)\1\Z")
@@ -88,6 +89,14 @@ async def run_child(reactor: Any, argv: Sequence[str], environment: Mapping[str,
     return await child.ended
 
 
+def drain(transport: Any) -> None:
+    """Have a child's protocol hear what the child said last: its end may be seen before that."""
+    for pipe in [pipe for fd, pipe in transport.pipes.items() if fd in (1, 2)]:
+        for _ in range(_PIPE_READS):
+            if pipe.doRead() is not None:
+                break
+
+
 class _Child(ProcessProtocol):
     transport: Any
 
@@ -113,6 +122,7 @@ class _Child(ProcessProtocol):
         self._stop_timer()
         value: Any = reason.value
         if self._cancelled or value.exitCode == 0:
+            drain(self.transport)
             self._close_pipes()
         else:
             self._timer = self._reactor.callLater(_LATE_OUTPUT, self._close_pipes)

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from tm.edge.child import KEPT, Ended, last_lines, run_child
+from tm.edge.child import KEPT, Ended, drain, last_lines, run_child
 from tm.edge.launch_openssh import OpenSSHLauncher, classify
 from tm.errors import LaunchError
 from tm.ports import Target
@@ -30,6 +30,7 @@ _log = Logger()
 
 BOUND = 20.0
 LOOPBACK = "127.0.0.1"
+_SOCKET = "tunnel-"
 _THERE = "tm-tunnel"
 _WAIT = ("sh", "-c", f"echo {_THERE}; exec cat >/dev/null")
 _KEPT_ALIVE = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3", "-o", "ControlPersist=no")
@@ -74,14 +75,16 @@ class Tunnels:
             raise
 
     def _dig(self, target: Target) -> _Tunnel:
+        if not self._dug:
+            self._sweep()
         self._dug += 1
-        name = f"tunnel-{os.getpid()}-{self._dug}"
+        name = f"{_SOCKET}{os.getpid()}-{self._dug}"
         argv = self._launcher.command_line(Target(target.host, target.address, _WAIT, target.options))
         argv[1:1] = ["-M", "-S", name, *_KEPT_ALIVE]
         host, port = self._toward()
         forward = f"{LOOPBACK}:0:{f'[{host}]' if ':' in host else host}:{port}"
         ask = ["ssh", "-F", "/dev/null", "-S", name, "-O", "forward", "-R", forward, "--", target.hostname]
-        tunnel = _Tunnel(target, lambda: self._ask(ask), self._forget)
+        tunnel = _Tunnel(target, os.path.join(self._folder, name), lambda: self._ask(ask), self._forget)
         program = shutil.which("ssh", path=self._environment.get("PATH", os.defpath))
         if program is None:
             raise LaunchError("ssh.config", f"{target.host}: no ssh can be started; install the OpenSSH client")
@@ -91,6 +94,13 @@ class Tunnels:
         )  # fmt: skip
         tunnel.begin(self._reactor)
         return tunnel
+
+    def _sweep(self) -> None:
+        """Remove sockets of earlier servers here that were killed together with their tunnels."""
+        for name in os.listdir(self._folder):
+            pid = name.removeprefix(_SOCKET).partition("-")[0]
+            if name.startswith(_SOCKET) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+                _remove(os.path.join(self._folder, name))
 
     async def _ask(self, argv: list[str]) -> Ended:
         # the name of a socket may not be long: it is told relative to its folder
@@ -115,12 +125,18 @@ class Tunnels:
 
 
 class _Tunnel(ProcessProtocol):
-    """One ssh that stays. *ask* has it forward and returns how that ended; *gone* is told when it has ended."""
+    """One ssh that stays, told by *socket* what to forward: *ask* does that and returns how it ended.
+
+    *gone* is told when the ssh has ended.
+    """
 
     transport: Any
 
-    def __init__(self, target: Target, ask: Callable[[], Any], gone: Callable[[_Tunnel], None]) -> None:
+    def __init__(
+        self, target: Target, socket: str, ask: Callable[[], Any], gone: Callable[[_Tunnel], None]
+    ) -> None:
         self.host = target.host
+        self._socket = socket
         self._target = target
         self._ask = ask
         self._gone = gone
@@ -208,11 +224,13 @@ class _Tunnel(ProcessProtocol):
     @override
     def processExited(self, reason: Failure) -> None:
         self._over = True
+        drain(self.transport)
         self.transport.loseConnection()
 
     @override
     def processEnded(self, reason: Failure) -> None:
         self._over = True
+        _remove(self._socket)
         value: Any = reason.value
         ended = Ended(value.exitCode, value.signal, "", self._said[2].decode(errors="replace"), False)
         if self._settled and self._failure is None:
@@ -228,6 +246,13 @@ class _Tunnel(ProcessProtocol):
         login = shlex.join(["ssh", self._target.hostname])
         why = last_lines(ended.errors) or ended.how
         return LaunchError(word, f"{self.host}: ssh failed: {why}; see whether this works: {login}")
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:
