@@ -92,8 +92,8 @@ def aims(found: Measurements) -> str:
     wanted.append(Aim(f"TaskDispatcher with {HOSTS:,} hosts that report every 5 s", 20, True, "% of a core", used))
     first = found.rounds("hosts", "first job after activation")
     wanted.append(Aim("from `activatehost` to the first waiting job running, TMMS up", 50, True, "ms", first))
-    cold = found.rounds("cold", "beyond the login")
-    wanted.append(Aim("the same from cold over ssh, longer than the login alone", 1000, True, "ms", cold))
+    beyond = found.rounds("cold", "beyond the login")
+    wanted.append(Aim("the same from cold over ssh, longer than the login alone", 1000, True, "ms", beyond))
     for kex in KEX:
         one, all_of_them = (found.rounds("cold", "all run from cold", hosts=n, kex=kex) for n in (1, COLD_HOSTS))
         text = f"{COLD_HOSTS} hosts from cold, as a multiple of one; key exchange of ssh: {kex}"
@@ -108,6 +108,23 @@ def looks(found: Measurements) -> str:
         for way in ("files kept open", "files opened anew", "psutil")
     ]
     return table(["way", "ms a look"], rows)
+
+
+def cold(found: Measurements) -> str:
+    """Return what many hosts from cold take, beside one, and what each costs the machine that starts them."""
+    rows = []
+    for kex in KEX:
+        one, every = (found.rounds("cold", "all run from cold", hosts=n, kex=kex) for n in (1, COLD_HOSTS))
+        parts = ("ssh", "TMS", "TaskDispatcher")
+        costs = [found.rounds("cold", "processor", daemon=part, hosts=COLD_HOSTS, kex=kex) for part in parts]
+        rows.append([
+            kex, summary(found.rounds("cold", "ssh login", kex=kex)), summary(one), summary(every),
+            summary(quotients(every, one)), *map(summary, costs),
+            summary(found.rounds("cold", "machine busy", hosts=COLD_HOSTS, kex=kex)),
+        ])  # fmt: skip
+    heads = ["key exchange", "ssh login ms", "one host ms", f"{COLD_HOSTS} hosts ms", "multiple"]
+    heads += ["processor of an ssh ms", "of TMS a host ms", "of TaskDispatcher a host ms", "cores busy"]
+    return table(heads, rows)
 
 
 def share(found: Measurements, slots: int, way: str) -> ByRound:
@@ -292,6 +309,7 @@ PARTS: dict[str, Callable[[Measurements], str]] = {
     part.__name__: part
     for part in (
         machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper, looks,
+        cold,
     )
 }  # fmt: skip
 
