@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tm.errors import RefusedError, WireError
 from tm.wire.frames import LARGE_LIMIT, LINE_LIMIT, Bulk, FrameBuffer
-from tm.wire.message import Event, Reply, Request, parse_request, parse_status
+from tm.wire.message import Event, Reply, Request, harmless, parse_request, parse_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,5 +70,5 @@ class ClientDialogue:
         self._size += len(line) + 1
         if self._size > self._body_limit:
             raise WireError("limit.reply", f"an answer may have {self._body_limit} bytes; this one has more")
-        reply.body.append((line[1:] if line.startswith(b".") else line).decode(errors="replace"))
+        reply.body.append(harmless(line[1:] if line.startswith(b".") else line))
         return None

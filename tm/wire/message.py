@@ -18,6 +18,9 @@ _VERB = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _STUFFED = re.compile(r"\n([.=])")
 _BODY_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_RAW = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_RAW_BYTES = bytes({*range(32), 0x7F} - {0x09})
+"""What `_RAW` matches, where it is one byte; the rest begin with C2."""
 _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNSAFE = re.compile(r"[%:\x00-\x1f\x7f]")
 
@@ -96,6 +99,17 @@ def decode_line(line: bytes) -> str:
     return text
 
 
+def harmless(line: bytes) -> str:
+    """Return a *line* of a server as text that only shows: control characters other than TAB as JSON escapes them.
+
+    Servers of ours send none; what comes from a host that was broken into is printed on people's terminals.
+    """
+    text = line.decode(errors="replace")
+    if b"\xc2" not in line and len(line.translate(None, _RAW_BYTES)) == len(line):
+        return text
+    return _RAW.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 class Reply:
     """An answer: ``OK`` when *word* is None, else an error of that class; *text*, and the lines of the body.
 
@@ -165,7 +179,7 @@ class Event:
 
 def parse_status(line: bytes) -> Reply:
     """Return the reply whose first line is *line*, its body still empty; raise `WireError` if it is none."""
-    text = line.decode(errors="replace")
+    text = harmless(line)
     if text == "OK" or text.startswith("OK "):
         return Reply(text[3:])
     kind, _, rest = text.partition(" ")

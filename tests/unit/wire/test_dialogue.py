@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 from hypothesis import given
@@ -74,6 +75,16 @@ class ClientTests(SynchronousTestCase):
 
     def test_cr_lf_is_accepted_from_a_server_too(self) -> None:
         self.assertEqual(list(ClientDialogue().receive(b"OK hi\r\n..x\r\n.\r\n")), [Reply("hi", [".x"])])
+
+    def test_what_a_server_says_only_shows_and_json_stays_what_it_is(self) -> None:
+        raw = 'OK \x1b[2Ja\r\n\x1b]0;evil\x07\tb\n{"a":"\x7f\x85\x9b ä"}\n.\n'.encode()
+        (reply,) = ClientDialogue().receive(raw)
+        assert isinstance(reply, Reply)
+        self.assertEqual(reply, Reply("\\u001b[2Ja", ["\\u001b]0;evil\\u0007\tb", reply.body[1]]))
+        self.assertTrue(reply.body[1].isprintable())
+        self.assertEqual(json.loads(reply.body[1]), {"a": "\x7f\x85\x9b ä"})
+        (refusal,) = ClientDialogue().receive(b"ERR a.b \x1bc\n.\n")
+        self.assertEqual(refusal, Reply("\\u001bc", word="a.b"))
 
     def test_the_body_of_a_reply_is_bounded_also_when_its_lines_are_empty(self) -> None:
         dialogue = ClientDialogue(body_limit=10)

@@ -16,7 +16,7 @@ from tm.wire.message import Event, Reply, Request, parse_request, parse_status, 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 PLAIN = st.text(
     st.characters(
-        exclude_categories=["Cs"], exclude_characters=[chr(c) for c in (*range(9), *range(10, 32), 127)]
+        exclude_categories=["Cs"], exclude_characters=[chr(c) for c in (*range(9), *range(10, 32), *range(127, 160))]
     )
 )
 WORD = st.from_regex(r"[a-z]{1,8}\.[a-z]{1,8}", fullmatch=True)
