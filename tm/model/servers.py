@@ -14,6 +14,7 @@ from tm.model.lifecycle import Fact
 from tm.model.views import shown_time
 
 NICE_LEVEL = 19
+MOST_LETTERS = 500
 NOT_THERE = "ssh.unreachable"
 """A failure to start a server that says nothing of what a job would meet there."""
 
@@ -39,7 +40,7 @@ class Servers(Books):
         session = self.sessions.get((user, host))
         if session is None or session.link is Link.DOWN:
             return
-        session.link, session.reason, session.since = Link.DOWN, reason, at
+        session.link, session.reason, session.since = Link.DOWN, _one_line(reason), at
         session.retry_at = 0.0
         self._notice_link(session, at)
 
@@ -48,6 +49,7 @@ class Servers(Books):
         session = self.sessions.get((user, host))
         if session is None or session.link is Link.UP:
             return
+        reason = _one_line(reason)
         if state == "failed":
             session.failed(reason, at)
             if not reason.startswith(NOT_THERE):
@@ -160,13 +162,18 @@ class Servers(Books):
 
     def _failed_at_start(self, host: HostState, user: str, job: int | None, text: str, at: float) -> None:
         alone = len(self.attached.union(owner for owner, _ in self.sessions)) <= 1
-        if not host.trouble.failed(user, job, text, at, alone):
+        if not host.trouble.failed(user, job, _one_line(text), at, alone):
             return
         for session in host.sessions.values():
             self._recall(session, at_start=True)
         until = shown_time(host.trouble.out_until)
         reason = f"taken out until {until}: {host.trouble.reason}"
         self._notice_host(at, None, host=host.name, trouble=reason, until=until, reason=reason)
+
+
+def _one_line(text: str) -> str:
+    """Return what a user's server says as everybody may be shown it: no line of it stands as one of ours."""
+    return " ".join(text.split())[:MOST_LETTERS]
 
 
 def _unheld(session: Session, job: Job, hello: Hello, at: float) -> Fact:

@@ -325,6 +325,30 @@ class BrokenHostTests(HostCase):
             orders = self.turn(self.brain, at).orders.values()
             self.assertEqual(sum(len(one.start) for one in orders), starts)
 
+    def test_after_one_user_s_probe_has_failed_another_user_may_try(self) -> None:
+        self.two_users()
+        self.refuse("alice", 1)
+        self.refuse("bob", 3)
+        submit(self.brain, 3)
+        self.turn(self.brain, 6.0)
+        (probe,) = [s for orders in self.turn(self.brain, 70.0).orders.values() for s in orders.start]
+        self.refuse("alice", probe.job, at=71.0)
+        self.assertEqual(self.turn(self.brain, 72.0).orders, {})
+        (waiting,) = submit(self.brain, 1, "bob")
+        self.assertEqual([s.job for s in self.turn(self.brain, 73.0).orders["bob", "n1"].start], [waiting])
+
+    def test_what_a_user_s_server_says_is_one_short_line_for_others(self) -> None:
+        self.two_users()
+        poison = "gone\nn2  up  4/4 cores\r\n" + "x" * 1000
+        self.brain.host_left("alice", "n1", 3.0, poison)
+        self.brain.launch_reported("alice", "n1", "failed", poison, 4.0)
+        reason = self.brain.sessions["alice", "n1"].reason
+        self.assertEqual((reason[:24], len(reason)), ("gone n2 up 4/4 cores xxx", 500))
+        fact = Fact(3, 1, "refused", 5.0, exit_code=125, reason=poison)
+        self.brain.facts_reported("bob", "n1", "bob-n1", 3, [fact], 5.0)
+        self.assertTrue(self.brain.hosts["n1"].trouble.reason.isprintable())
+        self.assertIn("job 3: gone n2 up", self.brain.hosts["n1"].trouble.reason)
+
     def test_servers_that_cannot_be_started_for_two_users_count_and_a_host_that_is_off_does_not(self) -> None:
         for word, out in (("ssh.command", True), ("ssh.unreachable", False)):
             brain = Brain(epoch=1, hosts=[host_state("n1", 4)])
