@@ -142,7 +142,10 @@ class PeopleTests(HostsCase):
             (("change", "n1", "colour=red"), 78, "'colour' is not known here"),
             (("change", "n1", "cores"), 2, "expected KEY=VALUE"),
             (("undo", "99"), 1, "no record 99"),
-            (("drain", "n1", "--by", "soon"), 1, "no duration"),
+            (("drain", "n1", "--by", "soon"), 2, "no duration"),
+            (("leave", "n1", "--for", "3"), 2, "3h or 3d"),
+            (("activate", "n1", "nix", "nox"), 1, "no host 'nix' and no 'nox'"),
+            (("list", "--state", "ill"), 2, "no state of a host"),
         ):
             said = self.tm("alice", *words, status=status)
             self.assertIn(part, said)

@@ -66,13 +66,18 @@ def host_lines(hosts: Sequence[View], width: int | None) -> list[str]:
 
 def _host_row(host: View) -> list[str]:
     cores, offered = host.get("cores") or 0, host.get("offered_cores") or 0
-    reason, remedy = str(host.get("reason") or ""), str(host.get("remedy") or "")
+    reason, remedy = str(host.get("reason") or ""), str(host.get("remedy") or "").removeprefix("nothing: ")
     return [
-        str(host["name"]), str(host.get("state")), str(host.get("free_cores", "")),
+        str(host["name"]), str(host.get("state")), str(_free(host)),
         f"{offered}/{cores}" if offered != cores else str(cores), _busy(host.get("cpu_ours")),
         _busy(host.get("cpu_others")), size(host.get("memory_available")), str(host.get("jobs", "")),
         ",".join(host.get("features") or ()), "; ".join(part for part in (reason, remedy) if part),
     ]  # fmt: skip
+
+
+def _free(host: View) -> int:
+    """Return the cores on which a job could start now: none where no new jobs are let in."""
+    return int(host.get("free_cores") or 0) if host.get("vacant") else 0
 
 
 def _busy(cores: float | None) -> str:
@@ -84,7 +89,7 @@ def _summary(hosts: Sequence[View]) -> str:
     for host in hosts:
         counts[str(host.get("state"))] = counts.get(str(host.get("state")), 0) + 1
     states = ", ".join(f"{counts[state]} {state}" for state in sorted(counts, key=_rank))
-    free = sum(int(host.get("free_cores") or 0) for host in hosts if host.get("vacant"))
+    free = sum(map(_free, hosts))
     cores = sum(int(host.get("cores") or 0) for host in hosts)
     return f"{len(hosts)} host{'s' * (len(hosts) != 1)}: {states}; {free} of {cores} cores are free"
 
@@ -113,7 +118,9 @@ def _card_value(key: str, value: object) -> str:
         return local_time(str(value))
     if key in _SIZES and isinstance(value, int):
         return size(value)
-    return value_text(value)
+    if key == "load" and isinstance(value, list):
+        return " ".join(f"{one:.2f}" for one in value)
+    return f"{value:.2f}" if isinstance(value, float) else value_text(value)
 
 
 def _joined(entry: View) -> str:

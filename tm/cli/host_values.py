@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tm.client.program import UsageError
+from tm.model.duration import parse_duration
 
 NUMBERS = ("cores", "gpus", "info_port", "options.port")
 FRACTIONS = ("console_idle",)
@@ -110,3 +111,13 @@ def value_of(key: str, text: str) -> Any:
     if key in TRUTHS:
         return _WORDS.get(text.lower(), text)
     return text
+
+
+def check_duration(text: str) -> None:
+    """Raise `UsageError` for what is no duration; a number without a unit, but 0, could mean anything."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if text.isdigit() and seconds:
+        raise UsageError(f"'{text}' has no unit; write {text}m, {text}h or {text}d")

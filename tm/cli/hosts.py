@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tm import places
 from tm.cli import host_tables
 from tm.cli.checks import hosts as checks
-from tm.cli.host_values import edit_of
-from tm.errors import TaskManagerError
+from tm.cli.host_values import check_duration, edit_of
+from tm.errors import RefusedError, TaskManagerError
 
 if TYPE_CHECKING:
     from tm.client.connection import Connection
@@ -43,6 +43,7 @@ EXAMPLES = """\
   tm hosts audit -n 20                                      who changed what
   tm hosts undo 17                                          take that change back
 """
+_DURATIONS = ("by", "duration")
 
 
 class HostCommand(NamedTuple):
@@ -67,13 +68,25 @@ def add_commands(commands: Any, group: Callable[[Any, str, str], Any], command: 
 
 
 def _list(arguments: argparse.Namespace, environ: Environ) -> list[str]:
+    wanted = _states(arguments.state)
     with _dispatcher(arguments, environ) as connection:
         hosts = _objects(connection.ask("lshosts", json=True).body)
-    wanted = set(arguments.state.split(",")) if arguments.state else set()
-    hosts = [host for host in hosts if not wanted or host.get("state") in wanted]
+    shown = [host for host in hosts if not wanted or host.get("state") in wanted]
     if arguments.json:
-        return _json_lines(host_tables.by_trouble_and_load(hosts))
-    return host_tables.host_lines(hosts, _width())
+        return _json_lines(host_tables.by_trouble_and_load(shown))
+    if hosts and not shown:
+        return [f"none of {len(hosts)} hosts is {' or '.join(wanted)}"]
+    return host_tables.host_lines(shown, _width())
+
+
+def _states(text: str | None) -> list[str]:
+    from tm.client.program import UsageError
+
+    wanted = [word.strip() for word in (text or "").split(",") if word.strip()]
+    for word in wanted:
+        if word not in host_tables.TROUBLE:
+            raise UsageError(f"'{word}' is no state of a host; expected {', '.join(host_tables.TROUBLE)}")
+    return wanted
 
 
 def _info(arguments: argparse.Namespace, environ: Environ) -> list[str]:
@@ -92,10 +105,15 @@ def _audit(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     from tm.wire.message import quote
 
     with _dispatcher(arguments, environ) as connection:
-        changes = _objects(connection.ask("audit", quote(str(arguments.lines)), json=True).body)
-    if arguments.hosts:
-        changes = [one for one in changes if one["name"] in arguments.hosts]
-    return _json_lines(changes) if arguments.json else host_tables.change_lines(changes, _width())
+        found = _objects(connection.ask("audit", quote(str(arguments.lines)), json=True).body)
+    changes = [one for one in found if not arguments.hosts or one["name"] in arguments.hosts]
+    if arguments.json:
+        return _json_lines(changes)
+    if found and not changes:
+        return [
+            f"none of the last {len(found)} changes is of {' or '.join(arguments.hosts)}; -n 1000 looks further back"
+        ]
+    return host_tables.change_lines(changes, _width())
 
 
 # -- changing ---------------------------------------------------------------------------------------------------------
@@ -130,16 +148,32 @@ def _order(verb: str, *options: str) -> Runner:
         from tm.wire.message import quote
 
         given = [getattr(arguments, option) or "" for option in options]
+        for option, text in zip(options, given, strict=True):
+            if option in _DURATIONS and text:
+                check_duration(text)
         while given and not given[-1]:
             given.pop()
         lines: list[str] = []
+        names = list(dict.fromkeys(arguments.hosts))
         with _dispatcher(arguments, environ) as connection:
-            for name in arguments.hosts:
+            if len(names) > 1:
+                _check_names(connection, names)
+            for name in names:
                 reply = connection.ask(verb, ":".join(map(quote, [name, *given])), json=arguments.json)
                 lines += reply.body if arguments.json else [reply.text]
         return lines
 
     return run
+
+
+def _check_names(connection: Connection, names: Sequence[str]) -> None:
+    """Raise `RefusedError` when one of *names* is no host, before anything is done to the others."""
+    known = {host.get("name") for host in _objects(connection.ask("lshosts", json=True).body)}
+    unknown = [f"'{name}'" for name in names if name not in known]
+    if unknown:
+        raise RefusedError(
+            "host.unknown", f"there is no host {' and no '.join(unknown)}; 'tm hosts list' lists them; nothing was done"
+        )
 
 
 def _undo(arguments: argparse.Namespace, environ: Environ) -> list[str]:
@@ -189,7 +223,13 @@ def _takes_lines(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "hosts", metavar="HOST", nargs="*", help="only changes of these; also names of users and groups"
     )
-    parser.add_argument("-n", "--lines", type=int, default=50, help="how many of the last changes (%(default)s)")
+    parser.add_argument("-n", "--lines", type=_count, default=50, help="how many of the last changes (%(default)s)")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10])):
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number from 1 on")
+    return int(text)
 
 
 def _takes_id(parser: argparse.ArgumentParser) -> None:

@@ -118,8 +118,10 @@ class TableTests(SynchronousTestCase):
             ],
             None,
         )
-        self.assertEqual(lines[1].split()[:4], ["n2", "down", "4", "2/4"])
+        self.assertEqual(lines[1].split()[:4], ["n2", "down", "0", "2/4"])
         self.assertIn("no ssh; ask carol", lines[1])
+        busy = host("n3", "busy", reason="others use 4 of 4 cores", remedy="nothing: jobs start again by themselves")
+        self.assertIn("4 of 4 cores; jobs start again", host_tables.host_lines([busy], None)[1])
         self.assertEqual(lines[2].split(), ["n1", "up", "4", "4", "1.5", "0.2", "3G", "0", "gpu"])
         self.assertEqual(lines[-1], "2 hosts: 1 down, 1 up; 4 of 8 cores are free")
         wide = host("n" * 70, "unreachable", reason="r" * 90, features=["f" * 40])
@@ -131,6 +133,12 @@ class TableTests(SynchronousTestCase):
         lines = host_tables.host_card(shown)
         self.assertTrue(any(line.startswith("config cores") and line.endswith(" 4") for line in lines), lines)
         self.assertTrue(any("64G" in line and "(not its own)" in line for line in lines), lines)
+
+    def test_the_card_shows_measured_numbers_as_exactly_as_they_are_known(self) -> None:
+        shown = host("n1", cpu_ours=0.004983838386454742) | {"load": [5.8525390625, 0.5, 1.0]}
+        cards = [line.split() for line in host_tables.host_card(shown)]
+        self.assertIn(["load", "5.85", "0.50", "1.00"], cards)
+        self.assertIn(["cpu_ours", "0.00"], cards)
 
     def test_before_and_after_stand_beside_each_other(self) -> None:
         lines = host_tables.difference_lines("n1", {"cores": 4, "a": 1}, {"cores": 8, "a": 1, "hours": ["sat"]}, None)
