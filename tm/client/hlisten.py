@@ -25,9 +25,10 @@ HELP = """
 hListen jobs                     what becomes of jobs, as it happens
 hListen jobs hosts --json        of jobs and hosts, one JSON object a line
 hListen localhost 10101 log      the log of a server that is named
+hListen n1 40321 load            how busy a host is, as its InfoServer sees it ('tm hosts info n1' says the port)
 
 hListen [HOST PORT] TOPIC…
-  topics: jobs hosts log         (the log only for those who may read it)
+  topics: jobs hosts log         (the log only for those who may read it); load of an InfoServer
   --json       one JSON object a line
   -h, --help   --version
 
@@ -66,9 +67,7 @@ def _run(argv: list[str], manner: Manner) -> int:
                     manner.say("connected again; what happened in between was not heard")
                 connected, troubles = True, 0
                 for event in connection.events():
-                    print(
-                        json.dumps(event, ensure_ascii=False) if manner.json else line_of(event), flush=True
-                    )
+                    print(json.dumps(event, ensure_ascii=False) if manner.json else line_of(event), flush=True)
         except TaskManagerError as error:
             passing = isinstance(error, (LostError, WireError)) or error.word.startswith("net.")
             if not (connected and passing):
@@ -84,26 +83,24 @@ def split_words(words: list[str]) -> tuple[str | None, int | None, list[str]]:
     named = len(words) > 1 and words[1].isdigit()
     topics = words[2:] if named else words
     if not topics:
-        raise UsageError("name a topic: jobs, hosts or log")
+        raise UsageError("name a topic: jobs, hosts or log; load of an InfoServer")
     for topic in topics:
         if not topic.isalnum():
-            raise UsageError(f"'{topic}' is no topic; topics are jobs, hosts and log")
+            raise UsageError(f"'{topic}' is no topic; topics are jobs, hosts, log, and load of an InfoServer")
     return (words[0], parse_port(words[1]), topics) if named else (None, None, topics)
 
 
 def _open(places: Places, host: str | None, port: int | None) -> Connection:
     if host is None:
         return Connection.open_dispatcher(places)
-    from tm.client import tls
+    from tm.client import trust
 
-    return tls.open_tls(places, host, port or 0, tls.EITHER, "the server")
+    return trust.open_server(places, host, port or 0)
 
 
 def line_of(event: dict[str, Any]) -> str:
     """Return *event* as one line for people."""
-    rest = {
-        key: value for key, value in event.items() if key not in ("topic", "at") and value not in (None, "")
-    }
+    rest = {key: value for key, value in event.items() if key not in ("topic", "at") and value not in (None, "")}
     topic = event.get("topic")
     words = [time.strftime("%H:%M:%S"), str(topic)]
     if topic == "jobs":
@@ -111,5 +108,18 @@ def line_of(event: dict[str, Any]) -> str:
         words += [f"on {rest.pop('host')}"] if "host" in rest else []
     elif topic == "hosts":
         words += [str(rest.pop("host", rest.pop("name", "?"))), str(rest.pop("state", ""))]
-    words += [f"{key}={value}" for key, value in rest.items()]
+    elif topic == "load":
+        words.append(str(rest.pop("host", "?")))
+    words += [f"{key}={_shown(value)}" for key, value in rest.items() if value not in ([], {})]
     return plain("  ".join(words))
+
+
+def _shown(value: Any) -> str:
+    """Return a value of an event with numbers that are not longer than they are known."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, list):
+        return ",".join(map(_shown, value))
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{_shown(one)}" for key, one in value.items())
+    return str(value)

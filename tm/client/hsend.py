@@ -108,8 +108,9 @@ class Talk:
 
 def show(reply: Reply) -> None:
     """Print an answer: its text where it has one, then its body."""
-    lines = [reply.text] if reply.text else []
-    print("\n".join([*lines, *reply.body]))
+    lines = [*([reply.text] if reply.text else []), *reply.body]
+    if lines:
+        print("\n".join(lines))
 
 
 def _prompt(talk: Talk, manner: Manner) -> int:

@@ -26,11 +26,13 @@ def json_line(value: object) -> str:
     return _encode(value).decode().replace("\x7f", "\\u007f")
 
 
-def as_reply(request: Request, shown: dict[str, object] | list[dict[str, object]], lines: list[str]) -> Reply:
-    """Return *shown* as JSON, one value a line, where that was asked for, else *lines*."""
+def as_reply(
+    request: Request, shown: dict[str, object] | list[dict[str, object]], lines: list[str], none: str = ""
+) -> Reply:
+    """Return *shown* as JSON, one value a line, where that was asked for, else *lines*; *none* where there are none."""
     if request.json:
         return Reply(body=[json_line(value) for value in (shown if isinstance(shown, list) else [shown])])
-    return Reply(body=lines)
+    return Reply("" if lines else none, body=lines)
 
 
 def as_lines(shown: Mapping[str, Any]) -> list[str]:

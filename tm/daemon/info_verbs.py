@@ -27,6 +27,7 @@ from tm.wire.verbs import INFO_SERVER
 SERVER = "InfoServer"
 TOPIC = "load"
 MOST_PROCESSES = 1000
+_NO_GPUS = "no graphics processors are known here"
 
 
 class InfoVerbs:
@@ -82,10 +83,10 @@ class InfoVerbs:
             shown["disks"] = msgspec.to_builtins(machine.disks)
             readable = {
                 **shown, "memory": size(machine.memory), "swap": size(machine.swap),
-                "gpus": [f"{gpu.index} {gpu.model}, {size(gpu.memory)};" for gpu in machine.gpus],
-                "disks": [
-                    f"{disk.path} {disk.kind}, {size(disk.free)} of {size(disk.size)} free;" for disk in machine.disks
-                ],
+                "gpus": "; ".join(f"{gpu.index} {gpu.model}, {size(gpu.memory)}" for gpu in machine.gpus),
+                "disks": "; ".join(
+                    f"{disk.path} {disk.kind}, {size(disk.free)} of {size(disk.size)} free" for disk in machine.disks
+                ),
             }  # fmt: skip
             return as_reply(request, shown, as_lines(readable))
 
@@ -111,7 +112,7 @@ class InfoVerbs:
         shown: list[dict[str, object]] = [
             {**msgspec.to_builtins(session), "since": shown_time(session.since)} for session in sessions
         ]
-        return as_reply(request, shown, list(map(_session_line, sessions)))
+        return as_reply(request, shown, list(map(_session_line, sessions)), "nobody is logged in")
 
     def _processes(self, peer: Peer, request: Request, arguments: list[str]) -> Deferred[Reply]:
         wanted = _selection(arguments)
@@ -122,7 +123,7 @@ class InfoVerbs:
         async def told() -> Reply:
             found = await self._server.read(lambda: probe.processes(wanted.get("user"), job, peer.user))
             shown = found[: min(limit, MOST_PROCESSES)]
-            return as_reply(request, shown, [_process_line(one) for one in shown])
+            return as_reply(request, shown, [_process_line(one) for one in shown], "no such processes")
 
         return Deferred.fromCoroutine(told())
 
@@ -133,7 +134,7 @@ class InfoVerbs:
             + (" ".join(gpu.users) or "-")
             for gpu in gpus
         ]
-        return as_reply(request, [msgspec.to_builtins(gpu) for gpu in gpus], lines)
+        return as_reply(request, [msgspec.to_builtins(gpu) for gpu in gpus], lines, _NO_GPUS)
 
     def _history(self, peer: Peer, request: Request, arguments: list[str]) -> Reply:
         metric, asked = arguments
@@ -144,7 +145,12 @@ class InfoVerbs:
             )
         points = self._server.history.points(metric, asked)
         shown: list[dict[str, object]] = [{"at": shown_time(at), "value": value} for at, value in points]
-        return as_reply(request, shown, [f"{one['at']} {_number(one['value'])}" for one in shown])
+        return as_reply(
+            request,
+            shown,
+            [f"{one['at']} {_number(one['value'])}" for one in shown],
+            "nothing is known of that time yet",
+        )
 
     def _subscribe(self, peer: Peer, request: Request, arguments: list[str]) -> Reply:
         for topic in arguments:

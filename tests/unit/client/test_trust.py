@@ -7,7 +7,7 @@ import ssl
 
 from tests.unit.client.fake_server import FakeServer, Talker
 from tests.unit.client.house import House
-from tm.client import hsend
+from tm.client import hlisten, hsend
 from tm.wire.message import Reply, Request
 
 
@@ -45,6 +45,20 @@ class TrustTests(House):
     def test_an_infoserver_that_the_dispatcher_knows_is_asked(self) -> None:
         self.assertEqual(self.ask(), (0, "fake 1.0.0\n", ""))
         self.assertEqual([request.verb for request in self.dispatcher.heard], ["whois"])
+
+    def test_its_load_can_be_listened_to(self) -> None:
+        self.info.answers["subscribe"] = lambda talker, request: Reply("only so far", word="proto.arguments")
+        status, _, err = self.run_client(hlisten.main, "127.0.0.1", str(self.port), "load")
+        self.assertEqual((status, err), (1, "hListen: only so far\n"))
+        self.assertEqual([(request.verb, request.rest) for request in self.info.heard], [("subscribe", "load")])
+
+    def test_its_events_are_short_for_people(self) -> None:
+        event = {"topic": "load", "at": "2026-11-23T00:00:00.000Z", "host": "n1", "load": [5.8525390625, 1.0, 0.5],
+                 "cpu_by_user": {"bob": 1.98765}, "jobs": [], "gpus": [], "processes": 81}  # fmt: skip
+        self.assertEqual(
+            hlisten.line_of(event).split()[1:],
+            ["load", "n1", "load=5.85,1.00,0.50", "cpu_by_user=bob:1.99", "processes=81"],
+        )
 
     def test_nothing_is_said_to_somebody_whom_the_dispatcher_does_not_know(self) -> None:
         self.kind = ""

@@ -70,7 +70,7 @@ class VerbsTests(VerbsCase):
         self.assertEqual(shown["disks"], [{"path": "/", "kind": "ext4", "size": 100 << 30, "free": 40 << 30}])
         lines = self.ask("info").body
         self.assertIn("memory: 8.0 GiB", lines)
-        self.assertIn("disks: / ext4, 40.0 GiB of 100.0 GiB free;", lines)
+        self.assertIn("disks: / ext4, 40.0 GiB of 100.0 GiB free", lines)
 
     def test_load_tells_ours_from_others(self) -> None:
         (shown,) = self.json("load.json")
@@ -118,6 +118,13 @@ class VerbsTests(VerbsCase):
         self.assertEqual({one["value"] for one in shown}, {1.5})
         self.assertEqual(shown[0]["at"], "2023-11-14T22:13:20.000Z")
         self.assertEqual(self.ask("history:cpu_ours:24h").body[0], "2023-11-14T22:13:00.000Z 1.5")
+
+    def test_where_there_is_nothing_to_list_that_is_said_in_words_and_not_in_json(self) -> None:
+        self.house.probe.sessions = []
+        self.house.run(10)
+        self.assertEqual((self.ask("users").text, self.ask("users").body), ("nobody is logged in", []))
+        self.assertEqual((self.ask("users.json").text, self.ask("users.json").body), ("", []))
+        self.assertEqual(self.ask("processes:job=4711").text, "no such processes")
 
     def test_gpus_and_who_uses_them(self) -> None:
         self.assertEqual(self.json("gpus.json")[0]["users"], ["alice"])
