@@ -170,8 +170,8 @@ def _reached(known: Standing) -> Condition:
     if known.out_until is not None:
         return Condition(State.REFUSED, known.out_because, "a job that is tried there brings it back when it runs")
     if known.held_back and known.free_cores <= 0:
-        back = f"'tm hosts return {known.name}' lets jobs in before that" if known.left else "nothing: jobs start again"
-        return Condition(State.BUSY, reason, back if known.left else f"{back} when others need it less")
+        back = f"'tm hosts return {known.name}' lets jobs in before that"
+        return Condition(State.BUSY, reason, back if known.left else "nothing: jobs start again when that is over")
     remedy = _remedy(known, *known.troubles[0]) if known.troubles else ""
     return Condition(State.UP, reason, remedy)
 

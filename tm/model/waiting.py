@@ -29,7 +29,7 @@ def _cause(brain: Books, job: Job, at: float) -> str:
         return "there is no host it may use"
     mine = [host for host in usable if brain.may_use(job.user, host)]
     if not mine:
-        return f"no host it may use is open to {job.user} ({usable[0].name}: {', '.join(usable[0].config.users)})"
+        return f"no host it may use is open to {job.user} ({usable[0].name}: only {', '.join(usable[0].config.users)})"
     active = [host for host in mine if host.active]
     if not active:
         return f"no host it may use is active ({mine[0].name}: {mine[0].reason or 'not active'})"

@@ -51,7 +51,7 @@ class ReachedTests(SynchronousTestCase):
         host.offer = Offer(cores=0, reason="others use 3.9 cores")
         now = condition(host, info=Info("up"))
         self.assertEqual((now.state, now.reason), (State.BUSY, "others use 3.9 cores"))
-        self.assertIn("when others need it less", now.remedy)
+        self.assertIn("when that is over", now.remedy)
         host.offer = Offer(cores=1, reason="others use 2.9 cores")
         now = condition(host, info=Info("up"))
         self.assertEqual((now.state, now.reason), (State.UP, "others use 2.9 cores"))

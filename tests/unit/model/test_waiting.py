@@ -43,7 +43,7 @@ class WaitingTests(SynchronousTestCase):
 
     def test_who_may_not_use_a_host_reads_who_may(self) -> None:
         closed = host_state("n1", 2, users=("bob", "@physics"))
-        self.assertEqual(self.why(closed), "no host it may use is open to alice (n1: bob, @physics)")
+        self.assertEqual(self.why(closed), "no host it may use is open to alice (n1: only bob, @physics)")
         self.brain.people_configured(Groups((Group("physics", frozenset({"alice"})),)), 5.0)
         self.assertIn("waits for 1 free core", self.why_now())
 
