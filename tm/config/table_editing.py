@@ -12,6 +12,7 @@ from typing import Any
 
 from tm.config.toml_text import Path, Statement, key_text, list_text, scan, value_text
 
+DEEPEST = 20
 NOTHING = "# Nothing stands here.\n"
 """What a file holds that has lost its last table: an empty one would be taken for a damaged one."""
 
@@ -29,6 +30,8 @@ def edited(
     text: str, data: dict[str, Any], where: Path, wanted: Mapping[str, Any] | None
 ) -> tuple[str, dict[str, Any]]:
     """Return as `with_table` the new text, and what it says; *data* is what *text* says. Long files are read once."""
+    if wanted is not None and not _is_shallow(wanted, DEEPEST):
+        raise ValueError(f"what [{'.'.join(where)}] is to hold is nested too deeply")
     present = table_of(data, where)
     meant = _meant(data, where, wanted)
     ending = "\r\n" if "\r\n" in text else "\n"
@@ -57,6 +60,11 @@ def table_of(data: Mapping[str, Any], where: Path) -> dict[str, Any] | None:
     for name in where:
         found = found.get(name) if isinstance(found, Mapping) else None
     return found if isinstance(found, dict) else None
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    below = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in below)
 
 
 def same(one: object, other: object) -> bool:

@@ -191,6 +191,16 @@ class Writer:
         return text + self.maybe(self.comment() + "\n")
 
 
+class DepthTests(SynchronousTestCase):
+    def test_what_is_nested_deeper_than_anybody_reads_is_refused_as_what_cannot_be_written(self) -> None:
+        for depth in (25, 700):
+            value: Any = 1
+            for _ in range(depth):
+                value = [value] if depth == 25 else {"a": value}
+            error = self.assertRaises(ValueError, with_table, FILE, ("hosts", "n9"), {"options": value})
+            self.assertIn("nested too deeply", str(error))
+
+
 class RandomEditTests(SynchronousTestCase):
     @examples(400)
     @given(st.dictionaries(NAMES, TABLES, max_size=3), NAMES, st.one_of(st.none(), TABLES), st.data())
