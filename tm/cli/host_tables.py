@@ -163,7 +163,8 @@ def change_lines(changes: Sequence[View], width: int | None) -> list[str]:
 def _change_row(change: View) -> list[str]:
     verb = str(change["verb"])
     undone = f" (undo of {change['undoes']})" if change.get("undoes") else ""
-    what = _DETAILS.get(verb, verb) if change["kind"] == "host" else f"{verb} {change['kind']}"
+    kind = str(change["kind"])
+    what = _DETAILS.get(verb, verb) if kind == "host" else f"{verb.removesuffix(kind)} {kind}"
     return [
         str(change["id"]), local_time(change["at"]), str(change["user"]), what + undone, str(change["name"]),
         _change_text(change),

@@ -12,6 +12,7 @@ from tm.client.hsend import parse_port
 from tm.client.parser import Parser
 from tm.client.program import Manner, UsageError
 from tm.client.table import plain
+from tm.client.timing import size
 from tm.errors import TaskManagerError, WireError
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ Without HOST and PORT the TaskDispatcher is asked. A lost connection is made aga
 
 exit status: 130 after ^C; 1 refused, 2 usage, 69 unreachable, 77 not permitted, 78 configuration
 """
+_SIZES = ("memory_available", "memory_ours", "swap_used")
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -110,6 +112,7 @@ def line_of(event: dict[str, Any]) -> str:
         words += [str(rest.pop("host", rest.pop("name", "?"))), str(rest.pop("state", ""))]
     elif topic == "load":
         words.append(str(rest.pop("host", "?")))
+        rest.update({key: size(int(value)) for key, value in rest.items() if key in _SIZES})
     words += [f"{key}={_shown(value)}" for key, value in rest.items() if value not in ([], {})]
     return plain("  ".join(words))
 

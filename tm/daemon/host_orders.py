@@ -193,7 +193,7 @@ class HostOrders:
 
 
 def _unknown(name: str) -> RefusedError:
-    return RefusedError("host.unknown", f"there is no host '{name:.64}'; 'lshosts' lists them")
+    return RefusedError("host.unknown", f"there is no host '{name:.64}'; 'tm hosts list' lists them")
 
 
 def _check_was(given: HostChange, merged: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ class HostVerbs:
 
     def _hostinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         if arguments[0] not in self._dispatcher.brain.hosts:
-            raise RefusedError("host.unknown", f"there is no host '{arguments[0]}'; 'lshosts' lists them")
+            raise RefusedError("host.unknown", f"there is no host '{arguments[0]}'; 'tm hosts list' lists them")
         shown = {**self.shown(arguments[0]), **self._configured(arguments[0])}
         return as_reply(request, shown, as_lines({key: value for key, value in shown.items() if key != "own"}))
 

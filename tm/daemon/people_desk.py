@@ -136,12 +136,12 @@ def user_changes(edition: Edition, name: str, table: Table | None) -> list[tuple
 
 def no_group(name: str) -> RefusedError:
     """Return the refusal for a group that is not there."""
-    return RefusedError("group.unknown", f"there is no group '{name:.64}'; 'lsgroups' lists them")
+    return RefusedError("group.unknown", f"there is no group '{name:.64}'; 'tm groups list' lists them")
 
 
 def no_user(name: str) -> RefusedError:
     """Return the refusal for a user who is not there."""
-    return RefusedError("user.unknown", f"there is no user '{name:.64}'; 'lsusers' lists them")
+    return RefusedError("user.unknown", f"there is no user '{name:.64}'; 'tm users list' lists them")
 
 
 def _without_place(error: ConfigError) -> str:

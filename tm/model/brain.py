@@ -97,7 +97,7 @@ class Brain(Hosting):
             raise RefusedError("job.impossible", never)
         for name in job.hosts:
             if name not in self.hosts:
-                raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
+                raise RefusedError("host.unknown", f"there is no host '{name}'; 'tm hosts list' lists them")
         whole = [host for host in self.hosts.values() if not job.hosts or host.name in job.hosts]
         known = [host for host in whole if host.knows_cores]
         if (

@@ -141,5 +141,5 @@ class Hosting(Manners):
     def _host(self, name: str) -> HostState:
         host = self.hosts.get(name)
         if host is None:
-            raise RefusedError("host.unknown", f"there is no host '{name}'; 'lshosts' lists them")
+            raise RefusedError("host.unknown", f"there is no host '{name}'; 'tm hosts list' lists them")
         return host

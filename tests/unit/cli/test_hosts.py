@@ -168,7 +168,7 @@ class TableTests(SynchronousTestCase):
         for line, parts in zip(lines[1:], (
             ("change  ", "cores 1 → 2; active - → false"), ("add  ", "added: address n1.lab"),
             ("add (undo of 2)", "removed: cores 1"), ("leave", "left to bob"),
-            ("adduser user", "added: (nothing said)"),
+            ("add user", "added: (nothing said)"),
         ), strict=True):  # fmt: skip
             for part in parts:
                 self.assertIn(part, line)

@@ -54,10 +54,10 @@ class TrustTests(House):
 
     def test_its_events_are_short_for_people(self) -> None:
         event = {"topic": "load", "at": "2026-11-23T00:00:00.000Z", "host": "n1", "load": [5.8525390625, 1.0, 0.5],
-                 "cpu_by_user": {"bob": 1.98765}, "jobs": [], "gpus": [], "processes": 81}  # fmt: skip
+                 "cpu_by_user": {"bob": 1.98765}, "jobs": [], "gpus": [], "memory_ours": 3 << 20}  # fmt: skip
         self.assertEqual(
             hlisten.line_of(event).split()[1:],
-            ["load", "n1", "load=5.85,1.00,0.50", "cpu_by_user=bob:1.99", "processes=81"],
+            ["load", "n1", "load=5.85,1.00,0.50", "cpu_by_user=bob:1.99", "memory_ours=3M"],
         )
 
     def test_nothing_is_said_to_somebody_whom_the_dispatcher_does_not_know(self) -> None:
