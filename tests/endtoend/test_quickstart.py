@@ -62,6 +62,7 @@ class QuickstartTests(SynchronousTestCase):
         said = self.good()
         self.assertRegex(said, r"(?s)\[1/6\] environment.*\[5/6\] example.*\[6/6\] result .* which is right; .*x\)")
         self.assertIn("quickstart.py stop", said)
+        self.assertEqual(os.stat(os.path.join(self.root, "var")).st_mode & 0o777, 0o700)
         first = self.daemons()
         self.assertTrue(all(first[name]["pid"] for name in NAMES), first)
         self.assertTrue(all(os.path.exists(row["log"]) for row in first.values()), first)

@@ -81,8 +81,8 @@ class Installation:
         if self.is_ours():
             self.remove()
         os.umask(os.umask(0) | 0o022)
-        for folder in (self.etc, self.var):
-            os.makedirs(folder, exist_ok=True)
+        os.makedirs(self.etc, exist_ok=True)
+        os.makedirs(self.var, mode=0o700, exist_ok=True)
         user = user_name()
         cluster = f"quickstart-{secrets.token_hex(2)}"
         self._write(
