@@ -61,7 +61,7 @@ def setup(etc: str, wanted: Mapping[str, str], this_host: str) -> list[str]:
     return [
         *lines,
         "Next: become a user with 'tm cert create USER EMAIL --register', put USER into the group admins,",
-        f"and start the dispatcher with 'twistd taskdispatcher -p {info['port']}'.",
+        f"and start the dispatcher with 'twistd taskdispatcher --init -p {info['port']}', later without --init.",
     ]
 
 

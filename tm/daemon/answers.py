@@ -43,12 +43,16 @@ def as_lines(shown: Mapping[str, Any]) -> list[str]:
 def _plain(value: object) -> str:
     """Return *value* as people write it: ``n1 up, n2 down`` for an object, things separated by ``;``."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items() if item not in (None, ""))
     if isinstance(value, list):
         if any(isinstance(item, Mapping) for item in value):
-            return "; ".join(" ".join(str(part) for part in item.values() if part != "") for item in value)
-        return " ".join(map(str, value))
-    return str(value)
+            return "; ".join(
+                " ".join(_plain(part) for part in item.values() if part not in (None, "")) for item in value
+            )
+        return " ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def decoded(kind: type[_Value], text: str) -> _Value:

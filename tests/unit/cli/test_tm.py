@@ -50,8 +50,8 @@ class TmTestCase(SynchronousTestCase):
     def file(self, name: str) -> str:
         return os.path.join(self.certs, name)
 
-    def setup_cluster(self) -> None:
-        self.tm("setup", "--cluster", "physics", "--host", "n1.lab", "--port", "2000")
+    def setup_cluster(self) -> str:
+        return self.tm("setup", "--cluster", "physics", "--host", "n1.lab", "--port", "2000")
 
 
 class CreateTests(TmTestCase):
@@ -62,17 +62,13 @@ class CreateTests(TmTestCase):
         for name in ("alice", "taskdispatcher"):
             load_pair(self.file(name + ".key"), self.file(name + ".crt"))
             self.assertEqual(os.stat(self.file(name + ".key")).st_mode & 0o777, 0o600)
-        own = {
-            fingerprint(load_certificate(self.file(name + ".crt"))) for name in ("alice", "taskdispatcher")
-        }
+        own = {fingerprint(load_certificate(self.file(name + ".crt"))) for name in ("alice", "taskdispatcher")}
         self.assertEqual(load_pins(self.file("ca_certs.alice.crt")), own)
 
     def test_what_it_prints_registers_when_it_is_added(self) -> None:
         self.setup_cluster()
         said = self.tm("cert", "create", "alice", "alice@example.org")
-        table = "".join(
-            line[2:] for line in said.splitlines(keepends=True) if line.startswith(("  [", "  c", "  e"))
-        )
+        table = "".join(line[2:] for line in said.splitlines(keepends=True) if line.startswith(("  [", "  c", "  e")))
         table = "\n".join(line for line in table.splitlines() if not line.startswith("certificate "))
         with open(os.path.join(self.etc, "users"), "a") as file:
             file.write(table + "\n")
@@ -173,7 +169,7 @@ class RequestTests(TmTestCase):
 
 class OtherTests(TmTestCase):
     def test_setup_gives_a_configuration_that_loads_and_changes_nothing_the_second_time(self) -> None:
-        self.setup_cluster()
+        self.assertIn("--init -p 2000", self.setup_cluster())
         found = config.load(self.etc)
         self.assertEqual([(host.name, host.launcher) for host in found.hosts], [("n1", "local")])
         info = places.read_info(os.path.join(self.etc, "TaskDispatcher.info"))
@@ -219,9 +215,7 @@ class OtherTests(TmTestCase):
             RefusedError, tls.check_peer, tls.describe(forged), users, datetime.datetime.now().timestamp()
         )
         self.assertEqual(error.word, "auth.forged")
-        self.assertRaises(
-            ConfigError, load_pair, self.file("alice.key"), os.path.join(self.base, "forged.crt")
-        )
+        self.assertRaises(ConfigError, load_pair, self.file("alice.key"), os.path.join(self.base, "forged.crt"))
 
 
 class ScriptTests(TmTestCase):

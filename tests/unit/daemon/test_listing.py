@@ -39,9 +39,7 @@ class JobIdTests(SynchronousTestCase):
 class QueryTests(SynchronousTestCase):
     def test_without_arguments_it_asks_for_all_of_the_asker(self) -> None:
         query, states = job_query([], "alice", NOTHING)
-        self.assertEqual(
-            (query.user, query.phases, query.after, query.limit), ("alice", frozenset(), 0, 1000)
-        )
+        self.assertEqual((query.user, query.phases, query.after, query.limit), ("alice", frozenset(), 0, 1000))
         self.assertIn("unreachable", states)
 
     def test_unreachable_jobs_are_sought_among_those_on_hosts(self) -> None:
@@ -70,6 +68,10 @@ class QueryTests(SynchronousTestCase):
 
 
 class TextTests(SynchronousTestCase):
+    def test_measured_numbers_and_truths_are_short(self) -> None:
+        shown = {"load": [5.8525390625, 1.0], "vacant": True, "info": {"state": "up", "reason": ""}, "cores": 2}
+        self.assertEqual(as_lines(shown), ["load: 5.85 1.00", "vacant: true", "info: state up", "cores: 2"])
+
     def test_objects_and_lists_are_written_as_people_write_them(self) -> None:
         shown = {
             "user": "alice", "rights": ["hosts", "jobs"], "hosts": {"n1": "up", "n2": "down"}, "reason": "", "jobs": {},
