@@ -58,6 +58,20 @@ def _strangers_folder(path: str) -> str:
     return ""
 
 
+def hold(path: str) -> int:
+    """Keep what tidies up where everybody may write away from the folder *path*; return what is closed to let go of it.
+
+    Programs like systemd-tmpfiles remove from ``/var/tmp`` what nobody has touched for a month, as the files of a long
+    job may be, but nothing in a folder that somebody has locked.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return folder  # a file system without locks, or somebody tidies just now
+    return folder
+
+
 class Spool:
     """An open spool. Raises `StoreError` ``busy.running`` when another server works in it."""
 
@@ -65,6 +79,7 @@ class Spool:
         private_directory(path)
         self.path = path
         self._lock = _lock(os.path.join(path, "lock"))
+        self._held = hold(path)
         self._journal_path = os.path.join(path, "orders.log")
         self._file: BinaryIO | None = None
         os.makedirs(os.path.join(path, "environments"), mode=0o700, exist_ok=True)
@@ -149,6 +164,9 @@ class Spool:
         """Let go of the spool."""
         if self._file is not None:
             self._file.close()
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
         self._lock.close()
 
 

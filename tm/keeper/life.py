@@ -21,6 +21,7 @@ def claim(spool: str, number: int) -> int:
     """
     try:
         os.chdir(spool)
+        _hold()
         while True:
             lock = os.open(f"keeper-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,6 +43,13 @@ def claim(spool: str, number: int) -> int:
                 "read and remove it, or take another number",
             )
     return lock
+
+
+def _hold() -> None:
+    """Lock the working directory as long as we live: what tidies ``/var/tmp`` up then leaves our files alone."""
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _is_still_there(lock: int, path: str) -> bool:

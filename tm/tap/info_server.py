@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
@@ -31,7 +32,7 @@ from tm.edge.identity import Identity, own_identity
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
 from tm.edge.probe import Probe
-from tm.edge.spool import boot_id, private_directory
+from tm.edge.spool import boot_id, hold, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
 from tm.edge.way import WayWatch, read_way, tell_way
 from tm.errors import ConfigError, RefusedError, TaskManagerError
@@ -150,6 +151,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
 
     clock: Any = reactor
     late.at_end(lock.close)
+    late.at_end(partial(os.close, hold(calling.state)))
     log_path = calling.path("infoserver.log")
     JsonLog(log_path).start()
     probe = Probe(survives=survival.in_force())

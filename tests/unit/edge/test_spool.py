@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -65,6 +66,15 @@ class FolderTests(SpoolCase):
     def test_two_servers_do_not_work_in_one_spool(self) -> None:
         self.spool()
         self.assertEqual(self.assertRaises(StoreError, Spool, self.path).word, "busy.running")
+
+    def test_what_tidies_up_finds_it_locked_as_long_as_it_is_open(self) -> None:
+        spool = self.spool()
+        folder = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        self.assertRaises(BlockingIOError, fcntl.flock, folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        spool.close()
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.spool()
 
     def test_its_name_is_made_once(self) -> None:
         first = Spool(self.path)
