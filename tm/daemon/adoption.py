@@ -70,7 +70,7 @@ class Orphanage:
         """
         job = self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
         process = job.process()
-        stands = process is not None and process.still and not process.dead
+        stands = process is not None and process.stopped
         job.turn = 2 * int(self._clock()) + (stands or turn % 2 == 1)
         self._note()
 

@@ -26,10 +26,10 @@ class Process:
     """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included.
 
     *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is. *still*: it is stopped, dead, or
-    waits in the kernel, so that it does nothing of its own.
+    waits in the kernel, so that it does nothing of its own. *stopped*: by a signal, until another one.
     """
 
-    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "still", "ticks")
+    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "still", "stopped", "ticks")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Process:
         cpu: float = 0,
         daemon: bool = False,
         still: bool = False,
+        stopped: bool = False,
     ) -> None:
         self.pid = pid
         self.ppid = ppid
@@ -50,6 +51,7 @@ class Process:
         self.cpu = cpu
         self.daemon = daemon
         self.still = still
+        self.stopped = stopped
 
 
 def read(pid: int) -> Process | None:
@@ -62,7 +64,8 @@ def read(pid: int) -> Process | None:
     cpu = sum(map(int, fields[11:15])) / _TICKS
     daemon = stat[stat.index(b"(") : named] == _DAEMON
     state = fields[0]
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), state in _DEAD, cpu, daemon, state in _STILL)
+    ppid, session, start = int(fields[1]), int(fields[3]), int(fields[19])
+    return Process(pid, ppid, session, start, state in _DEAD, cpu, daemon, state in _STILL, state == b"T")
 
 
 def ticks() -> int:

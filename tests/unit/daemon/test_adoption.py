@@ -90,6 +90,13 @@ class CancelTests(SynchronousTestCase):
         orphanage.over((1, 1), pid)
         job.returncode = 3
 
+    def test_one_that_waits_in_the_kernel_for_a_moment_is_not_taken_for_suspended(self) -> None:
+        waiting = procfs.Process(4711, os.getpid(), 4711, 17, still=True)
+        self.patch(procfs, "read", lambda pid: waiting)
+        orphanage = Orphanage(lambda: 1000.0)
+        orphanage.take((1, 1), 1, 4711, 17, 0.0)
+        self.assertFalse(orphanage.is_suspended((1, 1)))
+
     def test_one_that_an_earlier_server_suspended_is_seen_to_stand_and_its_turns_go_on_above(self) -> None:
         job, process = self.start("echo ready; while :; do sleep 0.01; done")
         first = Orphanage(lambda: 1000.0)
