@@ -80,6 +80,9 @@ class GoodTests(HostsCase):
     def test_a_host_that_is_there_already_is_only_waited_for(self) -> None:
         status, said = self.tm("hosts", "add", "n1")
         self.assertEqual((status, said.splitlines()[-1]), (0, "n1 ready, 2 cores"), said)
+        status, said = self.tm("hosts", "add", "n1", "--set", "cores=2")
+        self.assertEqual(status, 2)
+        self.assertIn("tm hosts change n1 cores=…", said)
 
     def test_who_may_not_add_hosts_hears_it_before_anything_is_done(self) -> None:
         status, said = self.tm("hosts", "add", "n2=127.0.0.1", *self.values(), user="bob")

@@ -161,9 +161,19 @@ def _check_value(key: str, value: object) -> None:
 
 def _newcomer(name: str, table: dict[str, Any], known: bool, connection: Connection, where: Places) -> Newcomer:
     if known:
+        _check_unchanged(name, table)
         (place,) = configured(connection, [name], where)
         return Newcomer(place)
     return Newcomer(place_of(name, {**_usual(where), **table}, where, added=False), table)
+
+
+def _check_unchanged(name: str, table: Mapping[str, object]) -> None:
+    """Refuse other values for a host that is there; its program may still be brought to this account."""
+    from tm.client.program import UsageError
+
+    asked = " ".join(f"{key}=…" for key in table if key != "program")
+    if asked:
+        raise UsageError(f"{name} is a host already; give it other values with: tm hosts change {name} {asked}")
 
 
 def _usual(where: Places) -> dict[str, Any]:
