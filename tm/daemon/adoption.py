@@ -69,8 +69,8 @@ class Orphanage:
         number above all earlier ones.
         """
         job = self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
-        process = job.process()
-        stands = process is not None and process.stopped
+        mine = [one for one in self._snapshot().values() if one.session == pid and not one.dead]
+        stands = any(one.stopped for one in mine) and all(one.still for one in mine)
         job.turn = 2 * int(self._clock()) + (stands or turn % 2 == 1)
         self._note()
 

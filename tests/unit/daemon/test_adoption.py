@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -31,7 +32,8 @@ class CancelTests(SynchronousTestCase):
     def end(self, session: int) -> None:
         """End what is left of a job."""
         for pid in self.members(session):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def members(self, session: int) -> list[int]:
         """Return the living processes of *session*."""
@@ -92,10 +94,13 @@ class CancelTests(SynchronousTestCase):
 
     def test_one_that_waits_in_the_kernel_for_a_moment_is_not_taken_for_suspended(self) -> None:
         waiting = procfs.Process(4711, os.getpid(), 4711, 17, still=True)
+        child = procfs.Process(4712, 4711, 4711, 18, still=True, stopped=True)
         self.patch(procfs, "read", lambda pid: waiting)
-        orphanage = Orphanage(lambda: 1000.0)
-        orphanage.take((1, 1), 1, 4711, 17, 0.0)
-        self.assertFalse(orphanage.is_suspended((1, 1)))
+        for session, suspended in (([waiting], False), ([waiting, child], True)):
+            self.patch(procfs, "snapshot", lambda session=session: {one.pid: one for one in session})
+            orphanage = Orphanage(lambda: 1000.0)
+            orphanage.take((1, 1), 1, 4711, 17, 0.0)
+            self.assertEqual(orphanage.is_suspended((1, 1)), suspended)
 
     def test_one_that_an_earlier_server_suspended_is_seen_to_stand_and_its_turns_go_on_above(self) -> None:
         job, process = self.start("echo ready; while :; do sleep 0.01; done")
