@@ -1,8 +1,8 @@
 """Jobs a second through the whole chain, and what one job costs by process.
 
 Ways: ``bulk`` (all in one line of ``submit``), ``pipelined`` (a request for each job over one connection, some of them
-unanswered), ``singly`` (each accepted before the next is sent), ``shell`` (in bulk, as ``hRunJob --from`` submits: shell
-text, and an output file for each job).
+unanswered), ``singly`` (each accepted before the next is sent), ``shell`` (in bulk, as ``hRunJob --from`` submits:
+shell text, and an output file for each job).
 The time runs from the first submission until the last ending is on the dispatcher's disk.
 """
 
