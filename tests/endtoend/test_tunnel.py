@@ -154,6 +154,7 @@ class InfoServerTests(TunnelCase):
     def test_infoserver_comes_back_through_a_tunnel_and_again_when_that_is_killed(self) -> None:
         self.info_up()
         server = self.cluster.pid("infoserver:n1")
+        self.assertTrue(server)
         for pid, line in processes.marked(self.cluster.folder).items():
             if line.startswith("ssh -M -S tunnel-") and os.readlink(f"/proc/{pid}/cwd") == self.cluster.state:
                 processes.kill(pid)

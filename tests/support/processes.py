@@ -1,4 +1,7 @@
-"""Processes that carry a marker in their environment: what a test has started, and what those have started in turn."""
+"""Processes that carry a marker: what a test has started, and what those have started in turn.
+
+Environments are handed down; what is started over ssh has a new one, and the marker on its command line.
+"""
 
 from __future__ import annotations
 
@@ -45,16 +48,16 @@ def is_alive(pid: int) -> bool:
 
 
 def is_marked(pid: int, marker: str) -> bool:
-    """Whether *pid* is a living process whose environment holds *marker*."""
+    """Whether *pid* is a living process whose environment or command line holds *marker*."""
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        told = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return marker.encode() in environment and is_alive(pid)
+    return marker.encode() in told and is_alive(pid)
 
 
 def marked(marker: str) -> dict[int, str]:
-    """Return the living processes, ours apart, whose environment holds *marker*: their command lines by pid."""
+    """Return the living processes, ours apart, that carry *marker*: their command lines by pid."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
