@@ -183,6 +183,8 @@ class InfoLinks:
         except OSError as error:
             self._failed(link, f"launch.command: {error}")
         else:
+            if not link.wanted:
+                self._care.let_go(link.name)
             link.started = self._names.of(link.name)
             link.due = self._dispatcher.now + JOIN_SECONDS
             if link.peer is not None:

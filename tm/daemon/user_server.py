@@ -300,15 +300,18 @@ class UserServer(Service):
         background.start(self._launch(host, want), f"starting a server on {want.host}")
 
     async def _launch(self, host: HostLink, want: _Want) -> None:
+        reason = "internal.error: its start failed; see the log of your server (TMS)"
         try:
             await self._start(want)
+            reason = ""
         except TaskManagerError as error:
-            self._launch_failed(host, f"{error.word}: {error.text}")
-            return
+            reason = f"{error.word}: {error.text}"
         except OSError as error:
-            self._launch_failed(host, f"launch.command: {error}")
-            return
-        if host.peer is None:
+            reason = f"launch.command: {error}"
+        finally:
+            if reason:  # whatever it was: a host that seemed to be starting for ever would never be asked again
+                self._launch_failed(host, reason)
+        if host.peer is None and not reason:
             host.deadline = self.clock.callLater(
                 JOIN_SECONDS, self._launch_failed, host,
                 f"its server was started but did not connect back in {JOIN_SECONDS:.0f} s; see its log on {want.host}",

@@ -50,6 +50,7 @@ class FakeCare:
         self.saves = 0
         self.running: dict[str, Deferred[str]] = {}
         self.begun: list[str] = []
+        self.let_go: list[str] = []
 
     async def start(self, config: HostConfig) -> str:
         self.begun.append(config.name)
@@ -79,7 +80,7 @@ class InfoCase(DispatcherCase):
     def begin(self) -> None:
         super().begin()
         self.dispatcher._pulse.stop()
-        care = InfoCare(self.care.start, lambda: self.care.book, self.care.save)
+        care = InfoCare(self.care.start, lambda: self.care.book, self.care.save, self.care.let_go.append)
         around = replace(self.dispatcher.around, infoservers=care, fingerprint="d" * 64)
         self.dispatcher = Dispatcher(around, self.store.load())
         self.dispatcher.startService()
@@ -161,6 +162,15 @@ class StartTests(InfoCase):
         self.dispatcher.brain.host_activated("n2", True, "", self.clock.seconds())
         self.pass_time(1)
         self.assertEqual(self.care.begun, ["n1", "n2"])
+
+    def test_what_a_start_keeps_is_let_go_when_the_host_has_gone_before_it_ends(self) -> None:
+        self.configured(HostConfig(name="n2", address="n2"))
+        self.pass_time(1)
+        self.configured()
+        self.pass_time(3)
+        before = len(self.care.let_go)
+        self.care.ends("n2")
+        self.assertEqual(self.care.let_go[before:], ["n2"])
 
     def test_only_so_many_are_started_at_once_and_those_that_failed_least_first(self) -> None:
         self.care.ends("n1")

@@ -340,6 +340,14 @@ class HostsTests(UserServerCase):
         self.want()
         self.assertEqual(len(self.launcher.targets), 3)
 
+    def test_a_start_that_fails_in_a_way_nobody_thought_of_may_be_tried_again(self) -> None:
+        self.want()
+        self.launcher.launches[0].errback(ZeroDivisionError())
+        self.assertEqual(self.news()[-1][0], "failed")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.want()
+        self.assertEqual(len(self.launcher.targets), 2)
+
     def test_options_that_cannot_be_meant_are_a_failed_start(self) -> None:
         self.event(topic="want", host="n1", address="-oProxyCommand=evil", launcher="openssh", options={})
         self.assertEqual((self.launcher.targets, self.news()[-1][0]), ([], "failed"))
