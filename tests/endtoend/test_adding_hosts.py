@@ -113,7 +113,7 @@ class GoodTests(HostsCase):
 
 
 class OneFileTests(HostsCase):
-    skip = Sshd.missing or (None if onefile.bare_python() else "this Python is no environment of its own")
+    skip = Sshd.missing or None
 
     def test_a_host_without_our_installation_is_given_the_one_file_program(self) -> None:
         home = tempfile.mkdtemp(prefix="tm-home-", dir="/tmp")

@@ -20,8 +20,6 @@ from tests.support.sshd import Sshd
 class OneFileCase(SynchronousTestCase):
     """A folder with the files, and the links that say which program is meant."""
 
-    skip = None if onefile.bare_python() else "this Python is no environment of its own"
-
     def setUp(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="tm-one-", dir="/tmp")
         self.addCleanup(shutil.rmtree, self.folder)
@@ -82,7 +80,7 @@ class FileTests(OneFileCase):
 class ClusterTests(OneFileCase):
     """A dispatcher, servers on two hosts behind ssh, a job: all of it from the files."""
 
-    skip = Sshd.missing or OneFileCase.skip
+    skip = Sshd.missing or None
 
     def setUp(self) -> None:
         super().setUp()

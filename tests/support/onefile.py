@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import venv
 from functools import cache
 
 from tm.places import find_root
@@ -39,7 +40,11 @@ def clients() -> str:
 
 @cache
 def bare_python() -> str:
-    """Return the Python that our environment is made of; it has neither Twisted nor us."""
-    python: str = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    done = subprocess.run([python, "-c", "import twisted"], capture_output=True, check=False, cwd="/")
-    return python if done.returncode != 0 else ""
+    """Return a Python that has neither Twisted nor us: that of an environment in which nothing is installed."""
+    folder = tempfile.mkdtemp(prefix="tm-bare-", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = os.path.join(folder, "bin", "python3")
+    done = subprocess.run([python, "-I", "-c", "import twisted.internet"], capture_output=True, check=False)
+    assert done.returncode != 0, "an empty environment has Twisted"
+    return python
