@@ -47,9 +47,9 @@ class Orphanage:
         self._clock = clock
         self._jobs: dict[Key, Adopted] = {}
         self._mains: dict[int, Key] = {}
-        self._stem = tree.Stem(os.getpid(), self._mains, procfs.claim)
-        self._felling = Felling(self._stem, self._snapshot, only_jobs=False)
-        self._pausing = Pausing(self._stem, self._snapshot, only_jobs=False)
+        self._stem = tree.Stem(os.getpid(), self._mains, procfs.claim, only_jobs=False)
+        self._felling = Felling(self._stem, self._snapshot)
+        self._pausing = Pausing(self._stem, self._snapshot)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._jobs
@@ -158,7 +158,7 @@ class Orphanage:
     def over(self, key: Key, pid: int | None) -> tuple[float | None, int | None]:
         """The ending of *key* is on disk: reap it; return its CPU seconds and peak memory in bytes."""
         job = self._jobs[key]
-        for process in tree.members(self._stem, self._snapshot(), job.pid, False):
+        for process in tree.members(self._stem, self._snapshot(), job.pid):
             if process.pid != job.pid:
                 procfs.send(process, signal.SIGKILL)
         self._felling.over(key)

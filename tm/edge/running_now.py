@@ -251,8 +251,7 @@ class Command(ProcessProtocol):
         if first is not None and self._ended is None and self._felling is None:
             if self._pausing is not None:
                 self._pausing.over(self.key)
-            stem = Stem(os.getpid(), {first.pid: self.key}, procfs.claim)
-            self._felling = Felling(stem, lambda: _without_impostor(first), only_jobs=False)
+            self._felling = Felling(self._stem(first), lambda: _without_impostor(first))
             self._felling.begin([(first, grace)], self._now.time())
             self._fell(first)
 
@@ -263,14 +262,16 @@ class Command(ProcessProtocol):
             self._first = Running(self.key, 0, process.pid, process.ticks, self._started_at or 0.0)
         return self._first if process is not None else None
 
+    def _stem(self, first: Running) -> Stem:
+        return Stem(os.getpid(), {first.pid: self.key}, procfs.claim, only_jobs=False)
+
     def pause(self, word: str, level: int) -> None:
         """Suspend or resume its whole tree, or give it a niceness, as a keeper does on this word."""
         first = self._tree()
         if first is None or self._ended is not None or self._felling is not None:
             return
         if self._pausing is None:
-            stem = Stem(os.getpid(), {first.pid: self.key}, procfs.claim)
-            self._pausing = Pausing(stem, lambda: _without_impostor(first), only_jobs=False)
+            self._pausing = Pausing(self._stem(first), lambda: _without_impostor(first))
         if word == "nice":
             self._pausing.nice(first, level)
         elif word == "suspend":

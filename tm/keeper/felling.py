@@ -1,6 +1,6 @@
 """Ending the trees of cancelled jobs: TERM, a grace, then KILL until nothing of the tree is left.
 
-Who was seen in a tree stays of it: when its parent has died, nothing else may tell any more whose it is.
+Who was seen in a tree stays of it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,11 @@ GIVE_UP_AFTER = 5.0
 
 
 class Felling:
-    """The cancelled jobs whose trees may still live. Times are seconds of a monotonic clock.
+    """The cancelled jobs whose trees may still live. Times are seconds of a monotonic clock."""
 
-    *only_jobs*: the keeper's children are all of jobs, so when there is one job nobody's are its own.
-    """
-
-    def __init__(
-        self,
-        stem: Stem,
-        snapshot: Callable[[], dict[int, Process]] = procfs.snapshot,
-        only_jobs: bool = True,
-    ) -> None:
+    def __init__(self, stem: Stem, snapshot: Callable[[], dict[int, Process]] = procfs.snapshot) -> None:
         self._stem = stem
         self._snapshot = snapshot
-        self._only_jobs = only_jobs
         self._kill_at: dict[Key, float] = {}
         self._seen: dict[Key, dict[int, int]] = {}
         self._look_at = 0.0
@@ -95,10 +86,7 @@ class Felling:
         self._seen.pop(key, None)
 
     def _tree(self, running: Running, processes: dict[int, Process]) -> list[Process]:
-        seen = self._seen.get(running.key, {})
-        known = [pid for pid, ticks in seen.items() if pid in processes and processes[pid].ticks == ticks]
-        alone = self._only_jobs and len(self._stem.mains) == 1
-        tree = members(self._stem, processes, running.pid, alone, known)
+        tree = members(self._stem, processes, running.pid, self._seen.get(running.key))
         if self.holds(running.key):
             self._seen[running.key] = {process.pid: process.ticks for process in tree}
         return tree

@@ -26,17 +26,11 @@ GIVE_UP_AFTER = 5.0
 
 
 class Pausing:
-    """The jobs whose trees are being stopped. Times are seconds; *only_jobs* as in `tm.keeper.felling.Felling`."""
+    """The jobs whose trees are being stopped. Times are seconds."""
 
-    def __init__(
-        self,
-        stem: Stem,
-        snapshot: Callable[[], dict[int, Process]] = procfs.snapshot,
-        only_jobs: bool = True,
-    ) -> None:
+    def __init__(self, stem: Stem, snapshot: Callable[[], dict[int, Process]] = procfs.snapshot) -> None:
         self._stem = stem
         self._snapshot = snapshot
-        self._only_jobs = only_jobs
         self._seen: dict[Key, dict[int, int]] = {}
         self._since: dict[Key, float] = {}
         self._shares: dict[int, tuple[int, int]] = {}
@@ -111,8 +105,4 @@ class Pausing:
             del self._shares[session]
 
     def _tree(self, running: Running) -> list[Process]:
-        processes = self._snapshot()
-        told = self._seen.get(running.key, {})
-        known = [pid for pid, ticks in told.items() if pid in processes and processes[pid].ticks == ticks]
-        alone = self._only_jobs and len(self._stem.mains) == 1
-        return members(self._stem, processes, running.pid, alone, known)
+        return members(self._stem, self._snapshot(), running.pid, self._seen.get(running.key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from tm.keeper.order import Key
     from tm.keeper.procfs import Process
@@ -14,15 +14,19 @@ class Stem:
     """What is fixed when looking for trees.
 
     *keeper* is its pid; *mains* has the first process of each job that is not reaped yet: pid → (job,
-    attempt); *claim* reads the (job, attempt) in the environment of a pid, or None.
+    attempt); *claim* reads the (job, attempt) in the environment of a pid, or None. *only_jobs*: the keeper's children
+    are all of jobs, so when there is one job nobody's are its own.
     """
 
-    __slots__ = ("claim", "keeper", "mains")
+    __slots__ = ("claim", "keeper", "mains", "only_jobs")
 
-    def __init__(self, keeper: int, mains: Mapping[int, Key], claim: Callable[[int], Key | None]) -> None:
+    def __init__(
+        self, keeper: int, mains: Mapping[int, Key], claim: Callable[[int], Key | None], only_jobs: bool = True
+    ) -> None:
         self.keeper = keeper
         self.mains = mains
         self.claim = claim
+        self.only_jobs = only_jobs
 
     def owner(self, orphan: Process) -> Key | None:
         """Return whose *orphan*, a child of the keeper, is: by its session, else by its environment."""
@@ -30,22 +34,25 @@ class Stem:
 
 
 def members(
-    stem: Stem, processes: Mapping[int, Process], main: int, alone: bool, known: Collection[int] = ()
+    stem: Stem, processes: Mapping[int, Process], main: int, seen: Mapping[int, int] | None = None
 ) -> list[Process]:
     """Return the living processes of the job whose first one is *main*, that one included.
 
-    These are all that descend from it, are in its session or *known* to be its own, its orphans, and what descends
-    from any of them; with *alone*, when no other job runs, also the orphans that are nobody's. Daemons of
+    These are all that descend from it, are in its session or were *seen* in its tree before (pid → ticks of its start:
+    when its parent has died, nothing else may tell any more whose a process is), its orphans, and what descends
+    from any of them; when no other job runs, also the orphans that are nobody's. Daemons of
     ours, which a client in a job may have started, are no job's, nor is what they have started.
     """
     key = stem.mains[main]
+    seen = seen or {}
+    alone = stem.only_jobs and len(stem.mains) == 1
     offspring: dict[int, list[Process]] = {}
     reached: dict[int, Process] = {}
     for process in processes.values():
         offspring.setdefault(process.ppid, []).append(process)
         if process.daemon and process.pid != main:
             continue
-        if process.pid == main or process.session == main or process.pid in known:
+        if process.pid == main or process.session == main or seen.get(process.pid) == process.ticks:
             reached[process.pid] = process
         elif process.ppid == stem.keeper and process.pid not in stem.mains and not process.dead:
             owner = stem.owner(process)

@@ -28,7 +28,7 @@ class MemberTests(SynchronousTestCase):
         """Return the pids of job 1."""
         mains = mains or {100: (1, 1), 200: (2, 1)}
         stem = Stem(KEEPER, mains, (claims or {}).get)
-        return sorted(process.pid for process in members(stem, processes, 100, alone=len(mains) == 1))
+        return sorted(process.pid for process in members(stem, processes, 100))
 
     def test_descendants_belong_whatever_their_session(self) -> None:
         processes = table(
