@@ -12,8 +12,7 @@ from tests.support.identities import Identity
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm import config
 from tm.config.people_files import PeopleFiles
-from tm.daemon.dispatcher import Dispatcher, Tables
-from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.daemon.dispatcher import Surroundings, Tables
 from tm.wire.message import Reply
 
 GROUPS = """\
@@ -53,16 +52,8 @@ class PeopleCase(DispatcherCase):
         end = self.people["root"].presented.not_valid_after_utc.timestamp()
         self.clock.advance(end - 29.5 * 86400 - self.clock.seconds())
 
-    def begin(self) -> None:
-        super().begin()
-        self.dispatcher.stopService()
-        self.clock.advance(0)
-        around = replace(self.dispatcher.around, people=self.files, read_tables=self.tables)
-        self.dispatcher = Dispatcher(around, self.store.load())
-        self.dispatcher.startService()
-        self.verbs = DispatcherVerbs(self.dispatcher, lambda transport: "")
-        pulse = self.dispatcher._pulse
-        self.addCleanup(lambda: pulse.running and pulse.stop())
+    def surroundings(self) -> Surroundings:
+        return replace(super().surroundings(), people=self.files)
 
     def tables(self) -> Tables:
         loaded = config.load(self.folder)

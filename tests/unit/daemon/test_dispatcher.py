@@ -41,8 +41,9 @@ class DispatcherCase(SynchronousTestCase):
         self.host_tables = HostsFile(self.etc)
         self.begin()
 
-    def begin(self) -> None:
-        around = Surroundings(
+    def surroundings(self) -> Surroundings:
+        """Return what the dispatcher is given; cases of their own add to it."""
+        return Surroundings(
             cluster="physics",
             clock=self.clock,
             store=self.store,
@@ -53,7 +54,9 @@ class DispatcherCase(SynchronousTestCase):
             recent_log=lambda count: [],
             stop=lambda: None,
         )
-        self.dispatcher = Dispatcher(around, self.store.load())
+
+    def begin(self) -> None:
+        self.dispatcher = Dispatcher(self.surroundings(), self.store.load())
         self.dispatcher.startService()
         self.verbs = DispatcherVerbs(self.dispatcher, lambda transport: "")
         pulse = self.dispatcher._pulse

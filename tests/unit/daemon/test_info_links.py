@@ -16,8 +16,7 @@ from twisted.python.failure import Failure
 import tm
 from tests.support.daemons import NotedPeer
 from tests.unit.daemon.test_dispatcher import DispatcherCase
-from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.daemon.dispatcher import Surroundings
 from tm.daemon.info_link import InfoLink
 from tm.daemon.info_links import (
     DEAD_SECONDS,
@@ -77,16 +76,9 @@ class InfoCase(DispatcherCase):
         self.people = Users.of(*[User(name, (f"fingerprint of {name}",)) for name in ("alice", "bob", "root")])
         super().setUp()
 
-    def begin(self) -> None:
-        super().begin()
-        self.dispatcher._pulse.stop()
+    def surroundings(self) -> Surroundings:
         care = InfoCare(self.care.start, lambda: self.care.book, self.care.save, self.care.let_go.append)
-        around = replace(self.dispatcher.around, infoservers=care, fingerprint="d" * 64)
-        self.dispatcher = Dispatcher(around, self.store.load())
-        self.dispatcher.startService()
-        self.verbs = DispatcherVerbs(self.dispatcher, lambda transport: "")
-        pulse = self.dispatcher._pulse
-        self.addCleanup(lambda: pulse.running and pulse.stop())
+        return replace(super().surroundings(), infoservers=care, fingerprint="d" * 64)
 
     def tables(self) -> Any:
         return replace(super().tables(), users=self.people)
