@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from tm.model.audit import Change
     from tm.model.cluster import Spool
     from tm.model.decided import HostMemo
-    from tm.model.effects import Records
+    from tm.model.effects import Attempt, JobEvent, Message, Records
     from tm.model.host import HostConfig
-    from tm.model.job import Job, Phase
+    from tm.model.job import Job
+    from tm.model.phase import Phase
     from tm.model.rights import Certificate, Groups, Users
     from tm.wire.message import Reply
 
@@ -124,13 +125,22 @@ class Tunnels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """Which jobs to list: a user's (None: all), in these phases (empty: all), named like a glob, ids above *after*."""
+    """Which jobs to list: a user's (None: all), in these phases (empty: all), named like a glob, ids above *after*.
+
+    Of an *array* its tasks that started; without one, no task of any: an array stands for them. *since* and *until*
+    (seconds since the epoch) are when they ended, *account* the group they count for, *host* where they run or ran.
+    """
 
     user: str | None = None
     phases: frozenset[Phase] = frozenset()
     name: str | None = None
     after: int = 0
     limit: int = 1000
+    array: int | None = None
+    since: float | None = None
+    until: float | None = None
+    account: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,9 @@ class Loaded:
     next_change: int = 1
     memos: Sequence[HostMemo] = ()
     known: str | None = None
+    shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
 
 
 class JobStore(Protocol):
@@ -169,6 +182,12 @@ class JobStore(Protocol):
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return the jobs of *query*, ascending by id."""
+
+    def attempts(self, number: int) -> list[Attempt]:
+        """Return the attempts of a job that another one followed, the first first."""
+
+    def events(self, number: int) -> list[JobEvent]:
+        """Return the story of a job, the first event first."""
 
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""

@@ -16,10 +16,12 @@ from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.decided import HostMemo
 from tm.model.effects import Records
-from tm.model.job import ACTIVE, FINAL, Job, Phase, new_job
+from tm.model.job import Job, new_job
+from tm.model.phase import ACTIVE, FINAL, Phase
 from tm.ports import JobQuery, JobStore
 from tm.store import schema
 from tm.store.memory import MemoryStore
+from tm.store.rows import More
 from tm.store.sqlite import SqliteStore
 
 
@@ -198,7 +200,8 @@ class StoreContract:
         same(self.listed(name="[sS]im-[!1]"), [2, 3])
         same(self.listed(name="[[]x]"), [5])
         same(self.listed(name="*"), [1, 2, 3, 4, 5])
-        same(self.listed(name=""), [4])
+        same(self.listed(name=""), [])
+        same(self.listed(name="true"), [4])
         same(self.listed(name="sim-?", user="bob", phases=ACTIVE, after=1), [2])
         same(self.listed(after=1 << 62), [])
 
@@ -476,8 +479,9 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.assertEqual((found, level, mode), ((1,), (2,), ("wal",)))
 
     def test_every_field_of_a_job_has_a_column_or_is_in_its_request(self) -> None:
-        in_spec = {"cores", "memory", "priority", "hosts", "interactive", "environment", "requeue"}
+        in_spec = {"demand", "priority", "interactive", "environment", "requeue", "changed"}
         said_again_by_the_host = {"turn"}
         fields = {field.name for field in msgspec.structs.fields(Job)}
         columns = {row[1] for row in self.store._writer.execute("PRAGMA table_info(jobs)")}  # type: ignore[attr-defined]
-        self.assertEqual(fields - in_spec - said_again_by_the_host, columns)
+        in_more, of_demand = set(More.__struct_fields__), {"cores", "memory", "gpus"}
+        self.assertEqual(fields - in_spec - in_more - said_again_by_the_host, columns - {"more"} - of_demand)

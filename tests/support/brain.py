@@ -11,9 +11,12 @@ from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
 from tm.model.effects import Effects, Orders, Start
 from tm.model.host import Courtesy, HostConfig
-from tm.model.job import ON_HOST, Job, Phase
+from tm.model.ids import array_of
+from tm.model.job import Job
 from tm.model.lifecycle import PASSING, Fact
+from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
+from tm.model.tasks import ACTIVE
 from tm.model.waiting import why_waiting
 from tm.ports import JobQuery
 from tm.store.memory import MemoryStore
@@ -65,7 +68,11 @@ def laws_broken(brain: Brain) -> list[str]:
     for (user, name), session in brain.sessions.items():
         if brain.hosts.get(name) is not session.host:
             wrong.append(f"the session of {user} on {name} has a host of its own")
+    arrays = [job for job in brain.jobs.values() if job.tasks is not None]
     for job in brain.jobs.values():
+        if job.tasks is not None:
+            wrong += _tasks_broken(brain, job)
+            continue
         session = brain.sessions.get((job.user, job.host or ""))
         places = [
             job.id in brain.queue,
@@ -83,7 +90,8 @@ def laws_broken(brain: Brain) -> list[str]:
         if job.gives_way is not None and (not job.requeue or job.phase not in ON_HOST):
             wrong.append(f"job {job.id}, {job.phase}, is to give way")
     held = sum(len(session.jobs) for session in brain.sessions.values())
-    if held + len(brain.queue) != len(brain.jobs):
+    waiting_tasks = sum(job.waiting for job in arrays)
+    if held + len(brain.queue) != len(brain.jobs) - len(arrays) + waiting_tasks:
         wrong.append(f"{len(brain.jobs)} jobs, but {len(brain.queue)} wait and {held} are on hosts")
     for session in brain.sessions.values():
         if not session.pauses.keys() <= session.occupying.keys():
@@ -91,20 +99,36 @@ def laws_broken(brain: Brain) -> list[str]:
         if session.host.sessions.get(session.user) is not session:
             wrong.append(f"{session.host.name} does not know its session of {session.user}")
     for number in [number for _, number, _ in brain.queue.heads()]:
-        if not why_waiting(brain, brain.jobs[number], 0.0):
+        if not why_waiting(brain, brain.jobs[array_of(number)], 0.0):
             wrong.append(f"job {number} waits without a reason")
     for user in sorted({job.user for job in brain.jobs.values()}):
         on_hosts = [job for job in brain.jobs.values() if job.user == user and job.phase in ON_HOST]
         used = {
             "running": len(on_hosts), "cores": sum(job.cores for job in on_hosts),
             "memory": sum(job.memory for job in on_hosts),
-            "queued": sum(job.user == user and job.id in brain.queue for job in brain.jobs.values()),
+            "queued": sum(job.waiting for job in brain.jobs.values() if job.user == user and job.id in brain.queue),
         }  # fmt: skip
         if brain.limits.of_user(user) != used:
             wrong.append(f"{user} is said to use {brain.limits.of_user(user)}, not {used}")
     waiting = [number for _, _, kind in brain.queue.heads() for number in brain.queue.ids(kind)]
-    if len(waiting) != len(set(waiting)) or len(waiting) != len(brain.queue):
+    queued = [job for job in brain.jobs.values() if job.id in brain.queue]
+    startable = sum(1 if job.tasks is None else job.tasks.startable for job in queued)
+    if len(waiting) != len(set(waiting)) or len(waiting) != startable:
         wrong.append(f"the queue shows {len(waiting)} ids for {len(brain.queue)} jobs")
+    return wrong
+
+
+def _tasks_broken(brain: Brain, array: Job) -> list[str]:
+    """Return what is wrong about the tasks of *array*."""
+    assert array.tasks is not None
+    wrong = []
+    if array.id not in brain.queue:
+        wrong.append(f"array {array.id} does not wait")
+    active = sorted(index for one in array.tasks.ranges(ACTIVE) for index in one)
+    if active != sorted(job.index or 0 for job in brain.jobs.values() if job.array == array.id):
+        wrong.append(f"array {array.id} has other active tasks than jobs")
+    if array.tasks.over or (array.tasks.cap and len(active) > array.tasks.cap):
+        wrong.append(f"array {array.id} is over, or beyond its cap")
     return wrong
 
 

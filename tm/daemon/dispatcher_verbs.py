@@ -23,10 +23,12 @@ from tm.daemon.listing import job_ids, job_lines, job_query, whole_number
 from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.server_verbs import ServerVerbs
 from tm.errors import RefusedError
-from tm.model.job import ON_HOST, Job, accepted_spec
+from tm.model.job import Job
 from tm.model.people_views import all_warnings, dispatcher_warnings
+from tm.model.phase import ON_HOST
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import TOPICS, demand, permitted
+from tm.model.spec import accepted_spec
 from tm.model.views import Shown, show_job, shown_state, shown_time
 from tm.model.waiting import why_waiting
 from tm.ports import JobQuery, Peer

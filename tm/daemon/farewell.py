@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from tm.daemon.info_names import is_infoserver
 from tm.errors import RefusedError
-from tm.model.job import ON_HOST, Phase
+from tm.model.phase import ON_HOST, Phase
 from tm.model.rights import Users
 from tm.ports import Peer
 

@@ -15,8 +15,9 @@ import msgspec
 
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
-from tm.model.job import JobSpec, filled, read_spec
+from tm.model.ids import array_of, index_of, read_ranges, shown_id
 from tm.model.lifecycle import PASSING, Fact
+from tm.model.spec import JobSpec, filled, read_spec
 
 Key = tuple[int, int]
 
@@ -224,9 +225,17 @@ def start_entry(claim: Claim, host: str, cluster: str) -> dict[str, object]:
         return None if pattern is None else filled(pattern, order.job, name, host, spec.user)
 
     variables = {
-        "TM_JOB_ID": str(order.job), "TM_ATTEMPT": str(order.attempt), "TM_JOB_NAME": name, "TM_HOST": host,
+        "TM_JOB_ID": str(shown_id(order.job)), "TM_ATTEMPT": str(order.attempt), "TM_JOB_NAME": name, "TM_HOST": host,
         "TM_USER": spec.user, "TM_CLUSTER": cluster, "TM_CORES": str(spec.cores),
     }  # fmt: skip
+    index = index_of(order.job)
+    if index is not None:
+        ranges = read_ranges(spec.array)
+        variables |= {
+            "TM_ARRAY_JOB_ID": str(array_of(order.job)), "TM_ARRAY_TASK_ID": str(index),
+            "TM_ARRAY_TASK_COUNT": str(sum(map(len, ranges))), "TM_ARRAY_TASK_MIN": str(ranges[0][0]),
+            "TM_ARRAY_TASK_MAX": str(max(one[-1] for one in ranges)), "TM_ARRAY_TASK_STEP": str(ranges[0].step),
+        }  # fmt: skip
     return {
         "job": order.job, "attempt": order.attempt, "command": spec.command, "cwd": spec.cwd, "env": spec.environment,
         "vars": variables, "umask": spec.umask, "stdin": path(spec.stdin), "stdout": path(spec.stdout),

@@ -25,8 +25,8 @@ from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
 from tm.errors import TaskManagerError
 from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
-from tm.model.job import read_spec
 from tm.model.lifecycle import PASSING, Fact
+from tm.model.spec import read_spec
 
 _log = Logger()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tm.errors import RefusedError
-from tm.model.job import ACTIVE, FINAL, ON_HOST, Phase
+from tm.model.phase import ACTIVE, FINAL, ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
 from tm.model.views import Shown
 from tm.ports import JobQuery

@@ -17,7 +17,8 @@ GIVEN_UP = "its job was given up before it was sent"
 
 
 class Order(msgspec.Struct, omit_defaults=True):
-    """One job to start: command number *c* of the host's spool, its signed text and signature.
+    """One job to start: command number *c* of the host's spool, its signed text and signature, its limits now, and
+    the cores and graphics processors of the host that it is given.
 
     A user's server that refuses an order passes it on without its text and says why in *refused*; so does the
     dispatcher where the job of a command is declared lost. Nothing is started for such an order.
@@ -30,6 +31,10 @@ class Order(msgspec.Struct, omit_defaults=True):
     spec: str
     sig: str
     refused: str = ""
+    memory: int = 0
+    time: float | None = None
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[int, ...] = ()
 
 
 class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orders"):
@@ -49,6 +54,8 @@ class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orde
     resume: list[tuple[int, int]] = []
     nice: list[tuple[int, int, int]] = []
     give_way: list[tuple[int, int, float]] = []
+    signal: list[tuple[int, int, str]] = []
+    limit: list[tuple[int, int, float]] = []
 
 
 class WantLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="want"):
@@ -95,7 +102,10 @@ def order_lines(
         if text:
             line.environments[start.environment] = text
             known.add(start.environment)
-        order = Order(start.number, start.job, start.attempt, start.cores, start.spec, start.signature)
+        order = Order(
+            start.number, start.job, start.attempt, start.cores, start.spec, start.signature, "", start.memory,
+            start.time or None, start.cpus, start.gpus,
+        )  # fmt: skip
         if not start.spec:
             order.refused = GIVEN_UP
         line.orders.append(order)
@@ -105,5 +115,6 @@ def order_lines(
     line.suspend = orders.suspend
     line.resume = orders.resume
     line.nice = orders.nice
+    line.signal, line.limit = orders.signal, orders.limit
     line.give_way = [(job, attempt, grace) for job, attempt in orders.give_way]
     yield _encode(line)

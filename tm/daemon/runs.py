@@ -16,7 +16,7 @@ from tm.daemon.answers import decoded, json_line
 from tm.daemon.signing_desk import Wish
 from tm.daemon.user_server import UserServer
 from tm.errors import RefusedError, TaskManagerError
-from tm.model.job import FINAL
+from tm.model.phase import FINAL
 from tm.ports import Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply

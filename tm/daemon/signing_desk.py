@@ -12,7 +12,8 @@ import msgspec
 from tm.daemon.answers import json_line
 from tm.daemon.orders import OrderLine
 from tm.errors import RefusedError
-from tm.model.job import JobSpec, read_spec
+from tm.model.ids import index_of, is_task, read_ranges
+from tm.model.spec import JobSpec, accepted_spec, read_spec
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
@@ -126,6 +127,19 @@ def _cost(text: str) -> int:
     return len(text.encode()) + text.count('"') + text.count("\\") + 80
 
 
+def _is_of(number: int, text: str) -> bool:
+    """Whether *number* can be of the request *text*: of a task if, and only if, it asks for that task of an array."""
+    indices = accepted_spec(text).array if is_task(number) or '"array"' in text else ""
+    if not indices:
+        return not is_task(number)
+    return is_task(number) and any(index_of(number) in one for one in _ranges(indices))
+
+
+@lru_cache(maxsize=64)
+def _ranges(indices: str) -> list[range]:
+    return read_ranges(indices)
+
+
 def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str]]:
     """Return the order line of *raw*, what to pass on of it, and the complaints about it.
 
@@ -144,7 +158,7 @@ def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str
         complaint = ""
         if order.refused and not order.spec:
             continue
-        if not signer.check(order.spec, order.sig):
+        if not signer.check(order.spec, order.sig) or not _is_of(order.job, order.spec):
             complaint = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
         elif changed and read_spec(order.spec).environment in changed:
             complaint = f"auth.signature: the environment of job {order.job} was changed on its way"

@@ -31,8 +31,8 @@ from tm.keeper.book import Running
 from tm.keeper.felling import LOOK_EVERY, Felling
 from tm.keeper.pausing import Pausing
 from tm.keeper.tree import Stem
-from tm.model.job import JobSpec
 from tm.model.lifecycle import Fact
+from tm.model.spec import JobSpec
 from tm.wire.frames import BULK_LIMIT, Bulk
 from tm.wire.verbs import SIGNALS
 

@@ -12,15 +12,21 @@ from tm.model.cluster import HostState, Link, Session, Spool
 from tm.model.decided import HostMemo, Pause
 from tm.model.effects import Effects, Notice, Orders
 from tm.model.host import HostConfig
-from tm.model.job import ACTIVE, ON_HOST, Job, Phase
+from tm.model.ids import array_of, is_task, task_id
+from tm.model.job import Job, new_task
 from tm.model.lifecycle import Fact, advance
 from tm.model.limits import Usage
+from tm.model.phase import ACTIVE, ON_HOST, Phase
 from tm.model.placement import Policy, by_priority_and_age
 from tm.model.queue import WaitingQueue
 from tm.model.rights import Groups
+from tm.model.tasks import CODE_OF
 from tm.model.views import job_fields, shown_time
 
 SUSPENDED = "suspended: "
+WORST_FIRST = (
+    Phase.LOST, Phase.FAILED, Phase.OUT_OF_MEMORY, Phase.TIMEOUT, Phase.OUTPUT_LIMIT, Phase.CANCELLED, Phase.COMPLETED,
+)  # fmt: skip
 
 
 class Room:
@@ -66,6 +72,9 @@ class Books:
         self._minded = {host.name for host in self.hosts.values() if host.left_until or host.config.hours}
         for job in jobs:
             self._restore(job)
+        for job in self.jobs.values():
+            if job.tasks is not None:
+                self.queue.changed(job.id)
 
     def people_configured(self, groups: Groups, at: float) -> None:
         """Take a new table of groups: who is in them, and what limits them."""
@@ -75,9 +84,9 @@ class Books:
     def _restore(self, job: Job) -> None:
         """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
         self.jobs[job.id] = job
-        self._next_id = max(self._next_id, job.id + 1)
+        self._next_id = max(self._next_id, array_of(job.id) + 1)
         if job.phase is Phase.PENDING:
-            self.queue.add(job)
+            self._wait(job)
         elif job.phase in ON_HOST and job.host:
             session = self._session(job.user, job.host)
             session.occupy(job)
@@ -98,6 +107,47 @@ class Books:
                 self._orders(session).recall += [(job.id, job.attempt) for job in back]
         session.mean_run = max(1.0, session.mean_run or 0.0)
 
+    def _wait(self, job: Job) -> None:
+        """Let *job* wait for its start."""
+        self.queue.add(job)
+
+    def _begin_task(self, number: int) -> Job:
+        """Return the job that is to start as *number*: of a task of an array, a job of its own from now on."""
+        job = self.jobs.get(number)
+        if job is None:
+            array = self.jobs[array_of(number)]
+            assert array.tasks is not None
+            job = self.jobs[number] = self._effects.records.new[number] = new_task(number, array)
+            array.tasks.started(number - task_id(array.id, 0))
+            self.queue.changed(array.id)
+        return job
+
+    def _task_over(self, task: Job, at: float) -> None:
+        """The task of an array has ended; with the last one, the array has."""
+        array = self.jobs.get(task.array or 0)
+        if array is None or array.tasks is None:
+            return
+        array.tasks.set(task.index or 0, CODE_OF[task.phase])
+        array.started_at = task.started_at if array.started_at is None else array.started_at
+        self.queue.changed(array.id)
+        self._see_over(array, at)
+
+    def _see_over(self, array: Job, at: float) -> None:
+        """End *array* if none of its tasks waits or runs any more: as well, or as badly, as its tasks have."""
+        assert array.tasks is not None
+        if not array.tasks.over:
+            return
+        self.queue.remove(array.id)
+        ended = array.tasks.ended()
+        array.phase = next((phase for phase in WORST_FIRST if ended.get(phase)), Phase.COMPLETED)
+        array.exit_code = 0 if array.phase is Phase.COMPLETED else None
+        array.ended_at = at
+        if array.phase is not Phase.COMPLETED:
+            array.reason = ", ".join(f"{count} {phase}" for phase, count in ended.items())
+        self._record(array)
+        del self.jobs[array.id]
+        self._notice(array, at)
+
     def _apply(self, job: Job, fact: Fact) -> None:
         host = job.host
         started_at = job.started_at
@@ -115,10 +165,12 @@ class Books:
             if session.host.offer.reason or session.pauses:
                 self._minded.add(host)
         if job.phase is Phase.PENDING:
-            self.queue.add(job)
+            self._wait(job)
         elif job.phase not in ACTIVE:
             del self.jobs[job.id]
         self._notice(job, fact.at)
+        if job.phase not in ACTIVE and is_task(job.id):
+            self._task_over(job, fact.at)
 
     def _paused(self, session: Session, job: Job) -> None:
         """*job* runs, or is suspended: see whether it is as was wished; what nobody wished for is to go on."""

@@ -14,10 +14,13 @@ from tm.errors import RefusedError
 from tm.model.cluster import Link, Session
 from tm.model.effects import Effects, Want, start_of
 from tm.model.hosting import Hosting
-from tm.model.job import ON_HOST, Job, new_job
+from tm.model.ids import array_of, is_task, shown_id, task_id
+from tm.model.job import Job, new_job
 from tm.model.lifecycle import Fact
+from tm.model.phase import ON_HOST
 from tm.model.placement import allowed, fits
 from tm.model.queue import class_of
+from tm.model.tasks import ACTIVE as TASK_ACTIVE
 
 LAUNCH_PATIENCE = 60.0
 
@@ -55,7 +58,7 @@ class Brain(Hosting):
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")
             self._check_possible(job)
             made.append(job)
-        too_many = self.limits.queued(user, len(made)) if self._limited else ""
+        too_many = self.limits.queued(user, sum(job.waiting for job in made)) if self._limited else ""
         if too_many:
             raise RefusedError("limit.jobs", too_many)
         self._next_id += len(made)
@@ -65,7 +68,7 @@ class Brain(Hosting):
         for job in made:
             self.jobs[job.id] = job
             records.new[job.id] = job
-            self.queue.add(job)
+            self._wait(job)
             self._notice(job, at)
         return range(first, self._next_id)
 
@@ -74,13 +77,23 @@ class Brain(Hosting):
         self._effects.records.environments.update(environments)
 
     def cancel_asked(self, number: int, by: str, reason: str, at: float, grace: float = 10.0) -> None:
-        """End a job: at once when it waits, by its host when it runs. Raises `RefusedError` ``job.unknown``."""
+        """End a job: at once when it waits, by its host when it runs; an array with all its tasks.
+
+        Raises `RefusedError` ``job.unknown``.
+        """
         job = self.jobs.get(number)
+        if job is None and is_task(number) and self._drop_tasks(number, at):
+            return
         if job is None:
-            raise RefusedError("job.unknown", f"there is no waiting or running job {number}")
+            raise RefusedError("job.unknown", f"there is no waiting or running job {shown_id(number)}")
         first = job.cancelled_by is None
         job.cancelled_by = by
-        if job.phase in ON_HOST:
+        if job.tasks is not None:
+            job.reason = reason or f"cancelled by {by}"
+            for index in [index for one in job.tasks.ranges(TASK_ACTIVE) for index in one]:
+                self.cancel_asked(task_id(number, index), by, reason, at, grace)
+            self._drop(job, job.tasks.everything, at)
+        elif job.phase in ON_HOST:
             self._record(job)
             self._orders_for(job).cancel.append((job.id, job.attempt))
             if first:
@@ -89,6 +102,23 @@ class Brain(Hosting):
         else:
             self.queue.remove(number)
             self._apply(job, Fact(number, job.attempt, "cancelled", at, reason=reason))
+
+    def _drop_tasks(self, number: int, at: float) -> int:
+        """Cancel the task *number*, which has not started; return 1, or 0 where there is none."""
+        array = self.jobs.get(array_of(number))
+        index = number - task_id(array_of(number), 0)
+        return self._drop(array, [range(index, index + 1)], at) if array is not None else 0
+
+    def _drop(self, array: Job, ranges: list[range], at: float) -> int:
+        """Cancel those tasks of *array* that have not started; return how many these were."""
+        assert array.tasks is not None
+        dropped = array.tasks.drop(ranges)
+        if dropped:
+            self._record(array)
+            self.queue.changed(array.id)
+            self._notice(array, at)
+        self._see_over(array, at)
+        return dropped
 
     def _check_possible(self, job: Job) -> None:
         kind = class_of(job)
@@ -131,17 +161,17 @@ class Brain(Hosting):
             return
         permit = self.limits.trial() if self._limited else None
         for placement in self._policy(self.queue, self._rooms(at), lambda u, h: self._reach_at(u, h, at), permit):
-            job = self.jobs[placement.job]
-            session = self._session(job.user, placement.host)
+            session = self._session(self.jobs[array_of(placement.job)].user, placement.host)
             if session.link is Link.UP:
                 trouble = session.host.trouble
                 if trouble.room(at):
+                    job = self._begin_task(placement.job)
                     session.occupy(job)
                     self._assign(job, session, at)
                     trouble.sent(job.id)
             elif session.link is not Link.STARTING:
                 session.link, session.since, session.reason = Link.STARTING, at, "asked for its start"
-                self._effects.wants.append(Want(job.user, placement.host))
+                self._effects.wants.append(Want(session.user, placement.host))
         self._send_ahead(at)
 
     def tick(self, at: float) -> None:
@@ -169,19 +199,19 @@ class Brain(Hosting):
         kind = heads[0][2]
         for (user, name), session in self.sessions.items():
             host = session.host
-            if user != kind.user or not host.active or (kind.hosts and name not in kind.hosts):
+            if user != kind.user or not host.active or (kind.demand.hosts and name not in kind.demand.hosts):
                 continue
             if host.offer.reason or host.trouble.out_until is not None or not self.may_use(user, host):
                 continue
             head = next(iter(self.queue.ids(kind)), None)
             if head is None:
                 return
-            room = session.room_ahead(self.jobs[head])
+            room = session.room_ahead(self.jobs.get(head) or self.jobs[array_of(head)])
             for number in list(islice(self.queue.ids(kind), room)):
-                if self._limited and self.limits.may_start(user, kind.cores, kind.memory):
+                if self._limited and self.limits.may_start(user, kind.demand.cores, kind.demand.memory):
                     return
-                session.ahead[number] = self.jobs[number]
-                self._assign(self.jobs[number], session, at)
+                job = session.ahead[number] = self._begin_task(number)
+                self._assign(job, session, at)
 
     def _assign(self, job: Job, session: Session, at: float) -> None:
         assert session.spool is not None

@@ -16,7 +16,8 @@ from tm.model.breaker import Breaker
 from tm.model.decided import HostMemo, Pause
 from tm.model.guest import Level, Offer, offer
 from tm.model.host import HostConfig
-from tm.model.job import Job, Phase
+from tm.model.job import Job
+from tm.model.phase import Phase
 from tm.model.report import About, HostReport
 
 UNLIMITED_MEMORY = 1 << 62

@@ -11,11 +11,48 @@ from tm.model.decided import HostMemo
 from tm.model.job import Job
 
 
+class Attempt(NamedTuple):
+    """An attempt that is over while its job goes on: one more follows, or waits to."""
+
+    job: int
+    attempt: int
+    host: str | None
+    started_at: float | None
+    ended_at: float
+    exit_code: int | None
+    signal: int | None
+    cause: str
+    reason: str
+    cpu_seconds: float | None
+    max_rss: int | None
+
+
+class JobEvent(NamedTuple):
+    """A line in the story of a job: *what* happened in one word, and in a sentence."""
+
+    job: int
+    at: float
+    what: str
+    text: str
+
+
+class Message(NamedTuple):
+    """Something to be told to the *target* of a job's owner; *body* is JSON. It stays until it is sent or given up."""
+
+    id: int
+    at: float
+    user: str
+    target: str
+    body: str
+
+
 @dataclass(slots=True)
 class Records:
     """What one commit holds. Jobs are written as they are when the commit begins.
 
-    *known* is the configuration after the *changes* in it, as JSON, None where it is what it was.
+    *known* is the configuration after the *changes* in it, as JSON, None where it is what it was. *attempts* and
+    *events* belong to the stories of jobs; *shares* are (usage, when) of users, *families* what was learned of jobs by
+    the name of their kind, as JSON; *messages* are to be sent, *sent* the numbers of those that were.
     """
 
     new: dict[int, Job] = field(default_factory=dict)
@@ -26,10 +63,17 @@ class Records:
     changes: list[Change] = field(default_factory=list)
     known: str | None = None
     memos: dict[str, HostMemo] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    events: list[JobEvent] = field(default_factory=list)
+    shares: dict[str, tuple[float, float]] = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         jobs = self.new or self.changed or self.spools or self.submissions or self.environments
-        return bool(jobs or self.changes or self.memos or self.known is not None)
+        stories = self.attempts or self.events or self.shares or self.families or self.messages or self.sent
+        return bool(jobs or stories or self.changes or self.memos or self.known is not None)
 
     def absorb(self, later: Records) -> None:
         """Take in what came after this."""
@@ -41,10 +85,19 @@ class Records:
         self.changes += later.changes
         self.known = self.known if later.known is None else later.known
         self.memos.update(later.memos)
+        self.attempts += later.attempts
+        self.events += later.events
+        self.shares.update(later.shares)
+        self.families.update(later.families)
+        self.messages += later.messages
+        self.sent += later.sent
 
 
 class Start(NamedTuple):
-    """One attempt to start, as it was ordered: what becomes of the job later does not change an order."""
+    """One attempt to start, as it was ordered: what becomes of the job later does not change an order.
+
+    *memory* (bytes) and *time* (seconds) are its limits now, *cpus* and *gpus* those of its host that it is given.
+    """
 
     number: int
     job: int
@@ -53,6 +106,10 @@ class Start(NamedTuple):
     spec: str
     signature: str
     environment: str
+    memory: int = 0
+    time: float = 0.0
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[int, ...] = ()
 
 
 def void_start(number: int) -> Start:
@@ -62,12 +119,18 @@ def void_start(number: int) -> Start:
 
 def start_of(job: Job) -> Start:
     """Return the order that starts the current attempt of *job*."""
-    return Start(job.command_number, job.id, job.attempt, job.cores, job.spec, job.signature, job.environment)
+    return Start(
+        job.command_number, job.id, job.attempt, job.cores, job.spec, job.signature, job.environment, job.memory,
+        job.demand.time, job.cpus, job.gpu_ids,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Orders:
-    """What to tell one user's server on one host, for the spool it has; *anew* when it has just said hello."""
+    """What to tell one user's server on one host, for the spool it has; *anew* when it has just said hello.
+
+    *signal* names one for a running attempt, *limit* gives it another wall time (seconds from its start, 0: none).
+    """
 
     user: str
     host: str
@@ -81,6 +144,8 @@ class Orders:
     resume: list[tuple[int, int]] = field(default_factory=list)
     nice: list[tuple[int, int, int]] = field(default_factory=list)
     give_way: list[tuple[int, int]] = field(default_factory=list)
+    signal: list[tuple[int, int, str]] = field(default_factory=list)
+    limit: list[tuple[int, int, float]] = field(default_factory=list)
     grant: int | None = None
 
     def absorb(self, later: Orders) -> None:
@@ -94,6 +159,8 @@ class Orders:
         self.pause(later.suspend, later.resume)
         self.nice += later.nice
         self.give_way += later.give_way
+        self.signal += later.signal
+        self.limit += later.limit
         self.grant = later.grant
 
     def pause(self, suspend: list[tuple[int, int]] = [], resume: list[tuple[int, int]] = []) -> None:  # noqa: B006

@@ -1,139 +1,34 @@
-"""What a job is: what its user asked for (`JobSpec`, signed, never changed) and how it goes (`Job`)."""
+"""How a job goes: one object while it is active. What its user asked for is in `tm.model.spec`."""
 
 from __future__ import annotations
 
-import shlex
-from enum import StrEnum
-
 import msgspec
 
-from tm.errors import RefusedError
-
-MOST_CORES = 100_000
-MOST_MEMORY = 1 << 62
-MOST_PRIORITY = 1000
-
-
-class Phase(StrEnum):
-    """Where a job stands in its life; the words users see, but for `unreachable`, which is a host's affair."""
-
-    HELD = "held"
-    PENDING = "pending"
-    STARTING = "starting"
-    RUNNING = "running"
-    SUSPENDED = "suspended"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMEOUT = "timeout"
-    OUT_OF_MEMORY = "out_of_memory"
-    LOST = "lost"
-
-
-ACTIVE = frozenset({Phase.HELD, Phase.PENDING, Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED})
-ON_HOST = frozenset({Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED})
-FINAL = frozenset(Phase) - ACTIVE
-
-
-class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a user asked for. Its JSON text is what the user's server signs; *environment* is a SHA-256 in hex.
-
-    *command* is shell text or an argument vector; *memory* bytes (0 = not asked); *interactive* jobs have their
-    input and output on a connection and end with it; *requeue* consents to being ended and started anew elsewhere when
-    others need the host, and anew when that was restarted.
-    """
-
-    user: str
-    command: str | list[str]
-    cwd: str
-    environment: str
-    name: str = ""
-    umask: int = 0o022
-    stdin: str | None = None
-    stdout: str | None = None
-    stderr: str | None = None
-    append: bool = False
-    cores: int = 1
-    memory: int = 0
-    priority: int = 0
-    hosts: list[str] = []
-    interactive: bool = False
-    terminal: list[int] = []
-    requeue: bool = False
-
-    def complaint(self) -> str:
-        """Return what is wrong with the request as a sentence, or an empty string."""
-        if not self.command or self.command == [""]:
-            return "the command is empty"
-        command = self.command if isinstance(self.command, str) else " ".join(self.command)
-        for text in (command, self.name, self.cwd, self.stdin, self.stdout, self.stderr):
-            if text and "\0" in text:
-                return f"there is a NUL character in {text!r:.60}"
-        if not 1 <= self.cores <= MOST_CORES:
-            return f"cores must be from 1 to {MOST_CORES}, not {self.cores}"
-        if not 0 <= self.memory < MOST_MEMORY:
-            return f"memory must be from 0 to {MOST_MEMORY - 1} bytes, not {self.memory}"
-        if abs(self.priority) > MOST_PRIORITY:
-            return f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {self.priority}"
-        if not 0 <= self.umask <= 0o777:
-            return f"umask must be from 0 to 0777, not {self.umask:o}"
-        if not self.cwd.startswith("/"):
-            return f"the working directory must be an absolute path, not '{self.cwd}'"
-        if self.requeue and self.interactive:
-            return "a command that runs now cannot be started anew elsewhere"
-        if self.terminal and not (len(self.terminal) == 2 and all(0 <= size < 65536 for size in self.terminal)):
-            return f"a terminal has rows and columns, not {self.terminal}"
-        return ""
-
-    @property
-    def shown_command(self) -> str:
-        """The command as one line for people."""
-        return self.command if isinstance(self.command, str) else shlex.join(self.command)
-
-    @property
-    def shown_name(self) -> str:
-        """The job's name, or the program's where none was given."""
-        if self.name:
-            return self.name
-        first = self.command if isinstance(self.command, str) else shlex.join(self.command[:1])
-        words = first.split(None, 1)
-        return words[0].rpartition("/")[2][:32] if words else ""
-
-
-_decode_spec = msgspec.json.Decoder(JobSpec).decode
-
-
-def accepted_spec(text: str) -> JobSpec:
-    """Return the request written in *text*, which was accepted before: what is asked of new ones is not asked again."""
-    return _decode_spec(text)
-
-
-def read_spec(text: str) -> JobSpec:
-    """Return the request written in *text*; raise `RefusedError` (``job.invalid``) when it is none."""
-    try:
-        spec = _decode_spec(text)
-    except msgspec.MsgspecError as error:
-        raise RefusedError("job.invalid", f"the job cannot be read: {error}") from None
-    complaint = spec.complaint()
-    if complaint:
-        raise RefusedError("job.invalid", complaint)
-    return spec
+from tm.model.demand import Demand
+from tm.model.ids import array_of, index_of, is_task
+from tm.model.phase import Phase
+from tm.model.spec import JobSpec, read_spec
+from tm.model.tasks import Tasks
 
 
 class Job(msgspec.Struct):
-    """One job and its current attempt. Only the brain changes it. Times are seconds since the epoch.
+    """One job and its current attempt; an array, or one task of it. Only the brain changes it.
 
-    *gives_way* says to whom the current attempt has been asked to, *turn* how often it was suspended and resumed.
+    Times are seconds since the epoch. *demand* and *priority* are what holds now, the signed *spec* what was asked.
+    *tasks* are those of an array. *gives_way* says to whom the current attempt has been asked to, *turn* how often it
+    was suspended and resumed, *suspended_by* which person wants it so. *cause* says in one word of what it ended
+    (`tm.model.lifecycle.CAUSES`). *dependency* is what is still to be met, *not_before* when it may be looked at again,
+    *held_by* who holds it, *boost* what an operator added to its priority, *retried* how many attempts were retries,
+    *changed* whether demand or priority are other than asked.
+    *cpus* and *gpu_ids* are those of its host that it was given, *rung* how its limits are enforced there.
     """
 
     id: int
     user: str
     spec: str
     signature: str
-    cores: int
-    memory: int
+    demand: Demand
     priority: int
-    hosts: tuple[str, ...]
     interactive: bool
     environment: str
     submitted_at: float
@@ -154,29 +49,67 @@ class Job(msgspec.Struct):
     gives_way: str | None = None
     requeue: bool = False
     turn: int = 0
+    name: str = ""
+    account: str = ""
+    cause: str = ""
+    io_read: int | None = None
+    io_written: int | None = None
+    tasks: Tasks | None = None
+    dependency: str = ""
+    not_before: float = 0.0
+    deadline: float = 0.0
+    held_by: str | None = None
+    suspended_by: str | None = None
+    boost: int = 0
+    retried: int = 0
+    changed: bool = False
+    cpus: tuple[int, ...] = ()
+    gpu_ids: tuple[int, ...] = ()
+    rung: str = ""
+
+    @property
+    def cores(self) -> int:
+        """Cores it occupies while it runs."""
+        return self.demand.cores
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory it occupies while it runs."""
+        return self.demand.memory
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts it may use; none: any."""
+        return self.demand.hosts
+
+    @property
+    def array(self) -> int | None:
+        """The array whose task it is, or None."""
+        return array_of(self.id) if is_task(self.id) else None
+
+    @property
+    def index(self) -> int | None:
+        """Its index in its array, or None."""
+        return index_of(self.id)
+
+    @property
+    def waiting(self) -> int:
+        """How many starts it waits for: the tasks of an array that have not begun, else one."""
+        return 1 if self.tasks is None else self.tasks.waiting
 
 
 def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, JobSpec]:
     """Return the job number *number* for the signed request *text*, waiting since *at*, and the request."""
     spec = read_spec(text)
     job = Job(
-        number, spec.user, text, signature, spec.cores, spec.memory, spec.priority, tuple(spec.hosts),
-        spec.interactive, spec.environment, at, requeue=spec.requeue,
+        number, spec.user, text, signature, spec.demand(), spec.priority, spec.interactive, spec.environment, at,
+        requeue=spec.requeue or spec.scavenge, name=spec.shown_name, account=spec.account,
+        tasks=Tasks(spec.array, spec.array_cap) if spec.array else None, dependency=spec.dependency,
+        not_before=spec.begin, deadline=spec.deadline, held_by=spec.user if spec.hold else None,
     )  # fmt: skip
     return job, spec
 
 
-def filled(pattern: str, job: int, name: str, host: str, user: str) -> str:
-    """Return *pattern* with ``%j %n %h %u %%`` filled in; other letters stay as they are."""
-    if "%" not in pattern:
-        return pattern
-    values = {"j": str(job), "n": name.replace("/", "_"), "h": host, "u": user}
-    parts = pattern.split("%")
-    out = [parts[0]]
-    rest = iter(parts[1:])
-    for part in rest:
-        if part:
-            out.append(values.get(part[0], "%" + part[0]) + part[1:])
-        else:
-            out.append("%" + next(rest, ""))
-    return "".join(out)
+def new_task(number: int, array: Job) -> Job:
+    """Return the job of the task whose id is *number*, as waiting as its *array* was."""
+    return msgspec.structs.replace(array, id=number, phase=Phase.PENDING, reason="", tasks=None, dependency="")

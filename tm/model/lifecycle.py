@@ -11,7 +11,8 @@ from typing import Annotated, Final
 import msgspec
 
 from tm.errors import IllegalMoveError
-from tm.model.job import Job, Phase
+from tm.model.job import Job
+from tm.model.phase import Phase
 
 Count = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
 When = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
@@ -23,6 +24,8 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     rebooted: it is over because its host was restarted, and its exit code with it.
 
     *turn* counts how often an attempt has been suspended and resumed: of two such facts the one with the higher holds.
+    *cause* is the limit by which an attempt was ended, one of `CAUSES`; *io_read* and *io_written* are the bytes its
+    tree moved, as far as seen; *rung* says how its limits are enforced there, *cpus* which of the host it was given.
     """
 
     job: int
@@ -37,7 +40,29 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     max_rss: Count | None = None
     reason: str = ""
     turn: Count = 0
+    cause: str = ""
+    io_read: Count | None = None
+    io_written: Count | None = None
+    rung: str = ""
+    cpus: list[Count] = []
 
+
+CAUSES: Final = {
+    "exit": "it ended with another code than 0",
+    "signal": "a signal ended it",
+    "time": "its wall time was over",
+    "memory": "it used more memory than it may",
+    "output": "its output grew larger than it may",
+    "processes": "it had more processes than it may",
+    "host": "its host failed it",
+    "start": "it could not be started",
+    "cancelled": "somebody cancelled it",
+    "dependency": "what it waited for can never come about",
+    "deadline": "it could not be done by its deadline",
+}
+"""Of what a job ends, in one word, and in a sentence; empty for one that ended well."""
+
+_OF_LIMIT: Final = {"time": Phase.TIMEOUT, "memory": Phase.OUT_OF_MEMORY, "output": Phase.OUTPUT_LIMIT}
 
 PASSING: Final = frozenset({"started", "suspended", "resumed"})
 """Facts after which an attempt goes on; all others are its end."""
@@ -74,7 +99,8 @@ def advance(job: Job, fact: Fact) -> None:
     job.phase = phase
     job.reason = fact.reason
     if fact.what == "started":
-        job.started_at, job.pid = fact.at, fact.pid
+        job.started_at, job.pid, job.rung = fact.at, fact.pid, fact.rung
+        job.cpus = tuple(fact.cpus) or job.cpus
     elif fact.what in _PAUSES:
         job.turn = fact.turn
         job.started_at, job.pid = fact.started_at or job.started_at, fact.pid or job.pid
@@ -89,6 +115,8 @@ def _ending(job: Job, fact: Fact) -> Phase:
         return Phase.COMPLETED
     if job.cancelled_by is not None:
         return Phase.CANCELLED
+    if fact.cause in _OF_LIMIT:
+        return _OF_LIMIT[fact.cause]
     return Phase.FAILED if job.gives_way is None else Phase.PENDING
 
 
@@ -98,6 +126,7 @@ def _wait_again(job: Job) -> None:
         job.reason = f"attempt {job.attempt} on {job.host} gave way to {job.gives_way}"
     job.host = job.spool = job.gives_way = job.started_at = job.pid = None
     job.turn = 0
+    job.cpus, job.gpu_ids, job.rung = (), (), ""
 
 
 def _finish(job: Job, fact: Fact) -> None:
@@ -108,5 +137,18 @@ def _finish(job: Job, fact: Fact) -> None:
         job.pid = fact.pid
     job.exit_code, job.signal = fact.exit_code, fact.signal
     job.cpu_seconds, job.max_rss = fact.cpu_seconds, fact.max_rss
+    job.io_read, job.io_written = fact.io_read, fact.io_written
+    job.cause = _cause(job, fact)
     if job.phase is Phase.CANCELLED and not job.reason:
         job.reason = f"cancelled by {job.cancelled_by}"
+
+
+def _cause(job: Job, fact: Fact) -> str:
+    """Return of what *job*, whose phase is final now, has ended."""
+    if job.phase is Phase.COMPLETED:
+        return ""
+    if job.phase is Phase.CANCELLED:
+        return fact.cause or "cancelled"
+    if fact.cause or fact.what != "ended":
+        return fact.cause or ("start" if fact.what == "refused" else "host")
+    return "signal" if fact.signal is not None else "exit"

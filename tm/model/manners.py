@@ -11,7 +11,8 @@ from __future__ import annotations
 from tm.model.cluster import HostState, Link, Session
 from tm.model.decided import Pause
 from tm.model.guest import Action, Offer, Use, beyond
-from tm.model.job import Job, Phase
+from tm.model.job import Job
+from tm.model.phase import Phase
 from tm.model.servers import NICE_LEVEL, Servers
 
 NICED = "niced: "

@@ -69,16 +69,17 @@ def by_priority_and_age(
         candidates = [room for room in free if reached.get(room.name)]
         if not candidates:
             continue
+        demand = kind.demand
         for job in queue.ids(kind):
             best = max(candidates, key=lambda room: (fits(kind, room), reached[room.name], room.free_cores))
             if not fits(kind, best):
                 break
             if permit is not None:
-                if permit.may_start(kind.user, kind.cores, kind.memory):
+                if permit.may_start(kind.user, demand.cores, demand.memory):
                     break
-                permit.take(kind.user, kind.cores, kind.memory)
-            best.free_cores -= kind.cores
-            best.free_memory -= kind.memory
+                permit.take(kind.user, demand.cores, demand.memory)
+            best.free_cores -= demand.cores
+            best.free_memory -= demand.memory
             placed.append(Placement(job, best.name))
         free = [room for room in free if room.free_cores > 0]
     return placed
@@ -86,9 +87,9 @@ def by_priority_and_age(
 
 def allowed(kind: JobClass, room: Room) -> bool:
     """Whether jobs of *kind* may run there at all, were it empty of others."""
-    return not kind.hosts or room.name in kind.hosts
+    return not kind.demand.hosts or room.name in kind.demand.hosts
 
 
 def fits(kind: JobClass, room: Room) -> bool:
     """Whether one more job of *kind* has room there now."""
-    return room.free_cores >= kind.cores and room.free_memory >= kind.memory
+    return room.free_cores >= kind.demand.cores and room.free_memory >= kind.demand.memory

@@ -1,8 +1,8 @@
 """Waiting jobs, kept in classes of alike jobs, so that looking at the queue costs by class and not by job.
 
-Alike jobs have the same user, priority and demands. Within a class the oldest goes first; between classes the higher
-priority, then the older head. Removing from the middle is lazy: a removed id stays in its heap until it surfaces, or
-waits again.
+Alike jobs have the same user, priority and demand. Within a class the oldest goes first; between classes the higher
+priority, then the older head. An array waits as one entry for all its tasks that may start. Removing from the middle is
+lazy: a removed entry stays in its heap until it surfaces, or waits again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from tm.model.demand import Demand
+from tm.model.ids import number_at, place_of, task_id
 from tm.model.job import Job
+from tm.model.tasks import Tasks
 
 
 class JobClass(NamedTuple):
@@ -19,84 +22,153 @@ class JobClass(NamedTuple):
 
     order: int
     user: str
-    cores: int
-    memory: int
-    hosts: tuple[str, ...]
+    demand: Demand
 
 
 def class_of(job: Job) -> JobClass:
     """Return the class in which *job* waits."""
-    return JobClass(-job.priority, job.user, job.cores, job.memory, job.hosts)
+    return JobClass(-job.priority - job.boost, job.user, job.demand)
+
+
+class _Line:
+    """The places of one class, the oldest first at hand; one that was *removed* stays until it surfaces."""
+
+    __slots__ = ("_removed", "places")
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._removed: set[int] = set()
+
+    def add(self, place: int) -> None:
+        if place in self._removed:
+            self._removed.discard(place)
+        else:
+            heappush(self.places, place)
+
+    def remove(self, place: int) -> None:
+        removed, places = self._removed, self.places
+        removed.add(place)
+        while places and places[0] in removed:
+            removed.discard(heappop(places))
+        if len(removed) > 64 and 5 * len(removed) > 4 * len(places):
+            places[:] = [place for place in places if place not in removed]
+            heapify(places)
+            removed.clear()
+
+    def in_order(self) -> Iterator[int]:
+        frontier = [(place, at) for at, place in enumerate(self.places[:1])]
+        while frontier:
+            place, at = heappop(frontier)
+            if place not in self._removed:
+                yield place
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(self.places):
+                    heappush(frontier, (self.places[child], child))
 
 
 class WaitingQueue:
-    """The ids of all waiting jobs by class; *counted* is told of each user's jobs that wait more or fewer."""
+    """All waiting jobs by class; *counted* is told of each user's jobs that wait more or fewer.
+
+    An array that is *added* waits with all its tasks, and shows those that may start now; whoever changes its tasks
+    says so with `changed`.
+    """
 
     def __init__(self, counted: Callable[[str, int], None] = lambda user, jobs: None) -> None:
         self._counted = counted
-        self._heaps: dict[JobClass, list[int]] = {}
+        self._lines: dict[JobClass, _Line] = {}
         self._class_of: dict[int, JobClass] = {}
-        self._removed: set[int] = set()
+        self._arrays: dict[int, tuple[Job, Tasks, int]] = {}
+        self._size = 0
 
     def __len__(self) -> int:
-        return len(self._class_of)
+        return self._size
 
     def __contains__(self, number: int) -> bool:
-        return number in self._class_of
+        return number in self._class_of or number in self._arrays
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     def add(self, job: Job) -> None:
         """Let *job* wait; a job that waits already is left alone."""
-        if job.id in self._class_of:
+        if job.id in self._class_of or job.id in self._arrays:
             return
-        kind = class_of(job)
-        self._class_of[job.id] = kind
-        self._counted(job.user, 1)
-        if job.id in self._removed:
-            self._removed.discard(job.id)
+        if job.tasks is not None:
+            self._arrays[job.id] = job, job.tasks, 0
+            self.changed(job.id)
             return
-        heap = self._heaps.get(kind)
-        if heap is None:
-            heap = self._heaps[kind] = []
-        heappush(heap, job.id)
+        self._count(job.user, 1)
+        self._enter(job)
+
+    def changed(self, number: int) -> None:
+        """The tasks of the array *number* are others than before; one that does not wait is left alone."""
+        if number not in self._arrays:
+            return
+        job, tasks, before = self._arrays[number]
+        now = tasks.waiting
+        if now != before:
+            self._arrays[number] = job, tasks, now
+            self._count(job.user, now - before)
+        if bool(tasks.startable) == (number in self._class_of):
+            return
+        if tasks.startable:
+            self._enter(job)
+        else:
+            self._leave(number)
 
     def remove(self, number: int) -> None:
         """Let the job wait no longer; unknown numbers are left alone."""
-        kind = self._class_of.pop(number, None)
-        if kind is None:
-            return
-        self._counted(kind.user, -1)
-        heap = self._heaps[kind]
-        self._removed.add(number)
-        while heap and heap[0] in self._removed:
-            self._removed.discard(heappop(heap))
-        if not heap:
-            del self._heaps[kind]
-        elif len(self._removed) > 64 and len(self._removed) > 4 * len(self._class_of):
-            self._clean()
+        if number in self._arrays:
+            job, _, waiting = self._arrays.pop(number)
+            self._count(job.user, -waiting)
+            if number in self._class_of:
+                self._leave(number)
+        elif number in self._class_of:
+            self._count(self._class_of[number].user, -1)
+            self._leave(number)
 
-    def _clean(self) -> None:
-        """Take all removed ids out of the heaps; every heap keeps its head."""
-        for heap in self._heaps.values():
-            heap[:] = [n for n in heap if n not in self._removed]
-            heapify(heap)
-        self._removed.clear()
+    def _count(self, user: str, jobs: int) -> None:
+        self._size += jobs
+        if jobs:
+            self._counted(user, jobs)
+
+    def _enter(self, job: Job) -> None:
+        kind = class_of(job)
+        self._class_of[job.id] = kind
+        line = self._lines.get(kind)
+        if line is None:
+            line = self._lines[kind] = _Line()
+        line.add(place_of(job.id))
+
+    def _leave(self, number: int) -> None:
+        kind = self._class_of.pop(number)
+        line = self._lines[kind]
+        line.remove(place_of(number))
+        if not line.places:
+            del self._lines[kind]
 
     def heads(self) -> list[tuple[int, int, JobClass]]:
-        """Return (order, oldest id, class) of every class, best first; an order is a negative priority."""
-        return sorted((kind.order, heap[0], kind) for kind, heap in self._heaps.items())
+        """Return (order, id of the oldest, class) of every class, best first; an order is a negative priority.
+
+        The oldest of a class may be an array, which stands for its tasks.
+        """
+        lines = sorted((kind.order, line.places[0], kind) for kind, line in self._lines.items())
+        return [(order, number_at(place), kind) for order, place, kind in lines]
 
     def ids(self, kind: JobClass) -> Iterator[int]:
-        """Yield the waiting ids of one class, oldest first; the queue must not change meanwhile."""
-        heap = self._heaps.get(kind, [])
-        frontier = [(number, at) for at, number in enumerate(heap[:1])]
-        while frontier:
-            number, at = heappop(frontier)
-            if number not in self._removed:
-                yield number
-            for child in (2 * at + 1, 2 * at + 2):
-                if child < len(heap):
-                    heappush(frontier, (heap[child], child))
+        """Yield the ids of one class, oldest first, of arrays those of their tasks; nothing must change meanwhile."""
+        line = self._lines.get(kind)
+        for place in line.in_order() if line is not None else ():
+            yield from self._at(number_at(place))
+
+    def _at(self, number: int) -> Iterator[int]:
+        waiting = self._arrays.get(number)
+        if waiting is None:
+            yield number
+        else:
+            for index in waiting[1].ready():
+                yield task_id(number, index)
 
     def waiting_users(self) -> set[str]:
-        """Return who has a job waiting."""
-        return {kind.user for kind in self._heaps}
+        """Return who has a job that may start."""
+        return {kind.user for kind in self._lines}

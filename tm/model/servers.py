@@ -9,8 +9,10 @@ from tm.model.books import Books
 from tm.model.breaker import blames_host
 from tm.model.cluster import Hello, HostState, Link, Session, Spool
 from tm.model.effects import Orders, start_of, void_start
-from tm.model.job import ON_HOST, Job, accepted_spec
+from tm.model.job import Job
 from tm.model.lifecycle import Fact
+from tm.model.phase import ON_HOST
+from tm.model.spec import accepted_spec
 from tm.model.views import shown_time
 
 NICE_LEVEL = 19

@@ -10,8 +10,12 @@ from msgspec import to_builtins
 
 from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
 from tm.model.condition import RECEIVING, Condition, Info
-from tm.model.job import ON_HOST, Job, JobSpec, filled
+from tm.model.ids import shown_id
+from tm.model.job import Job
+from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
+from tm.model.spec import JobSpec, filled
+from tm.model.tasks import ACTIVE
 
 Shown = dict[str, object]
 
@@ -34,21 +38,33 @@ def job_fields(job: Job, at: float, session: Session | None) -> Shown:
     """Return the event line's fields of a job that changed; *session* is its user's server on its host."""
     state, reason = shown_state(job, session)
     return {
-        "id": job.id, "user": job.user, "state": state, "host": job.host, "exit_code": job.exit_code,
-        "signal": job.signal, "reason": reason, "at": shown_time(at),
+        "id": shown_id(job.id), "user": job.user, "state": state, "host": job.host, "exit_code": job.exit_code,
+        "signal": job.signal, "reason": reason, "at": shown_time(at), **_place(job),
     }  # fmt: skip
 
 
 def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Shown:
     """Return the public view of a job; *state* and *reason* replace the job's own where the cluster knows better."""
     return {
-        "id": job.id, "name": spec.shown_name, "user": job.user, "state": state or str(job.phase),
+        "id": shown_id(job.id), "name": spec.shown_name, "user": job.user, "state": state or str(job.phase),
         "reason": reason or job.reason, "host": job.host, "attempt": job.attempt, "exit_code": job.exit_code,
         "signal": job.signal, "command": spec.shown_command, "cwd": spec.cwd, "stdout": _path(job, spec, spec.stdout),
         "stderr": _path(job, spec, spec.stderr or spec.stdout), "submitted_at": shown_time(job.submitted_at),
         "started_at": shown_time(job.started_at), "ended_at": shown_time(job.ended_at), "cpu_seconds": job.cpu_seconds,
         "max_rss": job.max_rss, "cores": job.cores, "memory": job.memory, "priority": job.priority,
+        "cause": job.cause, **_place(job),
     }  # fmt: skip
+
+
+def _place(job: Job) -> Shown:
+    """Return what is shown of an array: its tasks and how many of them are how; of a task: its array and index."""
+    if job.tasks is not None:
+        tasks = job.tasks
+        counts: dict[str, int] = {"waiting": tasks.waiting, "active": tasks.count(ACTIVE)}
+        counts.update((str(phase), count) for phase, count in tasks.ended().items())
+        shown = {word: count for word, count in counts.items() if count}
+        return {"tasks": {"indices": tasks.indices, "total": tasks.total, "cap": tasks.cap, **shown}}
+    return {} if job.array is None else {"array": job.array, "task": job.index}
 
 
 def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:
@@ -61,6 +77,8 @@ def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:
 
 def shown_state(job: Job, session: Session | None) -> tuple[str, str]:
     """Return the state users see and its reason: a job whose host is not reached is *unreachable*."""
+    if job.tasks is not None and job.phase is Phase.PENDING and job.tasks.count(ACTIVE):
+        return "running", ""
     if job.phase in ON_HOST and (session is None or session.link is not Link.UP):
         since = shown_time(session.since) if session and session.since else "the dispatcher's start"
         why = session.reason if session else "its host has not been heard of"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tm.model.books import Books
 from tm.model.cluster import HostState, Link
-from tm.model.job import Job, Phase
+from tm.model.job import Job
+from tm.model.phase import Phase
 from tm.model.views import shown_time
 
 MOST_NAMED = 3

@@ -9,10 +9,12 @@ import msgspec
 from tm.errors import StoreError
 from tm.model.audit import Change
 from tm.model.cluster import Spool
-from tm.model.effects import Records
-from tm.model.job import ACTIVE, Job, accepted_spec
+from tm.model.effects import Attempt, JobEvent, Message, Records
+from tm.model.ids import is_task
+from tm.model.job import Job
+from tm.model.phase import ACTIVE
 from tm.ports import JobQuery, Loaded
-from tm.store.rows import change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
+from tm.store.rows import began, change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
 
 
 class MemoryStore:
@@ -27,6 +29,11 @@ class MemoryStore:
         self._changes: dict[int, tuple[object, ...]] = {}
         self._memos: dict[str, tuple[object, ...]] = {}
         self._known: str | None = None
+        self._attempts: dict[tuple[int, int], Attempt] = {}
+        self._events: list[JobEvent] = []
+        self._shares: dict[str, tuple[float, float]] = {}
+        self._families: dict[str, str] = {}
+        self._messages: dict[int, Message] = {}
 
     def load(self) -> Loaded:
         """Begin a new epoch and return all that is active."""
@@ -34,9 +41,15 @@ class MemoryStore:
         jobs = [job_of(row) for _, row in sorted(self._jobs.items())]
         active = [job for job in jobs if job.phase in ACTIVE]
         spools = [msgspec.structs.replace(spool) for spool in self._spools.values()]
-        next_id, next_change = max(self._jobs, default=0) + 1, max(self._changes, default=0) + 1
+        arrays = [job for job in active if job.tasks is not None]
+        began(arrays, {job.id: [(j.index or 0, j.phase) for j in jobs if j.array == job.id] for job in arrays})
+        next_id = max((number for number in self._jobs if not is_task(number)), default=0) + 1
+        next_change = max(self._changes, default=0) + 1
         memos = [memo_of(row) for row in self._memos.values()]
-        return Loaded(self._epoch, next_id, active, spools, next_change, memos, self._known)
+        return Loaded(
+            self._epoch, next_id, active, spools, next_change, memos, self._known, dict(self._shares),
+            dict(self._families), [message for _, message in sorted(self._messages.items())],
+        )  # fmt: skip
 
     def prepare(self, records: Records) -> bytes:
         """Return *records* as they are now."""
@@ -45,11 +58,12 @@ class MemoryStore:
         changes = [row_of_change(change) for change in records.changes]
         memos = [row_of_memo(memo) for memo in records.memos.values()]
         rest = [records.submissions, records.environments, changes, memos, records.known]
-        return msgspec.json.encode([jobs, spools, *rest])
+        told = [records.attempts, records.events, records.shares, records.families, records.messages, records.sent]
+        return msgspec.json.encode([jobs, spools, *rest, *told])
 
     def commit(self, batch: bytes) -> None:
         """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
-        jobs, spools, submissions, environments, changes, memos, known = msgspec.json.decode(batch)
+        jobs, spools, submissions, environments, changes, memos, known, *told = msgspec.json.decode(batch)
         tokens = [(user, token) for user, token, _, _ in submissions]
         if len(set(tokens)) < len(tokens) or any(token in self._submissions for token in tokens):
             raise StoreError("store.io", f"a submit token of {tokens} was used before; nothing was accepted")
@@ -63,6 +77,14 @@ class MemoryStore:
         self._changes.update((row[0], tuple(row)) for row in changes)
         self._memos.update((row[0], tuple(row)) for row in memos)
         self._known = self._known if known is None else known
+        attempts, events, shares, families, messages, sent = told
+        self._attempts.update(((row[0], row[1]), Attempt(*row)) for row in attempts)
+        self._events += [JobEvent(*row) for row in events]
+        self._shares.update((user, tuple(share)) for user, share in shares.items())
+        self._families.update(families)
+        self._messages.update((row[0], Message(*row)) for row in messages)
+        for number in sent:
+            self._messages.pop(number, None)
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids that were given to this token, or None."""
@@ -82,6 +104,14 @@ class MemoryStore:
         found = (job_of(row) for number, row in sorted(self._jobs.items()) if number > query.after)
         return [job for job in found if _matches(job, query)][: query.limit]
 
+    def attempts(self, number: int) -> list[Attempt]:
+        """Return the attempts of a job that another one followed, the first first."""
+        return [attempt for key, attempt in sorted(self._attempts.items()) if key[0] == number]
+
+    def events(self, number: int) -> list[JobEvent]:
+        """Return the story of a job, the first event first."""
+        return sorted((event for event in self._events if event.job == number), key=lambda event: event.at)
+
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""
         row = self._changes.get(number)
@@ -100,5 +130,10 @@ def _matches(job: Job, query: JobQuery) -> bool:
     return (
         (query.user is None or job.user == query.user)
         and (not query.phases or job.phase in query.phases)
-        and (query.name is None or fnmatchcase(accepted_spec(job.spec).name, query.name))
+        and (query.name is None or fnmatchcase(job.name, query.name))
+        and job.array == query.array
+        and (query.account is None or job.account == query.account)
+        and (query.host is None or job.host == query.host)
+        and (query.since is None or (job.ended_at or -1.0) >= query.since)
+        and (query.until is None or (job.ended_at is not None and job.ended_at < query.until))
     )

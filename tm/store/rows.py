@@ -2,39 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from tm.model.audit import Change
 from tm.model.decided import HostMemo
-from tm.model.job import Job, Phase, accepted_spec
+from tm.model.demand import Demand, one_of
+from tm.model.job import Job
+from tm.model.phase import FINAL, Phase
+from tm.model.spec import JobSpec, accepted_spec
+from tm.model.tasks import Tasks, TasksMemo
 
 COLUMNS = (
     "id", "user", "spec", "signature", "phase", "reason", "attempt", "host", "spool", "command_number", "cancelled_by",
     "pid", "submitted_at", "started_at", "ended_at", "exit_code", "signal", "cpu_seconds", "max_rss",
-    "gives_way",
+    "gives_way", "name", "account", "cause", "cores", "memory", "gpus", "io_read", "io_written", "more",
 )  # fmt: skip
 CHANGE_COLUMNS = ("id", "at", "user", "verb", "kind", "name", "before", "after", "reason", "undoes")
 Row = tuple[object, ...]
 
 
+class More(msgspec.Struct, omit_defaults=True):
+    """What few jobs have; fields as in `Job`. *demand* and *priority* stand here where they were changed, *dependency*
+    where it is not over."""
+
+    demand: Demand | None = None
+    priority: int | None = None
+    dependency: str = ""
+    not_before: float | None = None
+    deadline: float | None = None
+    held_by: str | None = None
+    suspended_by: str | None = None
+    boost: int = 0
+    retried: int = 0
+    cpus: tuple[int, ...] = ()
+    gpu_ids: tuple[int, ...] = ()
+    rung: str = ""
+    tasks: TasksMemo | None = None
+
+
+_KEPT = ("dependency", "held_by", "suspended_by", "boost", "retried", "cpus", "gpu_ids", "rung")
+_encode = msgspec.json.Encoder().encode
+_decode_more = msgspec.json.Decoder(More).decode
+
+
 def row_of(job: Job) -> Row:
     """Return the row of *job*, in the order of `COLUMNS`."""
+    demand = job.demand
     return (
         job.id, job.user, job.spec, job.signature, job.phase.value, job.reason, job.attempt, job.host, job.spool,
         job.command_number, job.cancelled_by, job.pid, job.submitted_at, job.started_at, job.ended_at, job.exit_code,
-        job.signal, job.cpu_seconds, job.max_rss, job.gives_way,
+        job.signal, job.cpu_seconds, job.max_rss, job.gives_way, job.name, job.account, job.cause, demand.cores,
+        demand.memory, demand.gpus, job.io_read, job.io_written, _more(job),
     )  # fmt: skip
+
+
+def _more(job: Job) -> str | None:
+    more = More(
+        job.demand if job.changed else None, job.priority if job.changed else None, job.dependency,
+        job.not_before or None, job.deadline or None, job.held_by, job.suspended_by, job.boost, job.retried, job.cpus, job.gpu_ids, job.rung,
+        None if job.tasks is None else job.tasks.memo(),
+    )  # fmt: skip
+    text = _encode(more)
+    return None if text == b"{}" else text.decode()
 
 
 def job_of(row: Row) -> Job:
-    """Return the job that *row* describes."""
+    """Return the job that *row* describes; an array has its tasks as the row says, not yet as theirs do."""
     values = dict(zip(COLUMNS, row, strict=True))
     spec = accepted_spec(str(values["spec"]))
-    values["phase"] = Phase(str(values["phase"]))
-    return Job(
-        cores=spec.cores, memory=spec.memory, priority=spec.priority, hosts=tuple(spec.hosts),
-        interactive=spec.interactive, environment=spec.environment, requeue=spec.requeue, **values,  # type: ignore[arg-type]
+    values["phase"] = phase = Phase(str(values["phase"]))
+    text = values.pop("more")
+    more = _decode_more(str(text)) if text else More()
+    for column in ("cores", "memory", "gpus"):
+        del values[column]
+    job = Job(
+        demand=spec.demand() if more.demand is None else one_of(more.demand),
+        priority=spec.priority if more.priority is None else more.priority, changed=more.demand is not None,
+        interactive=spec.interactive, environment=spec.environment, requeue=spec.requeue or spec.scavenge,
+        not_before=more.not_before or 0.0, deadline=more.deadline or 0.0,
+        **{name: getattr(more, name) for name in _KEPT}, **values,  # type: ignore[arg-type]
     )  # fmt: skip
+    if more.tasks is not None:
+        job.tasks = _tasks(spec, more.tasks, phase)
+    return job
+
+
+def _tasks(spec: JobSpec, memo: TasksMemo, phase: Phase) -> Tasks:
+    tasks = Tasks(spec.array, memo.cap)
+    if phase in FINAL:
+        tasks.ended_as({Phase(name): count for name, count in memo.ended.items()})
+    else:
+        tasks.recall(memo)
+    return tasks
+
+
+def began(arrays: Iterable[Job], rows: Mapping[int, Iterable[tuple[int, Phase]]]) -> None:
+    """Let *arrays* know how their tasks are that have *rows* of their own: (index, phase) by array."""
+    for job in arrays:
+        if job.tasks is not None:
+            job.tasks.began(rows.get(job.id, ()))
 
 
 def row_of_memo(memo: HostMemo) -> Row:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any, BinaryIO
@@ -17,13 +17,16 @@ from typing import Any, BinaryIO
 from tm.errors import StoreError
 from tm.model.audit import Change
 from tm.model.cluster import Spool
-from tm.model.effects import Records
-from tm.model.job import ACTIVE, Job
+from tm.model.effects import Attempt, JobEvent, Message, Records
+from tm.model.ids import MOST_PLAIN, tasks_of
+from tm.model.job import Job
+from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
 from tm.store.rows import (
     CHANGE_COLUMNS,
     COLUMNS,
+    began,
     change_of,
     job_of,
     memo_of,
@@ -46,6 +49,12 @@ _STATEMENTS = {
     "hosts": (2, "INSERT OR REPLACE INTO hosts VALUES {}"),
     "audit": (len(CHANGE_COLUMNS), "INSERT INTO audit VALUES {}"),
     "facts": (2, "INSERT OR REPLACE INTO facts VALUES {}"),
+    "attempts": (11, "INSERT OR REPLACE INTO attempts VALUES {}"),
+    "events": (4, "INSERT INTO events VALUES {}"),
+    "shares": (3, "INSERT OR REPLACE INTO shares VALUES {}"),
+    "families": (2, "INSERT OR REPLACE INTO families VALUES {}"),
+    "messages": (5, "INSERT OR REPLACE INTO messages VALUES {}"),
+    "sent": (1, "DELETE FROM messages WHERE id IN (VALUES {})"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
@@ -77,14 +86,29 @@ class SqliteStore:
             rows = writer.execute(f"SELECT {_FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
             memos = [memo_of(row) for row in writer.execute("SELECT name, memo FROM hosts")]
-            highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs").fetchone()[0]
+            highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs WHERE id <= ?", (MOST_PLAIN,)).fetchone()[0]
+            shares = {row[0]: row[1:] for row in writer.execute("SELECT user, usage, at FROM shares")}
+            families = dict(writer.execute("SELECT name, learned FROM families").fetchall())
+            messages = [Message(*row) for row in writer.execute("SELECT * FROM messages ORDER BY id")]
             changes = writer.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
             known = writer.execute("SELECT value FROM facts WHERE name = 'configuration'").fetchone()
         except sqlite3.Error as error:
             self._roll_back()
             raise self._failure(error) from error
         jobs = [job_of(row) for row in rows]
-        return Loaded(epoch, highest + 1, jobs, spools, changes + 1, memos, known[0] if known else None)
+        arrays = [job for job in jobs if job.tasks is not None]
+        began(arrays, {job.id: self._begun(job.id) for job in arrays})
+        return Loaded(
+            epoch, highest + 1, jobs, spools, changes + 1, memos, known[0] if known else None, shares, families,
+            messages,
+        )  # fmt: skip
+
+    def _begun(self, array: int) -> Iterator[tuple[int, Phase]]:
+        """Yield (index, phase) of the tasks of *array* that have a row."""
+        ids = tasks_of(array)
+        sql = "SELECT id, phase FROM jobs WHERE id BETWEEN ? AND ?"
+        for number, phase in self._read(sql, ids[0], ids[-1]):
+            yield number - ids[0], Phase(phase)
 
     def commit(self, batch: Batch) -> None:
         """Write what `prepare` made, wholly or not at all, and return when it is durable.
@@ -128,6 +152,12 @@ class SqliteStore:
             groups["hosts"] = _flat(map(row_of_memo, records.memos.values()))
         if records.changes:
             groups["audit"] = _flat(map(row_of_change, records.changes))
+        stories: dict[str, Sequence[tuple[object, ...]]] = {
+            "attempts": records.attempts, "events": records.events, "families": list(records.families.items()),
+            "shares": [(user, *share) for user, share in records.shares.items()], "messages": records.messages,
+            "sent": [(number,) for number in records.sent],
+        }  # fmt: skip
+        groups.update((name, _flat(rows)) for name, rows in stories.items() if rows)
         if records.known is not None:
             groups["facts"] = ["configuration", records.known]
         return groups
@@ -149,8 +179,11 @@ class SqliteStore:
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return at most ``query.limit`` jobs with an id above ``query.after``, ascending."""
-        where = ["id > ?"]
-        values: list[object] = [query.after]
+        low, high = (
+            (0, MOST_PLAIN) if query.array is None else (tasks_of(query.array)[0] - 1, tasks_of(query.array)[-1])
+        )
+        where = ["id > ?", "id <= ?"]
+        values: list[object] = [max(query.after, low), high]
         if query.user is not None:
             where.append("user = ?")
             values.append(query.user)
@@ -158,12 +191,28 @@ class SqliteStore:
             where.append(f"phase IN ({', '.join('?' * len(query.phases))})")
             values += [phase.value for phase in query.phases]
         if query.name is not None:
-            where.append("named(json_extract(spec, '$.name'), ?)")
+            where.append("named(name, ?)")
             values.append(query.name)
+        for column, value in (("account", query.account), ("host", query.host)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        for comparison, at in ((">=", query.since), ("<", query.until)):
+            if at is not None:
+                where.append(f"ended_at {comparison} ?")
+                values.append(at)
         if query.phases and query.phases <= ACTIVE:
             where.append(f"phase IN ({_ACTIVE})")
         sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
         return [job_of(row) for row in self._read(sql, *values, query.limit)]
+
+    def attempts(self, number: int) -> list[Attempt]:
+        """Return the attempts of a job that another one followed, the first first."""
+        return [Attempt(*row) for row in self._read("SELECT * FROM attempts WHERE job = ? ORDER BY attempt", number)]
+
+    def events(self, number: int) -> list[JobEvent]:
+        """Return the story of a job, the first event first."""
+        return [JobEvent(*row) for row in self._read("SELECT * FROM events WHERE job = ? ORDER BY at, rowid", number)]
 
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""

@@ -10,7 +10,7 @@ from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm.daemon.dispatcher import Tables
 from tm.daemon.farewell import ACKNOWLEDGE_SECONDS, LAST_WORDS_SECONDS
 from tm.model.host import HostConfig
-from tm.model.job import Phase
+from tm.model.phase import Phase
 from tm.model.rights import User, Users
 
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tm.daemon.answers import as_lines, decoded
 from tm.daemon.listing import MOST_IDS, host_lines, job_ids, job_query
 from tm.errors import RefusedError
-from tm.model.job import FINAL, ON_HOST, Phase
+from tm.model.phase import FINAL, ON_HOST, Phase
 
 NOTHING: frozenset[str] = frozenset()
 

@@ -14,7 +14,7 @@ from tests.support.desk import EMPTY, Seal, order_line, raw, signed
 from tests.support.properties import examples
 from tm.daemon.signing_desk import MOST_ENVIRONMENT, MOST_JOBS, Chunk, Wish, checked_line, sign_wish
 from tm.errors import RefusedError
-from tm.model.job import read_spec
+from tm.model.spec import read_spec
 from tm.wire.frames import LARGE_LIMIT
 from tm.wire.message import Request
 

@@ -15,7 +15,7 @@ from tm.daemon.runs import LOOK_SECONDS, MOST_EARLY
 from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, TUNNEL_IDLE_SECONDS, UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.errors import LaunchError, TaskManagerError
-from tm.model.job import read_spec
+from tm.model.spec import read_spec
 from tm.ports import Target
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request, parse_request

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.support.processes import is_alive
 from tm.edge.running_now import LATE_OUTPUT_SECONDS, Command, CommandsNow
 from tm.keeper import procfs
-from tm.model.job import read_spec
 from tm.model.lifecycle import Fact
+from tm.model.spec import read_spec
 from tm.wire.message import Reply
 
 SPEC = json.dumps({"user": "alice", "command": "true", "cwd": "/", "environment": "0" * 64, "interactive": True})

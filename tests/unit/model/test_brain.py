@@ -11,8 +11,8 @@ from tm.errors import RefusedError
 from tm.model.brain import LAUNCH_PATIENCE, Brain
 from tm.model.cluster import Hello, HostState, Link
 from tm.model.effects import Effects, Orders, Start
-from tm.model.job import Phase
 from tm.model.lifecycle import Fact
+from tm.model.phase import Phase
 
 
 def hello(host: str = "n1", spool: str = "s1", **more: object) -> Hello:

@@ -10,7 +10,8 @@ from tests.support.brain import host_state, order
 from tm.model.cluster import HostState, Link, Session
 from tm.model.condition import RECEIVING, Condition, Info, Standing, State, advance, standing, worth_telling
 from tm.model.guest import Offer
-from tm.model.job import Phase, new_job
+from tm.model.job import new_job
+from tm.model.phase import Phase
 
 WORDS = ["ssh.hostkey", "ssh.auth", "ssh.config", "ssh.unreachable", "ssh.command", "launch.command", "info.silent"]
 

@@ -11,8 +11,9 @@ from tm.model.cluster import Link
 from tm.model.decided import HostMemo
 from tm.model.effects import Effects, Orders
 from tm.model.host import Courtesy
-from tm.model.job import Job, Phase
+from tm.model.job import Job
 from tm.model.lifecycle import Fact
+from tm.model.phase import Phase
 from tm.model.rights import Group, Groups, Limits
 
 

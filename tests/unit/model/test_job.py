@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import order
 from tests.support.properties import examples
 from tm.errors import RefusedError
-from tm.model.job import MOST_CORES, MOST_PRIORITY, filled, new_job, read_spec
+from tm.model.job import new_job
+from tm.model.spec import MOST_CORES, MOST_PRIORITY, filled, read_spec
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
@@ -28,7 +29,7 @@ class FilledTests(SynchronousTestCase):
             "%%%%": "%%",
             "%": "%",
             "100%": "100%",
-            "%x%j": "%x17",
+            "%y%j": "%y17",
             "": "",
             "plain": "plain",
             "%j%j": "1717",

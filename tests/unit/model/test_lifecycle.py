@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tm.errors import IllegalMoveError
-from tm.model.job import ACTIVE, FINAL, ON_HOST, Job, Phase, new_job
+from tm.model.job import Job, new_job
 from tm.model.lifecycle import MOVES, Fact, advance
+from tm.model.phase import ACTIVE, FINAL, ON_HOST, Phase
 
 EVENTS = [*"placed started suspended resumed ended refused returned lost cancelled nonsense".split(), ""]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
+from tm.model.demand import Demand
 from tm.model.job import Job
 from tm.model.limits import Usage
 from tm.model.rights import Group, Groups, Limits
@@ -19,7 +20,7 @@ NONE = Limits()
 
 def job(number: int, user: str, cores: int = 1, memory: int = 0) -> Job:
     """Return a waiting job."""
-    return Job(number, user, "", "", cores, memory, 0, (), False, "e", 0.0)
+    return Job(number, user, "", "", Demand(cores, memory), 0, False, "e", 0.0)
 
 
 def group(

@@ -7,8 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import host_state, order
 from tm.model.cluster import Link, Session
 from tm.model.condition import Condition, Info, State
-from tm.model.job import Job, Phase, new_job, read_spec
+from tm.model.job import Job, new_job
+from tm.model.phase import Phase
 from tm.model.report import About, Gpu, HostReport
+from tm.model.spec import read_spec
 from tm.model.views import job_fields, show_host, show_job, shown_state, shown_time
 
 
@@ -39,7 +41,7 @@ class JobTests(SynchronousTestCase):
         view = show_job(job(), read_spec(job().spec))
         keys = (
             "id name user state reason host attempt exit_code signal command cwd stdout stderr submitted_at "
-            "started_at ended_at cpu_seconds max_rss cores memory priority"
+            "started_at ended_at cpu_seconds max_rss cores memory priority cause"
         )
         self.assertEqual(set(view), set(keys.split()))
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import about, host_state, order, report
 from tm.model.brain import Brain
 from tm.model.cluster import HostState, Link, Session
-from tm.model.job import Phase
+from tm.model.phase import Phase
 from tm.model.rights import Group, Groups, Limits
 from tm.model.waiting import why_waiting
 

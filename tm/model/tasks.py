@@ -1,0 +1,206 @@
+"""The tasks of an array: one byte each says how it is, so that a million of them are one object of a megabyte.
+
+The law: a task is in exactly one state; counts by state are kept, never counted anew. A task that is `ACTIVE` has a
+`Job` of its own; so has one that is over and had started, in the store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from tm.model.ids import read_ranges, show_ranges
+from tm.model.phase import FINAL, Phase
+
+ABSENT: Final = 0
+READY: Final = 1
+BLOCKED: Final = 2
+"""Waits for the task of the same index of another array (``aftercorr``)."""
+HELD: Final = 3
+ACTIVE: Final = 4
+CODE_OF: Final[Mapping[Phase, int]] = {phase: 5 + place for place, phase in enumerate(sorted(FINAL))}
+PHASE_OF: Final[Mapping[int, Phase]] = {code: phase for phase, code in CODE_OF.items()}
+_WAITING: Final = (READY, BLOCKED, HELD)
+_CODES: Final = 5 + len(FINAL)
+_RUNS: Final = {code: re.compile(re.escape(bytes([code])) + b"+") for code in range(_CODES)}
+
+
+class TasksMemo(msgspec.Struct, omit_defaults=True):
+    """What the store keeps of an array beside the rows of its tasks: the live *cap*, tasks that are *held*, *blocked*,
+    or *dropped* (cancelled before they started) as ranges; *ended* counts by phase once all is over."""
+
+    cap: int = 0
+    held: str = ""
+    blocked: str = ""
+    dropped: str = ""
+    ended: dict[str, int] = {}
+
+
+class Tasks:
+    """All tasks of one array. *cap* is how many may be active at once, 0 for any number."""
+
+    def __init__(self, indices: str, cap: int = 0) -> None:
+        self.indices = indices
+        self.cap = cap
+        ranges = read_ranges(indices)
+        self._first = min(one.start for one in ranges)
+        self._states = bytearray(max(one[-1] for one in ranges) + 1 - self._first)
+        self._counts = [0] * _CODES
+        self._next = 0
+        self.dropped: list[range] = []
+        for one in ranges:
+            at = slice(one.start - self._first, one[-1] + 1 - self._first, one.step)
+            self._states[at] = bytes([READY]) * len(one)
+            self._counts[READY] += len(one)
+        self.total = self._counts[READY]
+
+    @property
+    def everything(self) -> list[range]:
+        """The indices of all tasks."""
+        return read_ranges(self.indices)
+
+    def __contains__(self, index: int) -> bool:
+        return 0 <= index - self._first < len(self._states) and self._states[index - self._first] != ABSENT
+
+    def state(self, index: int) -> int:
+        """Return how task *index* is; `ABSENT` where there is none."""
+        return self._states[index - self._first] if index in self else ABSENT
+
+    def set(self, index: int, state: int) -> None:
+        """Let task *index*, which the array has, be *state*."""
+        at = index - self._first
+        self._counts[self._states[at]] -= 1
+        self._counts[state] += 1
+        self._states[at] = state
+        if state == READY and at < self._next:
+            self._next = at
+
+    def set_all(self, ranges: Iterable[range], before: int, state: int) -> int:
+        """Let those of *ranges* that are *before* be *state*; return how many these were."""
+        changed = 0
+        table = bytes(state if code == before else code for code in range(256))
+        for one in ranges:
+            within = one[max(0, -((one.start - self._first) // one.step)) :]
+            at = slice(within.start - self._first, max(0, within.stop - self._first), within.step)
+            segment = self._states[at]
+            changed += segment.count(before)
+            self._states[at] = segment.translate(table)
+        self._counts[before] -= changed
+        self._counts[state] += changed
+        self._next = 0 if state == READY else self._next
+        return changed
+
+    def count(self, state: int) -> int:
+        """Return how many tasks are *state*."""
+        return self._counts[state]
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks have not started and are not over."""
+        return sum(self._counts[state] for state in _WAITING)
+
+    @property
+    def startable(self) -> int:
+        """How many tasks could start now, were there room: those that are ready, as many as the cap leaves."""
+        ready = self._counts[READY]
+        return min(ready, max(0, self.cap - self._counts[ACTIVE])) if self.cap else ready
+
+    @property
+    def over(self) -> bool:
+        """Whether every task has ended."""
+        return not self._counts[ACTIVE] and not self.waiting
+
+    def ready(self) -> Iterator[int]:
+        """Yield the indices of the tasks that may start now, the lowest first, within the cap; `set` them meanwhile."""
+        left = self.startable
+        at = self._next
+        while left > 0:
+            at = self._states.find(READY, at)
+            if at < 0:
+                return
+            yield at + self._first
+            at += 1
+            left -= 1
+
+    def started(self, index: int) -> None:
+        """Task *index*, the lowest that is ready or any other, is active now."""
+        self.set(index, ACTIVE)
+        at = self._states.find(READY, self._next)
+        self._next = at if at >= 0 else len(self._states)
+
+    def ranges(self, state: int) -> list[range]:
+        """Return the indices of all tasks that are *state*, as ranges; a step of the array is found again."""
+        found: list[range] = []
+        for run in _RUNS[state].finditer(self._states):
+            first, last = run.start() + self._first, run.end() - 1 + self._first
+            before = found[-1] if found else None
+            if before is not None and first == last and _goes_on(before, first):
+                found[-1] = range(before.start, first + 1, first - before[-1])
+            else:
+                found.append(range(first, last + 1))
+        return found
+
+    def shown(self, state: int) -> str:
+        """Return the indices of all tasks that are *state*, as people write them."""
+        return show_ranges(self.ranges(state))
+
+    def ended(self) -> dict[Phase, int]:
+        """Return how many tasks ended how."""
+        return {phase: self._counts[code] for code, phase in PHASE_OF.items() if self._counts[code]}
+
+    def drop(self, ranges: list[range]) -> int:
+        """Cancel those of *ranges* that have not started; return how many these were."""
+        cancelled = CODE_OF[Phase.CANCELLED]
+        before = self._counts[cancelled]
+        for state in _WAITING:
+            for one in self.ranges(state):
+                both = [part for wanted in ranges for part in _common(one, wanted)]
+                self.set_all(both, state, cancelled)
+                self.dropped += both
+        return self._counts[cancelled] - before
+
+    def memo(self) -> TasksMemo:
+        """Return what the store keeps beside the rows of tasks that started."""
+        ended = {str(phase): count for phase, count in self.ended().items()} if self.over else {}
+        return TasksMemo(self.cap, self.shown(HELD), self.shown(BLOCKED), show_ranges(self.dropped), ended)
+
+    def recall(self, memo: TasksMemo) -> None:
+        """Take up what the store kept beside the rows of tasks that started."""
+        self.cap = memo.cap
+        self.dropped = read_ranges(memo.dropped) if memo.dropped else []
+        self.set_all(self.dropped, READY, CODE_OF[Phase.CANCELLED])
+        for text, state in ((memo.held, HELD), (memo.blocked, BLOCKED)):
+            if text:
+                self.set_all(read_ranges(text), READY, state)
+
+    def began(self, rows: Iterable[tuple[int, Phase]]) -> None:
+        """Take up (index, phase) of each task that has a row of its own."""
+        for index, phase in rows:
+            self.set(index, CODE_OF.get(phase, ACTIVE))
+        at = self._states.find(READY)
+        self._next = at if at >= 0 else len(self._states)
+
+    def ended_as(self, ended: Mapping[Phase, int]) -> None:
+        """All is over, and so many tasks *ended* how; which of them, the store knows."""
+        self._states, self._counts = bytearray(), [0] * _CODES
+        for phase, count in ended.items():
+            self._counts[CODE_OF[phase]] = count
+
+
+def _common(one: range, other: range) -> list[range]:
+    """Return the indices that are in both of two ranges, as ranges."""
+    if one.step == 1 or other.step == 1:
+        wide, fine = (one, other) if one.step == 1 else (other, one)
+        first = fine.start + max(0, -(-(wide.start - fine.start) // fine.step)) * fine.step
+        both = range(first, min(wide.stop, fine.stop), fine.step)
+        return [both] if both else []
+    return [range(index, index + 1) for index in one if index in other]
+
+
+def _goes_on(before: range, index: int) -> bool:
+    """Whether *index* continues *before* by its step; two single indices make a step of their own."""
+    gap = index - before[-1]
+    return len(before) == 1 or (gap == before.step and before.step > 1)
