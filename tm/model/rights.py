@@ -167,7 +167,7 @@ DISPATCHER: Mapping[str, Rule] = {
     "whyjob": OWNER,
     "fits": EVERYBODY,
     "lsshares": EVERYBODY,
-    "report": EVERYBODY,
+    "usage": EVERYBODY,
     "joblog": OWNER,
     "lshosts": EVERYBODY,
     "hostinfo": EVERYBODY,

@@ -12,10 +12,10 @@ DAY = 86400.0
 class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the scheduler; times in seconds.
 
-    *half_life* is when what somebody used counts half, *age_weight* how many seconds of waiting outweigh the whole range
-    of the fair share, *reservations* how many blocked classes of jobs have a host kept for them, *default_time* the wall
-    time of a job that asks for none (0: without limit), *processes* the most a job's tree may have that asks for no
-    other number, *licenses* how many of each named thing the cluster as a whole has.
+    *half_life* is when what somebody used counts half, *age_weight* how many seconds of waiting outweigh the whole
+    range of the fair share, *reservations* how many blocked classes of jobs have a host kept for them, *default_time*
+    the wall time of a job that asks for none (0: without limit), *processes* the most a job's tree may have that asks
+    for no other number, *licenses* how many of each named thing the cluster as a whole has.
     """
 
     half_life: float = 7 * DAY

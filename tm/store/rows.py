@@ -59,10 +59,10 @@ def row_of(job: Job) -> Row:
 
 
 def _more(job: Job) -> str | None:
+    demand, priority = (job.demand, job.priority) if job.changed else (None, None)
     more = More(
-        job.demand if job.changed else None, job.priority if job.changed else None, job.dependency,
-        job.not_before or None, job.deadline or None, job.held_by, job.suspended_by, job.boost, job.retried, job.cpus, job.gpu_ids, job.rung,
-        None if job.tasks is None else job.tasks.memo(),
+        demand, priority, job.dependency, job.not_before or None, job.deadline or None, job.held_by, job.suspended_by,
+        job.boost, job.retried, job.cpus, job.gpu_ids, job.rung, None if job.tasks is None else job.tasks.memo(),
     )  # fmt: skip
     text = _encode(more)
     return None if text == b"{}" else text.decode()
