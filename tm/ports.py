@@ -15,6 +15,7 @@ from tm.errors import LaunchError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from tm.model.accounting import Use, UseQuery
     from tm.model.audit import Change
     from tm.model.cluster import Spool
     from tm.model.decided import HostMemo
@@ -188,6 +189,13 @@ class JobStore(Protocol):
 
     def events(self, number: int) -> list[JobEvent]:
         """Return the story of a job, the first event first."""
+
+    def uses(self, query: UseQuery) -> list[Use]:
+        """Return what jobs used by user, account and month, some of these more than once."""
+
+    def archive(self, before: float) -> int:
+        """Move some jobs that ended before then (seconds since the epoch) out of the way of the others; return how
+        many. Nothing that is asked by its id, its array or its time is missed afterwards."""
 
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""

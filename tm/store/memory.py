@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from tm.errors import StoreError
+from tm.model.accounting import Use, UseQuery
 from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.effects import Attempt, JobEvent, Message, Records
 from tm.model.ids import is_task
 from tm.model.job import Job
-from tm.model.phase import ACTIVE
+from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store.rows import began, change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
 
@@ -112,6 +114,17 @@ class MemoryStore:
         """Return the story of a job, the first event first."""
         return sorted((event for event in self._events if event.job == number), key=lambda event: event.at)
 
+    def uses(self, query: UseQuery) -> list[Use]:
+        """Return what jobs used by user, account and month, one by one."""
+        jobs = {number: job_of(row) for number, row in self._jobs.items()}
+        found = [_use(job, job.phase, job) for job in jobs.values() if job.ended_at is not None and job.tasks is None]
+        found += [_use(jobs[attempt.job], None, attempt) for attempt in self._attempts.values()]
+        return [use for at, use in found if query.since <= at < query.until and _asked(use, query)]
+
+    def archive(self, before: float) -> int:
+        """Nothing is in the way here."""
+        return 0
+
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""
         row = self._changes.get(number)
@@ -124,6 +137,25 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _asked(use: Use, query: UseQuery) -> bool:
+    return query.user in ("", use.user) and query.group in ("", use.group)
+
+
+def _use(job: Job, phase: Phase | None, ran: Job | Attempt) -> tuple[float, Use]:
+    """Return when *ran*, the *job* itself or an earlier attempt of it, ended, and what it used."""
+    ended = ran.ended_at or 0.0
+    seconds = 0.0 if ran.started_at is None else ended - ran.started_at
+    waited = (
+        0.0 if phase is None else max(0.0, (ended if job.started_at is None else job.started_at) - job.submitted_at)
+    )
+    month = datetime.fromtimestamp(ended, UTC).strftime("%Y-%m")
+    good, bad = phase is Phase.COMPLETED, phase not in (None, Phase.COMPLETED, Phase.CANCELLED)
+    return ended, Use(
+        job.user, job.account, month, int(phase is not None), int(good), int(bad), seconds * job.cores,
+        ran.cpu_seconds or 0.0, seconds * job.demand.gpus, waited, ran.max_rss or 0,
+    )  # fmt: skip
 
 
 def _matches(job: Job, query: JobQuery) -> bool:

@@ -81,7 +81,7 @@ def job_of(row: Row) -> Job:
         demand=spec.demand() if more.demand is None else one_of(more.demand),
         priority=spec.priority if more.priority is None else more.priority, changed=more.demand is not None,
         interactive=spec.interactive, environment=spec.environment, requeue=spec.requeue or spec.scavenge,
-        not_before=more.not_before or 0.0, deadline=more.deadline or 0.0,
+        not_before=more.not_before or 0.0, deadline=more.deadline or 0.0, family=spec.family,
         **{name: getattr(more, name) for name in _KEPT}, **values,  # type: ignore[arg-type]
     )  # fmt: skip
     if more.tasks is not None:

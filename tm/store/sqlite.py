@@ -10,11 +10,11 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any, BinaryIO
 
 from tm.errors import StoreError
+from tm.model.accounting import Use, UseQuery
 from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.effects import Attempt, JobEvent, Message, Records
@@ -23,6 +23,7 @@ from tm.model.job import Job
 from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
+from tm.store.archive import Archive, named
 from tm.store.rows import (
     CHANGE_COLUMNS,
     COLUMNS,
@@ -58,6 +59,7 @@ _STATEMENTS = {
 }
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
+_LATEST = 253_402_300_799.0
 _ACTIVE = ", ".join(f"'{phase.value}'" for phase in sorted(ACTIVE))
 
 
@@ -67,13 +69,14 @@ class SqliteStore:
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
         self._lock = _lock(self._path)
+        self._archive = Archive(self._path)
         try:
             self._writer = schema.connect(self._path)
             self._reader = schema.connect(self._path, check=False)
         except StoreError:
             self._lock.close()
             raise
-        self._reader.create_function("named", 2, _named, deterministic=True)
+        self._reader.create_function("named", 2, named, deterministic=True)
 
     def load(self) -> Loaded:
         """Begin a new epoch, durably, and return all that is active."""
@@ -174,7 +177,10 @@ class SqliteStore:
 
     def job(self, number: int) -> Job | None:
         """Return the job as it was last recorded, or None."""
-        found = self._read(f"SELECT {_FIELDS} FROM jobs WHERE id = ?", number) if number <= _HIGHEST else []
+        if number > _HIGHEST:
+            return None
+        sql = f"SELECT {_FIELDS} FROM jobs WHERE id = ?"
+        found = self._read(sql, number) or self._read_archive(self._archive.months(), sql, number)
         return job_of(found[0]) if found else None
 
     def jobs(self, query: JobQuery) -> list[Job]:
@@ -204,15 +210,39 @@ class SqliteStore:
         if query.phases and query.phases <= ACTIVE:
             where.append(f"phase IN ({_ACTIVE})")
         sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
-        return [job_of(row) for row in self._read(sql, *values, query.limit)]
+        rows = {row[0]: row for row in self._read(sql, *values, query.limit)}
+        if query.since is not None or query.array is not None:
+            months = self._archive.months(query.since or 0.0, _LATEST if query.until is None else query.until)
+            for row in self._read_archive(months, sql, *values, query.limit):
+                rows.setdefault(row[0], row)
+        return [job_of(rows[number]) for number in sorted(rows)[: query.limit]]
 
     def attempts(self, number: int) -> list[Attempt]:
         """Return the attempts of a job that another one followed, the first first."""
-        return [Attempt(*row) for row in self._read("SELECT * FROM attempts WHERE job = ? ORDER BY attempt", number)]
+        sql = "SELECT * FROM attempts WHERE job = ? ORDER BY attempt"
+        found = self._read(sql, number) or self._read_archive(self._archive.months(), sql, number)
+        return [Attempt(*row) for row in found]
 
     def events(self, number: int) -> list[JobEvent]:
         """Return the story of a job, the first event first."""
-        return [JobEvent(*row) for row in self._read("SELECT * FROM events WHERE job = ? ORDER BY at, rowid", number)]
+        sql = "SELECT * FROM events WHERE job = ? ORDER BY at, rowid"
+        found = self._read(sql, number) or self._read_archive(self._archive.months(), sql, number)
+        return [JobEvent(*row) for row in found]
+
+    def uses(self, query: UseQuery) -> list[Use]:
+        """Return what jobs used by user, account and month, some of these more than once."""
+        try:
+            return self._archive.uses(self._reader, query)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def archive(self, before: float) -> int:
+        """Move some jobs that ended before then to the files of their months; return how many."""
+        try:
+            return self._archive.take(self._writer, before)
+        except (sqlite3.Error, OSError) as error:
+            self._roll_back()
+            raise self._failure(error) from error
 
     def change(self, number: int) -> Change | None:
         """Return a record of the audit log, or None."""
@@ -227,6 +257,12 @@ class SqliteStore:
     def _read(self, sql: str, *values: object) -> list[Any]:
         try:
             return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _read_archive(self, months: Sequence[str], sql: str, *values: object) -> list[Any]:
+        try:
+            return list(self._archive.read(months, sql, values)) if months else []
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
@@ -253,10 +289,6 @@ class SqliteStore:
 
 def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
     return list(chain.from_iterable(rows))
-
-
-def _named(name: str | None, pattern: str) -> bool:
-    return fnmatchcase(name or "", pattern)
 
 
 def _lock(path: str) -> BinaryIO:
