@@ -193,7 +193,7 @@ class Dispatcher(Service):
     def _begin(self, loaded: Loaded, hosts: Iterable[HostState]) -> None:
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
-            memos=loaded.memos,
+            memos=loaded.memos, families=loaded.families,
         )  # fmt: skip
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed

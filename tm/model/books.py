@@ -6,11 +6,12 @@ law: every job is in exactly one place, the queue or a session, and there occupy
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tm.model.cluster import HostState, Link, Session, Spool
 from tm.model.decided import HostMemo, Pause
 from tm.model.effects import Effects, Notice, Orders
+from tm.model.families import Families
 from tm.model.host import HostConfig
 from tm.model.ids import array_of, is_task, task_id
 from tm.model.job import Job, new_task
@@ -52,6 +53,7 @@ class Books:
         spools: Iterable[Spool] = (),
         hosts: Iterable[HostState] = (),
         memos: Iterable[HostMemo] = (),
+        families: Mapping[str, str] | None = None,
         policy: Policy = by_priority_and_age,
     ) -> None:
         self.epoch = epoch
@@ -65,6 +67,7 @@ class Books:
         self.limits = Usage()
         self._limited = False
         self.queue = WaitingQueue(self.limits.waits)
+        self.families = Families(families)
         self.spools = {spool.id: spool for spool in spools}
         self._next_id = next_id
         self._policy = policy
@@ -167,6 +170,7 @@ class Books:
         if job.phase is Phase.PENDING:
             self._wait(job)
         elif job.phase not in ACTIVE:
+            self.families.ended(job)
             del self.jobs[job.id]
         self._notice(job, fact.at)
         if job.phase not in ACTIVE and is_task(job.id):

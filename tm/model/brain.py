@@ -177,6 +177,7 @@ class Brain(Hosting):
     def tick(self, at: float) -> None:
         """Called about once a second: take back what waits in vain, ask again for servers that running jobs need."""
         self._look_at_hosts(at)
+        self._effects.records.families.update(self.families.unwritten(at))
         for (user, name), session in self.sessions.items():
             if session.overdue(at):
                 self._recall(session)

@@ -20,7 +20,8 @@ class Job(msgspec.Struct):
     (`tm.model.lifecycle.CAUSES`). *dependency* is what is still to be met, *not_before* when it may be looked at again,
     *held_by* who holds it, *boost* what an operator added to its priority, *retried* how many attempts were retries,
     *changed* whether demand or priority are other than asked.
-    *cpus* and *gpu_ids* are those of its host that it was given, *rung* how its limits are enforced there.
+    *cpus* and *gpu_ids* are those of its host that it was given, *rung* how its limits are enforced there. *family* is
+    the kind of job it is (`tm.model.shape`), from which its run time is estimated.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Job(msgspec.Struct):
     cpus: tuple[int, ...] = ()
     gpu_ids: tuple[int, ...] = ()
     rung: str = ""
+    family: str = ""
 
     @property
     def cores(self) -> int:
@@ -106,6 +108,7 @@ def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, Job
         requeue=spec.requeue or spec.scavenge, name=spec.shown_name, account=spec.account,
         tasks=Tasks(spec.array, spec.array_cap) if spec.array else None, dependency=spec.dependency,
         not_before=spec.begin, deadline=spec.deadline, held_by=spec.user if spec.hold else None,
+        family=spec.family,
     )  # fmt: skip
     return job, spec
 

@@ -10,6 +10,7 @@ import msgspec
 from tm.errors import RefusedError
 from tm.model.demand import LAYOUTS, Demand, one_of
 from tm.model.ids import array_of, index_of, read_ranges, shown_id
+from tm.model.shape import family_of
 
 MOST_CORES = 100_000
 MOST_MEMORY = 1 << 62
@@ -191,6 +192,11 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         first = self.command if isinstance(self.command, str) else shlex.join(self.command[:1])
         words = first.split(None, 1)
         return words[0].rpartition("/")[2][:32] if words else ""
+
+    @property
+    def family(self) -> str:
+        """The kind of job it is, whose run times and memory are alike."""
+        return family_of(self.user, self.name, self.shown_command)
 
 
 _decode_spec = msgspec.json.Decoder(JobSpec).decode
