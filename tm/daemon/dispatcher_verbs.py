@@ -20,6 +20,7 @@ from tm.daemon.job_verbs import JobVerbs
 from tm.daemon.listing import whole_number
 from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.server_verbs import ServerVerbs
+from tm.daemon.usage_verbs import UsageVerbs
 from tm.errors import RefusedError
 from tm.model.people_views import all_warnings, dispatcher_warnings
 from tm.model.rights import DISPATCHER as RULES
@@ -51,6 +52,7 @@ class DispatcherVerbs:
             **AuditVerbs(dispatcher).methods,
             **PeopleVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
+            **UsageVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
         }  # fmt: skip
 

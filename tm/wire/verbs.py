@@ -80,7 +80,7 @@ DISPATCHER = _table(
     Verb("fits", "*json", "which hosts would fit a job, and why others do not; nothing is submitted"),
     Verb("lsshares", "", "the shares of users and groups, what they have used, and what that makes of their jobs"),
     Verb("usage", "*many", "what was used: by=user,group,month from=2026-01-01 to=… user=NAME group=NAME"),
-    Verb("joblog", "id", "the tasks of an array in the form of GNU parallel's joblog"),
+    Verb("joblog", "id [after]", "the tasks of an array in the form of GNU parallel's joblog"),
     Verb("lshosts", "", "list the hosts and how they are"),
     Verb("hostinfo", "host", "all that is known of one host"),
     Verb("activatehost", "host", "let jobs start on a host"),

@@ -1,0 +1,1 @@
+`tm report` says what was used by user, group and month (text, CSV, JSON); ended jobs go to a file a month after three months and stay known for ever. `tm joblog` shows an array as GNU parallel's joblog.
