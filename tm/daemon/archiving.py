@@ -1,4 +1,4 @@
-"""Moves jobs that ended long ago out of the dispatcher's store, a little at a time, while nothing else is to be written."""
+"""Moves jobs that ended long ago out of the dispatcher's store: a few at a time, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ class Archiving:
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(StoreError)
-        _log.error("nothing archived: {text}", event="archive", text=failure.value.text)
+        _log.error("nothing archived: {reason}", event="archive", reason=failure.getErrorMessage())
         self._later(EVERY)
