@@ -25,6 +25,7 @@ CODE_OF: Final[Mapping[Phase, int]] = {phase: 5 + place for place, phase in enum
 PHASE_OF: Final[Mapping[int, Phase]] = {code: phase for phase, code in CODE_OF.items()}
 _WAITING: Final = (READY, BLOCKED, HELD)
 _CODES: Final = 5 + len(FINAL)
+_SET: Final = re.compile(b"\1+")
 _RUNS: Final = {code: re.compile(re.escape(bytes([code])) + b"+") for code in range(_CODES)}
 
 
@@ -83,8 +84,7 @@ class Tasks:
         changed = 0
         table = bytes(state if code == before else code for code in range(256))
         for one in ranges:
-            within = one[max(0, -((one.start - self._first) // one.step)) :]
-            at = slice(within.start - self._first, max(0, within.stop - self._first), within.step)
+            at = self._within(one)
             segment = self._states[at]
             changed += segment.count(before)
             self._states[at] = segment.translate(table)
@@ -133,15 +133,27 @@ class Tasks:
 
     def ranges(self, state: int) -> list[range]:
         """Return the indices of all tasks that are *state*, as ranges; a step of the array is found again."""
-        found: list[range] = []
-        for run in _RUNS[state].finditer(self._states):
-            first, last = run.start() + self._first, run.end() - 1 + self._first
-            before = found[-1] if found else None
-            if before is not None and first == last and _goes_on(before, first):
-                found[-1] = range(before.start, first + 1, first - before[-1])
-            else:
-                found.append(range(first, last + 1))
-        return found
+        return _found(_RUNS[state], self._states, self._first)
+
+    def among(self, ranges: Iterable[range], states: Iterable[int]) -> list[range]:
+        """Return those of *ranges* that are in one of *states*, each index once."""
+        asked = [self._within(one) for one in ranges]
+        asked = [at for at in asked if at.start < at.stop]
+        if not asked:
+            return []
+        low, high = min(at.start for at in asked), max(at.stop for at in asked)
+        mask = bytearray(high - low)
+        for at in asked:
+            mask[at.start - low : at.stop - low : at.step] = b"\1" * len(range(at.start, at.stop, at.step))
+        wanted = set(states)
+        flags = self._states[low:high].translate(bytes(code in wanted for code in range(256)))
+        both = int.from_bytes(mask, "little") & int.from_bytes(flags, "little")
+        return _found(_SET, both.to_bytes(high - low, "little"), low + self._first)
+
+    def _within(self, one: range) -> slice:
+        """Return where the indices of *one* stand."""
+        within = one[max(0, -((one.start - self._first) // one.step)) :]
+        return slice(within.start - self._first, max(0, min(within.stop - self._first, len(self._states))), within.step)
 
     def shown(self, state: int) -> str:
         """Return the indices of all tasks that are *state*, as people write them."""
@@ -198,6 +210,19 @@ def _common(one: range, other: range) -> list[range]:
         both = range(first, min(wide.stop, fine.stop), fine.step)
         return [both] if both else []
     return [range(index, index + 1) for index in one if index in other]
+
+
+def _found(runs: re.Pattern[bytes], states: bytes | bytearray, first: int) -> list[range]:
+    """Return where *runs* are in *states*, which begin with the index *first*; a step of the array is found again."""
+    found: list[range] = []
+    for run in runs.finditer(states):
+        low, high = run.start() + first, run.end() - 1 + first
+        before = found[-1] if found else None
+        if before is not None and low == high and _goes_on(before, low):
+            found[-1] = range(before.start, low + 1, low - before[-1])
+        else:
+            found.append(range(low, high + 1))
+    return found
 
 
 def _goes_on(before: range, index: int) -> bool:
