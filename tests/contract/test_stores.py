@@ -479,7 +479,7 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.assertEqual((found, level, mode), ((1,), (2,), ("wal",)))
 
     def test_every_field_of_a_job_has_a_column_or_is_in_its_request(self) -> None:
-        in_spec = {"demand", "priority", "interactive", "environment", "requeue", "changed", "family"}
+        in_spec = {"demand", "priority", "interactive", "environment", "requeue", "changed", "notify", "family"}
         said_again_by_the_host = {"turn"}
         fields = {field.name for field in msgspec.structs.fields(Job)}
         columns = {row[1] for row in self.store._writer.execute("PRAGMA table_info(jobs)")}  # type: ignore[attr-defined]

@@ -276,7 +276,7 @@ class World:
         hosts = [HostState(config) for config in self.configured()]
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
-            memos=loaded.memos,
+            memos=loaded.memos, next_message=max((one.id for one in loaded.messages), default=0) + 1,
         )  # fmt: skip
         self.thought = None
         self.said, self.owed = [], []

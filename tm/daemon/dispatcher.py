@@ -194,6 +194,7 @@ class Dispatcher(Service):
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
             memos=loaded.memos, families=loaded.families,
+            next_message=max((message.id for message in loaded.messages), default=0) + 1,
         )  # fmt: skip
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed

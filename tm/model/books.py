@@ -1,7 +1,7 @@
 """The books of one cluster: all jobs that have not ended, all hosts, all sessions, and what is to be done.
 
 What happens is written here by those who build on it (`tm.model.servers`, `tm.model.hosting`, `tm.model.brain`). The
-law: every job is in exactly one place, the queue or a session, and there occupying cores or sent ahead.
+law: every job is in exactly one place, the queue, the gate or a session, and there occupying cores or sent ahead.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from tm.model.cluster import HostState, Link, Session, Spool
 from tm.model.decided import HostMemo, Pause
-from tm.model.effects import Effects, Notice, Orders
+from tm.model.effects import Effects, Message, Notice, Orders
 from tm.model.families import Families
+from tm.model.gate import Gate
 from tm.model.host import HostConfig
 from tm.model.ids import array_of, is_task, task_id
 from tm.model.job import Job, new_task
@@ -22,6 +23,7 @@ from tm.model.placement import Policy, by_priority_and_age
 from tm.model.queue import WaitingQueue
 from tm.model.rights import Groups
 from tm.model.tasks import CODE_OF
+from tm.model.telling import Teller
 from tm.model.views import job_fields, shown_time
 
 SUSPENDED = "suspended: "
@@ -49,6 +51,7 @@ class Books:
         *,
         epoch: int,
         next_id: int = 1,
+        next_message: int = 1,
         jobs: Iterable[Job] = (),
         spools: Iterable[Spool] = (),
         hosts: Iterable[HostState] = (),
@@ -67,9 +70,11 @@ class Books:
         self.limits = Usage()
         self._limited = False
         self.queue = WaitingQueue(self.limits.waits)
+        self.gate = Gate(self.jobs, self.limits.waits)
         self.families = Families(families)
         self.spools = {spool.id: spool for spool in spools}
         self._next_id = next_id
+        self.teller = Teller(next_message)
         self._policy = policy
         self._effects = Effects()
         self._minded = {host.name for host in self.hosts.values() if host.left_until or host.config.hours}
@@ -88,13 +93,20 @@ class Books:
         """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
         self.jobs[job.id] = job
         self._next_id = max(self._next_id, array_of(job.id) + 1)
-        if job.phase is Phase.PENDING:
+        if job.notify:
+            self.teller.waits(job)
+        if not is_task(job.id):
+            self.gate.came(job)
+        if job.phase in (Phase.HELD, Phase.PENDING):
             self._wait(job)
         elif job.phase in ON_HOST and job.host:
             session = self._session(job.user, job.host)
             session.occupy(job)
             self.limits.started(job)
-            if job.phase is Phase.SUSPENDED:
+            if job.suspended_by is not None:
+                session.pauses[job.id] = Pause(True, "", 0.0)
+                self._minded.add(job.host)
+            elif job.phase is Phase.SUSPENDED:
                 session.pauses[job.id] = Pause(True, job.reason.removeprefix(SUSPENDED), 0.0)
                 session.host.unheard = session.host.config.infoserver
                 self._minded.add(job.host)
@@ -111,8 +123,22 @@ class Books:
         session.mean_run = max(1.0, session.mean_run or 0.0)
 
     def _wait(self, job: Job) -> None:
-        """Let *job* wait for its start."""
-        self.queue.add(job)
+        """Let *job* wait for its start, at the gate while something keeps it from that."""
+        self.gate.watch(job)
+        if self.gate.keeps(job):
+            self.gate.add(job)
+        else:
+            self.queue.add(job)
+
+    def _wait_no_more(self, job: Job) -> None:
+        """Take *job* out of where it waits."""
+        self.queue.remove(job.id)
+        self.gate.remove(job.id)
+
+    def _tasks_changed(self, array: Job) -> None:
+        """The tasks of *array* that wait, or that may start, are others than before."""
+        self.queue.changed(array.id)
+        self.gate.changed(array.id)
 
     def _begin_task(self, number: int) -> Job:
         """Return the job that is to start as *number*: of a task of an array, a job of its own from now on."""
@@ -131,16 +157,25 @@ class Books:
         if array is None or array.tasks is None:
             return
         array.tasks.set(task.index or 0, CODE_OF[task.phase])
-        array.started_at = task.started_at if array.started_at is None else array.started_at
-        self.queue.changed(array.id)
+        if array.notify:
+            self._tell(array, self.teller.task_over(array, task, at))
+        self._array_begins(array, task, at)
+        self._tasks_changed(array)
         self._see_over(array, at)
+
+    def _array_begins(self, array: Job, task: Job, at: float) -> None:
+        """The *array* runs from the moment its first *task* does."""
+        if array.started_at is None and task.started_at is not None:
+            array.started_at = task.started_at
+            self._record(array)
+            self._notice(array, at)
 
     def _see_over(self, array: Job, at: float) -> None:
         """End *array* if none of its tasks waits or runs any more: as well, or as badly, as its tasks have."""
         assert array.tasks is not None
         if not array.tasks.over:
             return
-        self.queue.remove(array.id)
+        self._wait_no_more(array)
         ended = array.tasks.ended()
         array.phase = next((phase for phase in WORST_FIRST if ended.get(phase)), Phase.COMPLETED)
         array.exit_code = 0 if array.phase is Phase.COMPLETED else None
@@ -164,7 +199,7 @@ class Books:
                 self.limits.ended(job)
             elif job.phase is not Phase.STARTING:
                 session.runs(job)
-                self._paused(session, job)
+                self._paused(session, job, fact.at)
             if session.host.offer.reason or session.pauses:
                 self._minded.add(host)
         if job.phase is Phase.PENDING:
@@ -173,17 +208,28 @@ class Books:
             self.families.ended(job)
             del self.jobs[job.id]
         self._notice(job, fact.at)
+        if fact.what == "started" and is_task(job.id) and (job.array or 0) in self.jobs:
+            self._array_begins(self.jobs[job.array or 0], job, fact.at)
         if job.phase not in ACTIVE and is_task(job.id):
             self._task_over(job, fact.at)
 
-    def _paused(self, session: Session, job: Job) -> None:
+    def _paused(self, session: Session, job: Job, at: float) -> None:
         """*job* runs, or is suspended: see whether it is as was wished; what nobody wished for is to go on."""
         pause = session.pauses.get(job.id)
         if job.phase is Phase.SUSPENDED:
             pause = session.pauses.setdefault(job.id, pause or Pause(False, "", 0.0))
-            job.reason = SUSPENDED + pause.why if pause.why else "stopped on its host"
+            self._say_why_suspended(job, pause)
+        elif job.suspended_by is not None and pause is None:
+            session.pauses[job.id] = Pause(True, "", at)
+            self._orders(session).pause(suspend=[(job.id, job.attempt)])
         elif pause is not None and not pause.wanted:
             del session.pauses[job.id]
+
+    def _say_why_suspended(self, job: Job, pause: Pause) -> None:
+        by = f"by {job.suspended_by}" if job.suspended_by else ""
+        why = "; ".join(filter(None, (by, pause.why)))
+        job.reason = SUSPENDED + why if why else "stopped on its host"
+        self._record(job)
 
     def _record(self, job: Job) -> None:
         if job.id not in self._effects.records.new:
@@ -192,6 +238,14 @@ class Books:
     def _notice(self, job: Job, at: float) -> None:
         session = self.sessions.get((job.user, job.host or ""))
         self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at, session)))
+        if job.notify:
+            self._tell(job, self.teller.changed(job, at))
+
+    def _tell(self, job: Job, messages: list[Message]) -> None:
+        """Have the owner of *job* hear *messages*."""
+        if messages:
+            self._record(job)
+            self._effects.records.messages += messages
 
     def _notice_link(self, session: Session, at: float) -> None:
         """Tell that a user's server on a host is reached, or not, and so are the jobs there."""

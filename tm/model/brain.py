@@ -68,8 +68,11 @@ class Brain(Hosting):
         for job in made:
             self.jobs[job.id] = job
             records.new[job.id] = job
+            self.gate.came(job)
             self._wait(job)
             self._notice(job, at)
+            if job.notify:
+                self.teller.waits(job)
         return range(first, self._next_id)
 
     def environments_given(self, environments: Mapping[str, str]) -> None:
@@ -100,8 +103,8 @@ class Brain(Hosting):
                 job.reason = reason or f"being cancelled by {by}"
                 self._notice(job, at)
         else:
-            self.queue.remove(number)
-            self._apply(job, Fact(number, job.attempt, "cancelled", at, reason=reason))
+            self._wait_no_more(job)
+            self._apply(job, Fact(number, job.attempt, "cancelled", at, reason=reason or f"cancelled by {by}"))
 
     def _drop_tasks(self, number: int, at: float) -> int:
         """Cancel the task *number*, which has not started; return 1, or 0 where there is none."""
@@ -115,7 +118,7 @@ class Brain(Hosting):
         dropped = array.tasks.drop(ranges)
         if dropped:
             self._record(array)
-            self.queue.changed(array.id)
+            self._tasks_changed(array)
             self._notice(array, at)
         self._see_over(array, at)
         return dropped
@@ -177,6 +180,8 @@ class Brain(Hosting):
     def tick(self, at: float) -> None:
         """Called about once a second: take back what waits in vain, ask again for servers that running jobs need."""
         self._look_at_hosts(at)
+        for job, messages in self.teller.overdue(self.jobs, at):
+            self._tell(job, messages)
         self._effects.records.families.update(self.families.unwritten(at))
         for (user, name), session in self.sessions.items():
             if session.overdue(at):

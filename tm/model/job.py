@@ -20,8 +20,9 @@ class Job(msgspec.Struct):
     (`tm.model.lifecycle.CAUSES`). *dependency* is what is still to be met, *not_before* when it may be looked at again,
     *held_by* who holds it, *boost* what an operator added to its priority, *retried* how many attempts were retries,
     *changed* whether demand or priority are other than asked.
-    *cpus* and *gpu_ids* are those of its host that it was given, *rung* how its limits are enforced there. *family* is
-    the kind of job it is (`tm.model.shape`), from which its run time is estimated.
+    *cpus* and *gpu_ids* are those of its host that it was given, *rung* how its limits are enforced there. *family*
+    is the kind of job it is (`tm.model.shape`), from which its run time is estimated. *notify* says whether its owner
+    hears of it, *told* of what (`tm.model.telling`).
     """
 
     id: int
@@ -68,6 +69,8 @@ class Job(msgspec.Struct):
     gpu_ids: tuple[int, ...] = ()
     rung: str = ""
     family: str = ""
+    notify: bool = False
+    told: int = 0
 
     @property
     def cores(self) -> int:
@@ -108,11 +111,15 @@ def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, Job
         requeue=spec.requeue or spec.scavenge, name=spec.shown_name, account=spec.account,
         tasks=Tasks(spec.array, spec.array_cap) if spec.array else None, dependency=spec.dependency,
         not_before=spec.begin, deadline=spec.deadline, held_by=spec.user if spec.hold else None,
-        family=spec.family,
+        family=spec.family, notify=bool(spec.notify),
     )  # fmt: skip
+    job.phase = Phase.HELD if spec.hold else Phase.PENDING
+    job.reason = f"held by {spec.user}" if spec.hold else ""
     return job, spec
 
 
 def new_task(number: int, array: Job) -> Job:
     """Return the job of the task whose id is *number*, as waiting as its *array* was."""
-    return msgspec.structs.replace(array, id=number, phase=Phase.PENDING, reason="", tasks=None, dependency="")
+    return msgspec.structs.replace(
+        array, id=number, phase=Phase.PENDING, reason="", tasks=None, dependency="", started_at=None, notify=False
+    )

@@ -39,10 +39,11 @@ class More(msgspec.Struct, omit_defaults=True):
     cpus: tuple[int, ...] = ()
     gpu_ids: tuple[int, ...] = ()
     rung: str = ""
+    told: int = 0
     tasks: TasksMemo | None = None
 
 
-_KEPT = ("dependency", "held_by", "suspended_by", "boost", "retried", "cpus", "gpu_ids", "rung")
+_KEPT = ("dependency", "held_by", "suspended_by", "boost", "retried", "cpus", "gpu_ids", "rung", "told")
 _encode = msgspec.json.Encoder().encode
 _decode_more = msgspec.json.Decoder(More).decode
 
@@ -62,7 +63,8 @@ def _more(job: Job) -> str | None:
     demand, priority = (job.demand, job.priority) if job.changed else (None, None)
     more = More(
         demand, priority, job.dependency, job.not_before or None, job.deadline or None, job.held_by, job.suspended_by,
-        job.boost, job.retried, job.cpus, job.gpu_ids, job.rung, None if job.tasks is None else job.tasks.memo(),
+        job.boost, job.retried, job.cpus, job.gpu_ids, job.rung, job.told,
+        None if job.tasks is None else job.tasks.memo(),
     )  # fmt: skip
     text = _encode(more)
     return None if text == b"{}" else text.decode()
@@ -82,6 +84,7 @@ def job_of(row: Row) -> Job:
         priority=spec.priority if more.priority is None else more.priority, changed=more.demand is not None,
         interactive=spec.interactive, environment=spec.environment, requeue=spec.requeue or spec.scavenge,
         not_before=more.not_before or 0.0, deadline=more.deadline or 0.0, family=spec.family,
+        notify=bool(spec.notify),
         **{name: getattr(more, name) for name in _KEPT}, **values,  # type: ignore[arg-type]
     )  # fmt: skip
     if more.tasks is not None:
