@@ -115,6 +115,8 @@ def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, Job
     )  # fmt: skip
     job.phase = Phase.HELD if spec.hold else Phase.PENDING
     job.reason = f"held by {spec.user}" if spec.hold else ""
+    job.phase = Phase.HELD if spec.hold else Phase.PENDING
+    job.reason = f"held by {spec.user}" if spec.hold else ""
     return job, spec
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tm.errors import IllegalMoveError, RefusedError
-from tm.model.books import Books
 from tm.model.breaker import blames_host
 from tm.model.cluster import Hello, HostState, Link, Session, Spool
 from tm.model.effects import Orders, start_of, void_start
+from tm.model.gating import Gating
 from tm.model.job import Job
 from tm.model.lifecycle import Fact
 from tm.model.phase import ON_HOST
@@ -21,7 +21,7 @@ NOT_THERE = "ssh.unreachable"
 """A failure to start a server that says nothing of what a job would meet there."""
 
 
-class Servers(Books):
+class Servers(Gating):
     """What users' servers say, and those they have on hosts."""
 
     def user_server_attached(self, user: str) -> None:
