@@ -13,7 +13,6 @@ from tm.model.decided import HostMemo, Pause
 from tm.model.effects import Effects, Message, Notice, Orders
 from tm.model.families import Families
 from tm.model.gate import Gate
-from tm.model.gate import Gate
 from tm.model.host import HostConfig
 from tm.model.ids import array_of, is_task, task_id
 from tm.model.job import Job, new_task
@@ -71,7 +70,6 @@ class Books:
         self.limits = Usage()
         self._limited = False
         self.queue = WaitingQueue(self.limits.waits)
-        self.gate = Gate(self.jobs, self.limits.waits)
         self.gate = Gate(self.jobs, self.limits.waits)
         self.families = Families(families)
         self.spools = {spool.id: spool for spool in spools}
