@@ -80,3 +80,11 @@ class IllegalMoveError(TaskManagerError):
         self.job = job
         self.phase = phase
         self.event = event
+
+
+class MailError(TaskManagerError):
+    """A letter was not taken; *passing*: it may be another time."""
+
+    def __init__(self, text: str, passing: bool) -> None:
+        super().__init__("mail.refused", text)
+        self.passing = passing

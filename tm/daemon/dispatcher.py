@@ -18,20 +18,23 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
+from tm.daemon.archiving import Archiving
 from tm.daemon.auditing import Auditing
 from tm.daemon.conditions import Conditions
 from tm.daemon.farewell import Farewell
 from tm.daemon.info_links import InfoLinks
 from tm.daemon.info_names import is_infoserver
 from tm.daemon.orders import order_lines, want_line
+from tm.daemon.post_office import PostOffice
 from tm.daemon.surroundings import Surroundings, Tables
 from tm.daemon.turns import Turns
 from tm.errors import RefusedError, StoreError
 from tm.model.brain import Brain
 from tm.model.cluster import HostState
-from tm.model.effects import Effects, Notice
+from tm.model.effects import Effects, JobEvent, Message, Notice, Records
 from tm.model.host import HostConfig
 from tm.model.rights import INFOSERVER, TOPICS, Users, permitted
+from tm.model.telling import subject_of
 from tm.ports import Loaded, Peer
 
 _log = Logger()
@@ -62,6 +65,11 @@ class Dispatcher(Service):
         self._tokens: dict[tuple[str, str], range] = {}
         self._trouble: StoreError | None = None
         self.audit = Auditing(self, self.tables.raw)
+        self.post = PostOffice(
+            self.clock, surroundings.cluster, lambda: surroundings.mailer(self.tables.mail), self._tell_server,
+            self._delivered,
+        )
+        self._archiving = Archiving(surroundings)
         self.farewell = Farewell(self)
         self._pulse = LoopingCall(self._tick)
         self._pulse.clock = self.clock
@@ -75,6 +83,7 @@ class Dispatcher(Service):
         super().startService()
         self._pulse.start(1.0, now=False)
         self.infoservers.begin()
+        self._archiving.begin(self.tables.scheduling.archive_months)
         _log.info("dispatcher of {cluster} in epoch {epoch}", event="started", cluster=self.around.cluster,
                   epoch=self.brain.epoch)  # fmt: skip
 
@@ -84,6 +93,8 @@ class Dispatcher(Service):
         if self._pulse.running:
             self._pulse.stop()
         self.infoservers.end()
+        self.post.end()
+        self._archiving.end()
         _log.info("stopping", event="stopping")
         return self.turns.durable(None).addErrback(lambda failure: failure.trap(StoreError) and None)
 
@@ -152,6 +163,7 @@ class Dispatcher(Service):
         for key in [key for key in self._sent if key[0] == user]:
             del self._sent[key]
         self.brain.user_server_attached(user)
+        self.post.server_came(user)
         self.turns.happened()
 
     def is_server(self, user: str, peer: Peer) -> bool:
@@ -201,6 +213,7 @@ class Dispatcher(Service):
         )
         self.brain.people_configured(self.tables.groups, self.now)
         self.audit.goes_on(loaded.next_change)
+        self.post.post(loaded.messages)
         self._trouble = None
 
     def _begin_again(self, loaded: Loaded) -> None:
@@ -240,7 +253,21 @@ class Dispatcher(Service):
             self._begin_again, lambda failure: self.clock.callLater(RETRY_STORE_SECONDS, self._try_store) and None
         )
 
+    def _tell_server(self, user: str, line: bytes) -> bool:
+        """Say an event line to the server of *user*; return whether there is one."""
+        peer = self._servers.get(user)
+        if peer is not None:
+            peer.send_event(line)
+        return peer is not None
+
+    def _delivered(self, messages: list[Message], failed: str) -> None:
+        """What owners were to be told they have been, or why they cannot be."""
+        told = f"{messages[0].target} cannot be told: {failed}" if failed else ""
+        events = [JobEvent(subject_of(one), self.now, "telling", told) for one in messages if told]
+        self.turns.note(Records(sent=[one.id for one in messages], events=events))
+
     def _tell(self, effects: Effects) -> None:
+        self.post.post(effects.records.messages)
         for want in effects.wants:
             peer = self._servers.get(want.user)
             host = self.brain.hosts.get(want.host)

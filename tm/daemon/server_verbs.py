@@ -53,6 +53,13 @@ class HostNews(msgspec.Struct):
     reason: str = ""
 
 
+class Told(msgspec.Struct):
+    """The argument of ``told``: the number of a message, and why it could not be told."""
+
+    id: int
+    failed: str = ""
+
+
 class ServerVerbs:
     """The verbs of users' servers."""
 
@@ -60,7 +67,7 @@ class ServerVerbs:
         self._dispatcher = dispatcher
         self.methods: dict[str, Spoken] = {
             "attach": self._attach, "submit": self._submit, "hello": self._hello, "report": self._report,
-            "hostnews": self._hostnews,
+            "hostnews": self._hostnews, "told": self._told,
         }  # fmt: skip
 
     def _attach(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
@@ -116,6 +123,12 @@ class ServerVerbs:
         given = decoded(Report, arguments[0])
         dispatcher.brain.facts_reported(peer.user, given.host, given.spool, given.k, given.facts, dispatcher.now)
         return dispatcher.turns.durable(Reply(urgent=False))
+
+    def _told(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        check_own(self._dispatcher, peer.user, peer)
+        given = decoded(Told, arguments[0])
+        self._dispatcher.post.told(peer.user, given.id, given.failed)
+        return Reply()
 
     def _hostnews(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher

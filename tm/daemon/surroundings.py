@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from twisted.internet.interfaces import IReactorTime
 
 from tm.daemon.info_names import InfoCare
+from tm.daemon.post_office import Mailer, no_mailer
 from tm.model.audit import RawTables
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users
+from tm.model.settings import Mail, Scheduling
 from tm.ports import HostTables, JobStore, PeopleFiles, Worker
 
 
@@ -23,13 +25,16 @@ class Tables:
     groups: Groups
     hosts: tuple[HostConfig, ...]
     raw: RawTables = field(default_factory=dict)
+    scheduling: Scheduling = field(default_factory=Scheduling)
+    mail: Mail = field(default_factory=Mail)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a dispatcher is given: its name, its certificate (and until when that is valid), and the ways to the world.
 
-    Without *infoservers* it starts none; without *people* it changes neither users nor groups.
+    Without *infoservers* it starts none; without *people* it changes neither users nor groups. *mailer* gives what
+    sends mail by these settings.
     """
 
     cluster: str
@@ -45,3 +50,4 @@ class Surroundings:
     not_after: float = math.inf
     infoservers: InfoCare | None = None
     people: PeopleFiles | None = None
+    mailer: Callable[[Mail], Mailer] = no_mailer

@@ -17,7 +17,7 @@ from tm import failpoint
 from tm.errors import StoreError
 from tm.model.audit import Change
 from tm.model.brain import Brain
-from tm.model.effects import Effects, Notice
+from tm.model.effects import Effects, Notice, Records
 from tm.ports import JobStore, Worker
 
 BRIEF = 32
@@ -60,6 +60,11 @@ class Turns:
         """Write *change* into the audit log with all that happens now, and tell *notices* once it is durable."""
         self._pending.records.changes.append(change)
         self._pending.notices += notices
+        self.happened()
+
+    def note(self, records: Records) -> None:
+        """Write *records* down with all that happens now."""
+        self._pending.records.absorb(records)
         self.happened()
 
     def remember(self, configuration: str) -> None:

@@ -23,6 +23,7 @@ from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
+from tm.daemon.telling_desk import Bell, TellingDesk
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
 from tm.ports import Launcher, Link, Peer, Target, Tunnels
@@ -67,6 +68,7 @@ class UserSurroundings:
     host_command: Callable[[str, Paths, tuple[str, int] | None], list[str]]
     stop: Callable[[], None]
     log_path: str
+    bell: Callable[[], Bell]
 
 
 class HostLink:
@@ -101,6 +103,7 @@ class UserServer(Service):
         self._waiting: list[Deferred[Link]] = []
         self._watchers: dict[Peer, set[str]] = {}
         self._recorded: set[str] = set()
+        self._telling = TellingDesk(surroundings.signer, surroundings.bell, self._told)
 
     @override
     def startService(self) -> None:
@@ -157,6 +160,8 @@ class UserServer(Service):
             self._orders(json)
         elif topic == "want":
             self._wanted(msgspec.json.decode(json, type=_Want))
+        elif topic == "tell":
+            background.start(self._telling.tell(json), "telling the user")
         elif topic == "replaced":
             _log.info("a newer server has taken over", event="replaced")
             self.around.stop()
@@ -164,6 +169,11 @@ class UserServer(Service):
             for peer, topics in list(self._watchers.items()):
                 if topic in topics:
                     peer.send_event(json)
+
+    async def _told(self, told: str) -> None:
+        link = self.dispatcher
+        if link is not None:
+            await link.ask("told", told)
 
     def bulk(self, link: Link, data: object) -> None:
         """The dispatcher sends no raw bytes."""

@@ -199,6 +199,7 @@ DISPATCHER: Mapping[str, Rule] = {
     "attach": SELF,
     "hello": SELF,
     "report": SELF,
+    "told": SELF,
     "hostnews": SELF,
     "infojoin": _right(INFOSERVER),
     "info": _right(INFOSERVER),

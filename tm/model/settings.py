@@ -26,3 +26,12 @@ class Scheduling(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 4096
     archive_months: int = 3
     licenses: Mapping[str, int] = {}
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes the letters to owners of jobs: what stands in ``[mail]``. *sender* is the address they come from; empty
+    is the dispatcher's account on its machine."""
+
+    host: str = "localhost"
+    port: int = 25
+    sender: str = ""

@@ -10,6 +10,7 @@ import msgspec
 from tm.errors import RefusedError
 from tm.model.demand import LAYOUTS, Demand, one_of
 from tm.model.ids import array_of, index_of, read_ranges, shown_id
+from tm.model.notify_targets import MOST_TARGETS, target_complaint
 from tm.model.shape import family_of
 
 MOST_CORES = 100_000
@@ -165,6 +166,11 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         for cause in self.retry_on:
             if cause.partition(":")[0] not in RETRY_CAUSES:
                 return f"retries are for {', '.join(RETRY_CAUSES)} (exit:75, signal:9), not '{cause:.40}'"
+        if len(self.notify) > MOST_TARGETS:
+            return f"at most {MOST_TARGETS} addresses can be told of a job"
+        for target in self.notify:
+            if target_complaint(target):
+                return target_complaint(target)
         for event in self.notify_on:
             if event not in NOTIFY_EVENTS:
                 return f"notices are for {', '.join(NOTIFY_EVENTS)}, not '{event:.40}'"

@@ -14,6 +14,7 @@ import msgspec
 
 from tm.model.effects import Message
 from tm.model.job import Job
+from tm.model.notify_targets import is_mail
 from tm.model.phase import FINAL, Phase
 from tm.model.spec import JobSpec, accepted_spec
 from tm.model.views import show_job
@@ -86,6 +87,12 @@ def _first(job: Job, bit: int) -> bool:
     return not before
 
 
+def subject_of(message: Message) -> int:
+    """Return the job of which *message* tells."""
+    told: dict[str, Any] = msgspec.json.decode(message.body)
+    return int(told.get("told", told)["id"])
+
+
 class Teller:
     """Writes what owners are told; *number* is that of the first message."""
 
@@ -117,12 +124,14 @@ class Teller:
                 spec = accepted_spec(job.spec)
                 yield job, self._messages(job, spec, still_waiting(job), at)
 
+    # What the owner's own server is to tell carries the signed request: it tells only what its user asked for.
     def _messages(self, job: Job, spec: JobSpec, events: list[str], at: float) -> list[Message]:
         made = []
         for event in events:
             shown: dict[str, Any] = {"event": event, **show_job(job, spec)}
-            text = msgspec.json.encode(shown).decode()
+            signed = {"told": shown, "spec": job.spec, "sig": job.signature}
             for target in spec.notify:
+                text = msgspec.json.encode(shown if is_mail(target) else signed).decode()
                 made.append(Message(self._number, at, job.user, target, text))
                 self._number += 1
         return made

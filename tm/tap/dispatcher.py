@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
+import socket
 from typing import Any
 
 from twisted.application.service import IService
@@ -17,12 +19,14 @@ from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_names import PREFIX
+from tm.daemon.post_office import Mailer
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.log import JsonLog
 from tm.edge.tls import SecureFactory, check_peer, peer_identity, server_context_factory
 from tm.errors import ConfigError, TaskManagerError
+from tm.model.settings import Mail
 from tm.store import schema
 from tm.store.sqlite import SqliteStore
 from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
@@ -100,12 +104,17 @@ def _build(
     writer, reader = Committer(clock, "store"), Committer(clock, "reader")
     certificate = load_certificate(_pair(etc)[1])
     own = fingerprint(certificate)
+    def mailer(mail: Mail) -> Mailer:
+        from tm.edge.mail import SmtpMailer  # what it needs is large, and many clusters send none
+
+        return SmtpMailer(clock, mail.host, mail.port, mail.sender or f"{getpass.getuser()}@{socket.getfqdn()}")
+
     surroundings = Surroundings(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
         host_tables=HostsFile(etc),
         recent_log=log.recent, stop=clock.stop, fingerprint=own,
         not_after=certificate.not_valid_after_utc.timestamp(),
-        infoservers=info_care(clock, etc, state, interface, port, own), people=PeopleFiles(etc),
+        infoservers=info_care(clock, etc, state, interface, port, own), people=PeopleFiles(etc), mailer=mailer,
     )  # fmt: skip
     dispatcher = Dispatcher(surroundings, store.load())
     log.told = dispatcher.logged

@@ -9,7 +9,7 @@ import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import IService
@@ -18,6 +18,7 @@ from typing_extensions import override
 
 import tm
 from tm.client.tms import find_tms
+from tm.daemon import telling_desk
 from tm.daemon.user_server import UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.edge.connection import ServerFactory, peer_uid
@@ -190,7 +191,14 @@ def _surroundings(
         user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
         tunnels=tunnels, stop=clock.stop, log_path=log_path,
+        bell=lambda: _bell(clock, environment),
     )  # fmt: skip
+
+
+def _bell(clock: Any, environment: Mapping[str, str]) -> telling_desk.Bell:
+    from tm.edge.bell import Bell  # few jobs ring it, and what it needs is large
+
+    return Bell(clock, environment)
 
 
 def _dispatcher_address(where: Places) -> tuple[str, int]:

@@ -111,6 +111,7 @@ DISPATCHER = _table(
     Verb("attach", "*json", "a user's server takes its place"),
     Verb("hello", "*json", "a user's server on a host says what it holds"),
     Verb("report", "*json", "a user's server on a host says what happened"),
+    Verb("told", "*json", "a user's server has told its user something, or could not"),
     Verb("hostnews", "*json", "a user's server says how the start of a host went"),
     Verb("infojoin", "*json", "an InfoServer takes its place and says what its host is"),
     Verb("info", "*json", "an InfoServer says how its host is"),

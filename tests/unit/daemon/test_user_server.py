@@ -9,12 +9,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.brain import order
 from tests.support.daemons import NotedPeer
 from tests.support.desk import Seal, order_line, raw, signed
 from tm.daemon.runs import LOOK_SECONDS, MOST_EARLY
 from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, TUNNEL_IDLE_SECONDS, UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
-from tm.errors import LaunchError, TaskManagerError
+from tm.errors import LaunchError, RefusedError, TaskManagerError
 from tm.model.spec import read_spec
 from tm.ports import Target
 from tm.wire.frames import Bulk
@@ -64,6 +65,19 @@ class HandLauncher:
         await self.launches[-1]
 
 
+class HandBell:
+    """Remembers what it rang for, and refuses where it is told to."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str, object]] = []
+        self.refusal = ""
+
+    async def ring(self, target: str, title: str, text: str, body: object) -> None:
+        if self.refusal:
+            raise RefusedError("notify.failed", self.refusal)
+        self.rung.append((target, title, body))
+
+
 class HandTunnels:
     """Digs tunnels when it is told to."""
 
@@ -86,6 +100,7 @@ class UserServerCase(SynchronousTestCase):
         self.clock = Clock()
         self.launcher = HandLauncher()
         self.tunnels = HandTunnels()
+        self.bell = HandBell()
         self.stopped = 0
         self.link = HandLink()
         self.server = UserServer(
@@ -101,6 +116,7 @@ class UserServerCase(SynchronousTestCase):
                 host_command=lambda host, paths, way: ["TMMS", host, *filter(None, paths), *map(str, way or ())],
                 stop=self.stop,
                 log_path="/tms.log",
+                bell=lambda: self.bell,
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")
@@ -575,3 +591,33 @@ class RunTests(UserServerCase):
                 "proto.arguments",
                 line,
             )
+
+
+class TellingTests(UserServerCase):
+    """What the dispatcher asks to be told is told only where a signed request names the target."""
+
+    def tell(self, target: str = "https://example.org/x", sig: str | None = None, **more: object) -> dict[str, object]:
+        """Have the dispatcher ask for it; return what the server says of it."""
+        text, _ = order(notify=["https://example.org/x", "desktop"])
+        line = {
+            "topic": "tell", "id": 3, "target": target, "title": "t", "text": "x", "told": {"id": 7}, "spec": text,
+            "sig": Seal().sign(text) if sig is None else sig, **more,
+        }  # fmt: skip
+        self.link.answers["told"] = Reply()
+        self.server.event(self.link, json.dumps(line).encode())
+        (said,) = [request.rest for request in self.link.said if request.verb == "told"]
+        return dict(json.loads(said or ""))
+
+    def test_what_was_asked_for_is_told_and_said_to_be(self) -> None:
+        self.assertEqual(self.tell(), {"id": 3, "failed": ""})
+        self.assertEqual(self.bell.rung, [("https://example.org/x", "t", {"id": 7})])
+
+    def test_a_target_that_no_signed_request_names_is_not_told(self) -> None:
+        for more in ({"target": "http://10.0.0.1/admin"}, {"sig": "0" * 64}):
+            self.link.said.clear()
+            self.assertIn("no job of this user asks", str(self.tell(**more)["failed"]))  # type: ignore[arg-type]
+        self.assertEqual(self.bell.rung, [])
+
+    def test_why_it_could_not_be_told_is_said(self) -> None:
+        self.bell.refusal = "nobody is there"
+        self.assertEqual(self.tell()["failed"], "nobody is there")

@@ -28,7 +28,8 @@ class TellingTests(SynchronousTestCase):
             world.brain.tick(world.at)
             world.turn()
         self.heard = list(world.store.load().messages)
-        told = [json.loads(message.body) for message in self.heard if message.id not in before]
+        said = [json.loads(message.body) for message in self.heard if message.id not in before]
+        told = [one.get("told", one) for one in said]
         return [(str(one["event"]), one["id"]) for one in told]
 
     def end(self, index: int = 0, exit_code: int = 0) -> None:

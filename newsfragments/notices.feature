@@ -1,0 +1,1 @@
+Jobs tell their owners: mail (one letter for what happens together, one per array), a web address or the desktop (asked for by the owner's own server, and only where a signed request names them), at begin, end, failure, requeue, time limit, first failure of an array, and after a wait of a chosen length.

@@ -1,0 +1,64 @@
+"""What the dispatcher asks a user's server to tell: done only where the user's own signed request asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+from twisted.logger import Logger
+
+from tm.daemon.answers import json_line
+from tm.daemon.signing_desk import Signer
+from tm.errors import RefusedError
+from tm.model.spec import read_spec
+
+_log = Logger()
+
+
+class Bell(Protocol):
+    """Tells the user something where they want it."""
+
+    async def ring(self, target: str, title: str, text: str, body: object) -> None:
+        """Do it; raise `RefusedError` with the reason why it cannot be done."""
+
+
+class Tell(msgspec.Struct):
+    """What is to be told at *target*: *title* and *text* for eyes, *told* for programs; *spec* and *sig* are the user's
+    request that named the target."""
+
+    id: int
+    target: str
+    title: str
+    text: str
+    told: dict[str, Any]
+    spec: str
+    sig: str
+
+
+class TellingDesk:
+    """Checks what is to be told, rings the *bell*, and says with *told* what became of it."""
+
+    def __init__(self, signer: Signer, bell: Callable[[], Bell], told: Callable[[str], Awaitable[None]]) -> None:
+        self._signer = signer
+        self._make = bell
+        self._bell: Bell | None = None
+        self._told = told
+
+    async def tell(self, raw: bytes) -> None:
+        """Do what the event line *raw* asks."""
+        wish = msgspec.json.decode(raw, type=Tell)
+        failed = ""
+        try:
+            self._check(wish)
+            self._bell = self._bell or self._make()
+            await self._bell.ring(wish.target, wish.title, wish.text, wish.told)
+        except RefusedError as error:
+            failed = error.text
+            _log.warn("{target} is not told of job {job}: {reason}", event="telling", target=wish.target,
+                      job=wish.told.get("id"), reason=failed)  # fmt: skip
+        await self._told(json_line({"id": wish.id, "failed": failed}))
+
+    def _check(self, wish: Tell) -> None:
+        if not self._signer.check(wish.spec, wish.sig) or wish.target not in read_spec(wish.spec).notify:
+            raise RefusedError("auth.signature", f"no job of this user asks that {wish.target:.100} be told")
