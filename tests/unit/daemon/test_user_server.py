@@ -604,7 +604,9 @@ class TellingTests(UserServerCase):
             "sig": Seal().sign(text) if sig is None else sig, **more,
         }  # fmt: skip
         self.link.answers["told"] = Reply()
-        self.server.event(self.link, json.dumps(line).encode())
+        self.up()
+        self.link.said.clear()
+        self.event(**line)
         (said,) = [request.rest for request in self.link.said if request.verb == "told"]
         return dict(json.loads(said or ""))
 
@@ -614,7 +616,6 @@ class TellingTests(UserServerCase):
 
     def test_a_target_that_no_signed_request_names_is_not_told(self) -> None:
         for more in ({"target": "http://10.0.0.1/admin"}, {"sig": "0" * 64}):
-            self.link.said.clear()
             self.assertIn("no job of this user asks", str(self.tell(**more)["failed"]))  # type: ignore[arg-type]
         self.assertEqual(self.bell.rung, [])
 
