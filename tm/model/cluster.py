@@ -14,6 +14,8 @@ import msgspec
 
 from tm.model.breaker import Breaker
 from tm.model.decided import HostMemo, Pause
+from tm.model.demand import Demand
+from tm.model.devices import Holding
 from tm.model.guest import Level, Offer, offer
 from tm.model.host import HostConfig
 from tm.model.job import Job
@@ -25,6 +27,8 @@ AHEAD_SECONDS = 0.05
 MOST_AHEAD = 16
 RECALL_AFTER = 0.5
 MOST_WORDS = 80
+STRANGERS_GPU_MEMORY = 1 << 30
+"""So much of a GPU's memory in use says that somebody is there, if nobody is seen; a driver takes some for itself."""
 RETRY_AFTER = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
@@ -38,6 +42,7 @@ class Link(StrEnum):
     STALE = "stale"
 
 
+NOTHING: dict[str, int] = {}
 KNOWN = """active reason seen_cores seen_memory about report reported_at level offer declared unheard drain_deadline
 drain_reason left_until left_by trouble""".split()
 
@@ -51,8 +56,16 @@ class HostState:
         self.seen_memory: int | None = None
         self.active = config.active
         self.reason = "" if config.active else "not active in etc/ComputerCluster.config"
+        self.facts = 0
         self.used_cores = 0
         self.used_memory = 0
+        self.used_gpus = 0
+        self.used_consumables: dict[str, int] = {}
+        self.places: dict[int, Demand] = {}
+        self.alone = 0
+        self.cpus = Holding()
+        self.gpus = Holding()
+        self.unsaid: dict[int, HostReport | None] = {}
         self.sessions: dict[str, Session] = {}
         self.about: About | None = None
         self.report: HostReport | None = None
@@ -67,6 +80,17 @@ class HostState:
         self.left_by = ""
         self.trouble = Breaker()
 
+    def configured(self, config: HostConfig) -> None:
+        """Take what the configuration says of it now."""
+        self.config = config
+        self.facts += 1
+
+    def described(self, about: About | None) -> None:
+        """Take what its InfoServer says of the machine; None where nothing trustworthy is known."""
+        if about != self.about:
+            self.about = about
+            self.facts += 1
+
     def recall(self, memo: HostMemo) -> None:
         """Take up what an earlier dispatcher decided about it."""
         self.left_until, self.left_by, self.declared = memo.left_until, memo.left_by, memo.declared
@@ -80,6 +104,7 @@ class HostState:
         """Take over from *before*, the same host until now, all that is known of it but what runs there."""
         for name in KNOWN:
             setattr(self, name, getattr(before, name))
+        self.facts += 1
 
     def memo(self) -> HostMemo:
         """Return what is to be remembered of it beside the configuration."""
@@ -135,17 +160,110 @@ class HostState:
         """Whether more is in use than there is."""
         return self.used_cores > self.whole_cores or self.used_memory > self.whole_memory
 
+    @property
+    def gpu_count(self) -> int | None:
+        """GPUs for jobs: as configured, else as its InfoServer says; None while nobody knows."""
+        if self.config.gpus is not None or self.about is not None:
+            return len(self.gpu_numbers)
+        return None if self.config.infoserver else 0
+
+    @property
+    def gpu_numbers(self) -> tuple[int, ...]:
+        """The GPUs for jobs, by the numbers their driver gives them; those configured when it names none."""
+        wanted = self.config.gpus
+        seen = [gpu.index for gpu in self.about.gpus] if self.about is not None else []
+        if not seen:
+            return tuple(range(wanted or 0))
+        return tuple(seen if wanted is None else seen[:wanted])
+
+    @property
+    def strangers(self) -> dict[int, str]:
+        """Who is on GPUs that no job of ours has, by their numbers."""
+        seen = self.report.gpus if self.report is not None else ()
+        return {
+            gpu.index: ", ".join(gpu.users[:3]) or "somebody"
+            for gpu in seen
+            if (gpu.users or gpu.memory_used > STRANGERS_GPU_MEMORY)
+            and gpu.index not in self.gpus.held
+            and self.unsaid.get(gpu.index) is not self.report
+        }
+
+    @property
+    def idle_gpus(self) -> tuple[int, ...]:
+        """The GPUs that a job may be given now."""
+        if not self.config.gpus and (self.about is None or not self.about.gpus):
+            return ()
+        strangers = self.strangers
+        return tuple(one for one in self.gpu_numbers if one not in self.gpus.held and one not in strangers)
+
+    @property
+    def free_gpus(self) -> int:
+        """How many GPUs a job may be given now."""
+        asked = self.used_gpus
+        return min(len(self.idle_gpus), len(self.gpu_numbers) - asked) if asked else len(self.idle_gpus)
+
+    @property
+    def free_consumables(self) -> dict[str, int]:
+        """How many of each of its consumables are free; nobody changes what is returned."""
+        whole = self.config.consumables
+        if not whole:
+            return NOTHING
+        used = self.used_consumables
+        return {name: count - used.get(name, 0) for name, count in whole.items()}
+
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""
         fits = self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
-        return fits and not self.offer.closed
+        return fits and not self.offer.closed and not self.alone and not (job.demand.exclusive and self.places)
 
     def saw(self, cores: int | None, memory: int | None) -> None:
         """Remember what the host says of itself."""
+        before = self.seen_cores, self.seen_memory
         if cores is not None and cores > 0:
             self.seen_cores = cores
         if memory is not None and memory > 0:
             self.seen_memory = memory
+        self.facts += before != (self.seen_cores, self.seen_memory)
+
+    def took(self, job: Job, fresh: bool) -> None:
+        """*job* occupies its part from now on; *fresh* when it is still to be given its cores and GPUs."""
+        demand = self.places[job.id] = job.demand
+        self._count(demand, 1)
+        if not fresh:
+            job.cpus, job.gpu_ids = self.cpus.hold(job.id, job.cpus), self.gpus.hold(job.id, job.gpu_ids)
+        else:
+            job.cpus = self.cpus.give(job.id, 0 if demand.exclusive else demand.cores, self._pinnable())
+            job.gpu_ids = self.gpus.give(job.id, demand.gpus, self.idle_gpus if demand.gpus else ())
+
+    def gone(self, number: int) -> tuple[int, ...]:
+        """The job gives its part back; return the cores that it had."""
+        self._count(self.places.pop(number), -1)
+        for one in self.gpus.release(number):
+            self.unsaid[one] = self.report  # which may still see it there
+        return self.cpus.release(number)
+
+    def has_cpus(self, job: Job) -> None:
+        """*job* says which cores it has there: those that no other has are its own."""
+        if job.cpus != self.cpus.of(job.id):
+            job.cpus = self.cpus.hold(job.id, job.cpus)
+
+    def _pinnable(self) -> range:
+        """Cores that can be given one by one: none where more are configured than there are, or that is not known."""
+        seen = self.seen_cores or 0
+        return range(self.whole_cores if self.whole_cores <= seen else 0)
+
+    def _count(self, demand: Demand, sign: int) -> None:
+        self.used_cores += sign * demand.cores
+        self.used_memory += sign * demand.memory
+        self.used_gpus += sign * demand.gpus
+        self.alone += sign * demand.exclusive
+        for name, count in demand.consumables:
+            self.used_consumables[name] = self.used_consumables.get(name, 0) + sign * count
+
+
+def may_follow(demand: Demand) -> bool:
+    """Whether a job may be sent ahead, to take the place of one alike: nothing but cores and memory changes hands."""
+    return not (demand.gpus or demand.consumables or demand.exclusive)
 
 
 class Hello(msgspec.Struct):
@@ -212,8 +330,7 @@ class Session:
     def occupy(self, job: Job) -> None:
         """Let *job* take its cores and memory of the host."""
         self.occupying[job.id] = job
-        self.host.used_cores += job.cores
-        self.host.used_memory += job.memory
+        self.host.took(job, fresh=job.phase is Phase.PENDING)
 
     def release(self, number: int) -> None:
         """Give back what the job held; those sent ahead take its place, as far as there is room."""
@@ -222,11 +339,10 @@ class Session:
         job = self.occupying.get(number)
         if job is None:
             return
-        self._vacate(job)
-        self.move_up(job.cores)
+        self.move_up(job.cores, self._vacate(job))
 
-    def move_up(self, cores: int) -> None:
-        """Let those sent ahead take *cores* that became free here, in their order."""
+    def move_up(self, cores: int, cpus: tuple[int, ...] = ()) -> None:
+        """Let those sent ahead take *cores* that became free here, in their order, and *cpus*, which these are."""
         host = self.host
         while self.ahead and host.active:
             job = next(iter(self.ahead.values()))
@@ -234,6 +350,7 @@ class Session:
             if cores < 0 or not host.has_room(job):
                 return
             del self.ahead[job.id]
+            job.cpus, cpus = cpus[: job.cores], cpus[job.cores :]
             self.occupy(job)
 
     def runs(self, job: Job) -> None:
@@ -241,6 +358,8 @@ class Session:
         if self.ahead.pop(job.id, None) is not None:
             self.occupy(job)
             self._step_back(set())
+        elif job.id in self.occupying:
+            self.host.has_cpus(job)
 
     def agree(self, hello: Hello) -> None:
         """Take from *hello* what runs there and what is over.
@@ -257,18 +376,20 @@ class Session:
         if not self.host.overfull:
             return
         for job in sorted(self.occupying.values(), key=lambda job: job.command_number, reverse=True):
-            if self.host.overfull and job.phase is Phase.STARTING and (job.id, job.attempt) not in running:
+            stands = job.phase is Phase.STARTING and (job.id, job.attempt) not in running
+            if self.host.overfull and stands and may_follow(job.demand):
                 self._vacate(job)
+                job.cpus = ()
                 self.ahead[job.id] = job
                 self.ahead.move_to_end(job.id, last=False)
 
-    def _vacate(self, job: Job) -> None:
+    def _vacate(self, job: Job) -> tuple[int, ...]:
+        """Let *job* occupy nothing any more; return the cores that it had."""
         del self.occupying[job.id]
         self.over.discard(job.id)
         self.pauses.pop(job.id, None)
         self.niced.discard(job.id)
-        self.host.used_cores -= job.cores
-        self.host.used_memory -= job.memory
+        return self.host.gone(job.id)
 
     def ended(self, started_at: float | None, at: float) -> None:
         """Learn from a job that has run since *started_at* (None: it never did) how long this user's jobs last here."""
@@ -283,7 +404,7 @@ class Session:
         if self.link is not Link.UP or not self.occupying or self.mean_run is None or job.interactive:
             return 0
         first = next(iter(self.occupying.values()))
-        if (first.cores, first.memory) != (job.cores, job.memory) or first.interactive:
+        if first.demand != job.demand or first.interactive or not may_follow(job.demand):
             return 0
         worth = int(AHEAD_SECONDS * len(self.occupying) / self.mean_run)
         return max(0, min(worth, MOST_AHEAD) - len(self.ahead))
