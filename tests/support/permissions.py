@@ -18,6 +18,8 @@ PERMITTED: dict[str, str] = {
     "runjob": "own", "submit": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
     # for what is one's own, or with a right
     "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs",
+    "holdjob": "own or jobs", "releasejob": "own or jobs", "suspendjob": "own or jobs", "resumejob": "own or jobs",
+    "signaljob": "own or jobs", "requeuejob": "own or jobs", "changejob": "own or jobs", "tryjobs": "own or jobs",
     "leavehost": "own or hosts", "returnhost": "own or hosts",
     # with a right
     "activatehost": "hosts", "deactivatehost": "hosts", "drainhost": "hosts", "addhost": "hosts",
@@ -38,6 +40,9 @@ LINES: dict[str, str] = {
     **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
     "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
     "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
+    **{verb: f"{verb}:JOB" for verb in ("holdjob", "releasejob", "suspendjob", "resumejob", "requeuejob")},
+    "signaljob": "signaljob:JOB:USR1", "tryjobs": "tryjobs:holdjob:JOB",
+    "changejob": 'changejob:{"ids":"JOB","set":{"priority":1}}',
     "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
 }  # fmt: skip
 
@@ -45,7 +50,10 @@ RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
 OF_A_SERVER = ("hello", "report", "hostnews")
 """What is one's own when one's server is attached: who says it from elsewhere is refused."""
 
-_DENIALS = {"jobinfo": "job.unknown", "canceljob": "job.unknown", "submit": "job.user"}
+_DENIALS = {
+    **dict.fromkeys(("jobinfo", "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob"), "job.unknown"),
+    **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs"), "job.unknown"), "submit": "job.user",
+}  # fmt: skip
 """How a denial sounds where it is not to tell that there is something."""
 
 

@@ -1,31 +1,106 @@
-"""What people ask of jobs and have done with them: lists, one job, the orders. Each names whose right it takes."""
+"""What people have done with jobs: every order is by ids, ranges, tasks and filters, of their own jobs or by right.
+
+An answer says to how many it was done, and what it was not done to, and why. ``tryjobs`` asks the same questions and
+does nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from twisted.internet.defer import Deferred
+import msgspec
 from twisted.logger import Logger
 
-from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
+from tm.daemon.answers import Answer, Spoken, decoded, json_line
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.listing import job_ids, job_lines, job_query
+from tm.daemon.job_lists import JobLists
 from tm.errors import RefusedError
+from tm.model.brain import Brain
+from tm.model.changing import Wanted
+from tm.model.control import KNOWN_SIGNALS, NO_SIGNALS, By
 from tm.model.job import Job
-from tm.model.phase import ON_HOST
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
-from tm.model.spec import accepted_spec
-from tm.model.views import Shown, show_job, shown_state
-from tm.model.waiting import why_waiting
-from tm.ports import JobQuery, Peer
+from tm.model.selection import Picked, Selection, shown_ids
+from tm.ports import Peer
 from tm.wire.message import Reply, Request
 
-MOST_LISTED_COMMAND = 1000
-
 _log = Logger()
+
+Do = Callable[[Picked, By, float], None]
+
+
+class Change(msgspec.Struct, forbid_unknown_fields=True):
+    """The argument of ``changejob``."""
+
+    ids: str
+    set: Wanted
+    reason: str = ""
+
+
+class _Order(NamedTuple):
+    """How an order is told of."""
+
+    doing: str
+    tried: str
+
+
+ORDERS = {
+    "canceljob": _Order("cancelling", "would be cancelled"),
+    "holdjob": _Order("held", "would be held"),
+    "releasejob": _Order("released", "would be released"),
+    "suspendjob": _Order("suspending", "would be suspended"),
+    "resumejob": _Order("resuming", "would be resumed"),
+    "signaljob": _Order("signalling", "would get the signal"),
+    "requeuejob": _Order("putting back", "would be put back"),
+    "changejob": _Order("changed", "would be changed"),
+}
+
+
+class Outcome:
+    """What an order was done to, and what not, and why: alike things together."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self._done: list[Picked] = []
+        self._left: dict[str, list[Picked | str]] = {}
+        self.known = False
+        self.error: RefusedError | None = None
+
+    def done(self, one: Picked) -> None:
+        """It was done to *one*."""
+        self.jobs += one.jobs
+        self._done.append(one)
+
+    def left(self, one: Picked | str, why: str, error: RefusedError | None = None) -> None:
+        """It was not done to *one*."""
+        self._left.setdefault(why, []).append(one)
+        self.known = self.known or isinstance(one, Picked)
+        self.error = self.error or error
+
+    def notes(self) -> list[str]:
+        """Return what it was not done to, a line for each reason."""
+        return [f"{_joined(some)}: {why}" for why, some in self._left.items()]
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return both as values."""
+        rows: list[dict[str, object]] = []
+        if self._done:
+            rows.append({"ids": _joined(self._done), "jobs": self.jobs, "done": True, "why": ""})
+        for why, some in self._left.items():
+            count = sum(one.jobs for one in some if isinstance(one, Picked))
+            rows.append({"ids": _joined(some), "jobs": count, "done": False, "why": why})
+        return rows
+
+    def names(self) -> list[str]:
+        """Return what was named and is nothing."""
+        return [one for some in self._left.values() for one in some if isinstance(one, str)]
+
+    @property
+    def done_ids(self) -> str:
+        """What it was done to."""
+        return _joined(self._done)
 
 
 class JobVerbs:
@@ -33,89 +108,135 @@ class JobVerbs:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+        self._lists = JobLists(dispatcher)
+        self.state = self._lists.state
         self.methods: dict[str, Spoken] = {
-            "lsjobs": self._lsjobs, "jobinfo": self._jobinfo, "canceljob": self._canceljob,
+            **self._lists.methods, "canceljob": self._canceljob, "holdjob": self._holdjob,
+            "releasejob": self._releasejob, "suspendjob": self._suspendjob, "resumejob": self._resumejob,
+            "signaljob": self._signaljob, "requeuejob": self._requeuejob, "changejob": self._changejob,
+            "tryjobs": self._tryjobs,
         }  # fmt: skip
 
-    def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
-        found = Deferred.fromCoroutine(self._listed(*listing))
-        return found.addCallback(lambda seen: as_reply(request, seen, job_lines(seen)))
-
-    async def _listed(self, query: JobQuery, states: Set[str]) -> list[Shown]:
-        """Return the views of the jobs of *query* whose state, as it is shown, is one of *states*."""
-        dispatcher = self._dispatcher
-        seen: list[Shown] = []
-        while True:
-            page: list[Job] = await dispatcher.around.reader.run(partial(dispatcher.around.store.jobs, query))
-            views = [_brief(self._show(dispatcher.brain.jobs.get(job.id, job))) for job in page]
-            seen += [view for view in views if view["state"] in states]
-            if len(page) < query.limit or len(seen) >= query.limit:
-                return seen[: query.limit]
-            query = replace(query, after=page[-1].id)
-
-    def _jobinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
-        numbers = job_ids(arguments[0])
-        if len(numbers) != 1:
-            raise RefusedError("proto.arguments", "jobinfo takes one id")
-
-        def shown(job: Job | None) -> Reply:
-            if job is None or not self._may(peer, "jobinfo", job.user):
-                raise _unknown(numbers[0])
-            seen = self._show(dispatcher.brain.jobs.get(job.id, job))
-            return as_reply(request, seen, as_lines(seen))
-
-        active = dispatcher.brain.jobs.get(numbers[0])
-        if active is not None:
-            return shown(active)
-        found: Deferred[Job | None] = dispatcher.around.reader.run(lambda: dispatcher.around.store.job(numbers[0]))
-        return found.addCallback(shown)
+    # -- orders ---------------------------------------------------------------------------------------------------
 
     def _canceljob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.cancelled(one, by, at))
+
+    def _holdjob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.hold(one, by, at))
+
+    def _releasejob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.release(one, by, at))
+
+    def _suspendjob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.suspended(one.job, by, at))
+
+    def _resumejob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.resumed(one.job, by, at))
+
+    def _requeuejob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        return self._order(peer, request, arguments, lambda one, by, at: self._brain.requeued(one.job, by, at))
+
+    def _signaljob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        name = signal_name(arguments[1])
+        return self._order(
+            peer, request, arguments[:1], lambda one, by, at: self._brain.signalled(one.job, name, by, at)
+        )
+
+    def _changejob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        change = decoded(Change, arguments[0])
+        if not change.set.given:
+            known = ", ".join(Wanted.__struct_fields__)
+            raise RefusedError("proto.arguments", f"there is nothing in 'set'; what can be changed is {known}")
+        return self._order(
+            peer, request, [change.ids, change.reason],
+            lambda one, by, at: self._brain.changed(one.job, change.set, by, at),
+        )  # fmt: skip
+
+    def _order(self, peer: Peer, request: Request, arguments: list[str], do: Do) -> Answer:
+        """Have *do* done to all that is picked; raise `RefusedError` where that is nothing."""
         dispatcher = self._dispatcher
         dispatcher.check_store()
+        verb, at = request.verb, dispatcher.now
         reason = arguments[1] if len(arguments) > 1 else ""
-        unknown: list[int] = []
-        asked = 0
-        for number in job_ids(arguments[0]):
-            job = dispatcher.brain.jobs.get(number)
-            if job is None or not self._may(peer, "canceljob", job.user):
-                unknown.append(number)
+        outcome = self._done(peer, request, verb, arguments[0], reason, lambda one, by: do(one, by, at))
+        if not outcome.jobs:
+            raise _refusal(outcome)
+        _log.info("{user}: {verb} {ids}", event="order", user=peer.user, verb=verb, ids=outcome.done_ids)
+        body = [json_line(row) for row in outcome.rows()] if request.json else outcome.notes()
+        return dispatcher.turns.durable(Reply(f"{ORDERS[verb].doing} {outcome.jobs}", body))
+
+    def _tryjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        verb = arguments[0]
+        if verb not in ORDERS:
+            raise RefusedError("proto.arguments", f"'{verb:.40}' is no order for jobs; these are {', '.join(ORDERS)}")
+        outcome = self._done(peer, request, verb, arguments[1], "", lambda one, by: None)
+        if outcome.names() and not (outcome.jobs or outcome.known):
+            raise _refusal(outcome)
+        said = ORDERS[verb].tried
+        body = [f"{outcome.done_ids}: {said}"] if outcome.jobs else []
+        rows = [json_line(row) for row in outcome.rows()]
+        return Reply(f"{outcome.jobs} {said}", rows if request.json else [*body, *outcome.notes()])
+
+    def _done(
+        self, peer: Peer, request: Request, verb: str, ids: str, reason: str, do: Callable[[Picked, By], None]
+    ) -> Outcome:
+        """Return what *do* was done to, of what *ids* pick, if *verb* is possible and *request* permitted there."""
+        brain = self._brain
+        rights = self._dispatcher.rights_of(peer.user)
+        by = By(peer.user, permitted(RULES, verb, rights, own=False), reason)
+        selection = Selection(ids, peer.user)
+        others = permitted(RULES, request.verb, rights, own=False)
+        found = selection.resolve(brain.jobs, lambda owner: others or owner == peer.user, self._state_of)
+        outcome = Outcome()
+        for shown, why in found.missing:
+            outcome.left(shown, why)
+        for one, why in brain.touches(verb, found.picked, by):
+            if why:
+                outcome.left(one, why)
                 continue
-            dispatcher.brain.cancel_asked(number, peer.user, reason, dispatcher.now)
-            asked += 1
-        if not asked:
-            raise _unknown(unknown[0])
-        _log.info("{user} cancels {ids}", event="cancel", user=peer.user, ids=arguments[0])
-        notes = [f"{number}: not waiting or running, or not yours" for number in unknown]
-        return dispatcher.turns.durable(Reply(f"cancelling {asked}", notes))
+            try:
+                do(one, by)
+            except RefusedError as error:
+                outcome.left(one, error.text, error)
+            else:
+                outcome.done(one)
+        return outcome
 
-    # -- views ----------------------------------------------------------------------------------------------------
+    @property
+    def _brain(self) -> Brain:
+        return self._dispatcher.brain
 
-    def _may(self, peer: Peer, verb: str, owner: str) -> bool:
-        return permitted(RULES, verb, self._dispatcher.rights_of(peer.user), own=owner == peer.user)
-
-    def state(self, job: Job) -> tuple[str, str]:
-        """Return the state and reason that users see of *job*, unreachable hosts taken into account."""
-        session = self._dispatcher.brain.sessions.get((job.user, job.host or ""))
-        return shown_state(job, session) if job.phase in ON_HOST else (str(job.phase), job.reason)
-
-    def _show(self, job: Job) -> Shown:
-        brain = self._dispatcher.brain
-        state, reason = self.state(job)
-        if job.id in brain.jobs and state == "pending":
-            reason = why_waiting(brain, job, self._dispatcher.now)
-        return show_job(job, accepted_spec(job.spec), state, reason)
+    def _state_of(self, job: Job) -> str:
+        return self.state(job)[0]
 
 
-def _brief(shown: Shown) -> Shown:
-    """Return *shown* with as much of a long command as a list needs: a thousand of them are one answer."""
-    command = str(shown["command"])
-    if len(command) > MOST_LISTED_COMMAND:
-        shown["command"] = command[:MOST_LISTED_COMMAND] + "…"
-    return shown
+def signal_name(text: str) -> str:
+    """Return the signal ``USR1``, ``SIGUSR1`` or ``10`` by its name; raise `RefusedError` ``proto.arguments``."""
+    name = text.upper().removeprefix("SIG")
+    if name.isascii() and name.isdigit() and len(name) < 4:
+        name = next((known for known, number in KNOWN_SIGNALS.items() if number == int(name)), name)
+    if name in NO_SIGNALS:
+        raise RefusedError("proto.arguments", f"use {NO_SIGNALS[name]} instead of the signal {name}: it is remembered")
+    if name not in KNOWN_SIGNALS:
+        raise RefusedError("proto.arguments", f"there is no signal '{text:.20}'; there are {', '.join(KNOWN_SIGNALS)}")
+    return name
 
 
-def _unknown(number: int) -> RefusedError:
-    return RefusedError("job.unknown", f"there is no job {number} of yours that this could be done with")
+def _joined(some: Sequence[Picked | str]) -> str:
+    """Return the ids of *some*, those of alike kind as ranges."""
+    whole = [one.job.id for one in some if isinstance(one, Picked) and one.tasks is None]
+    rest = [one if isinstance(one, str) else one.shown for one in some if isinstance(one, str) or one.tasks]
+    return ",".join([*([shown_ids(whole)] if whole else []), *rest])
+
+
+def _refusal(outcome: Outcome) -> RefusedError:
+    """Return why nothing at all was done."""
+    if outcome.error is not None:
+        return RefusedError(outcome.error.word, "; ".join(outcome.notes()))
+    if outcome.known:
+        return RefusedError("job.state", "; ".join(outcome.notes()))
+    first = next(iter(outcome.names()), "")
+    if not first:
+        return RefusedError("job.unknown", "nothing that waits or runs is picked by that; hRunJob -l lists your jobs")
+    return RefusedError("job.unknown", f"there is no job {first} of yours that this could be done with")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from tm.errors import RefusedError
-from tm.model.phase import ACTIVE, FINAL, ON_HOST, Phase
+from tm.model.accounting import moment
+from tm.model.ids import task_id
+from tm.model.phase import ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
+from tm.model.selection import UNREACHABLE, states
 from tm.model.views import Shown
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
-MOST_IDS = 100_000
-UNREACHABLE = "unreachable"
-_GROUPS = {"active": ACTIVE, "ended": FINAL, "all": ACTIVE | FINAL}
+AFTER_ALL = 1 << 62
+_KEYS = ("user", "state", "limit", "after", "name", "array", "host", "account", "since", "until")
 
 
 def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[JobQuery, frozenset[str]]:
@@ -22,41 +24,42 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[
     given: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if not equals or key not in ("user", "state", "limit", "after", "name"):
-            raise RefusedError("proto.arguments", f"'{argument}': expected user= state= limit= after= or name=")
+        if not equals or key not in _KEYS:
+            known = ", ".join(f"{name}=" for name in _KEYS)
+            raise RefusedError("proto.arguments", f"'{argument:.60}': expected {known}")
         given[key] = value
     owner = given.get("user", user)
     demand(DISPATCHER, "lsjobs", rights, own=owner == user)
-    states = _states(given.get("state", "all"))
-    phases = {phase for phase in Phase if phase in states} | (ON_HOST if UNREACHABLE in states else frozenset())
+    wanted = states(given.get("state", "all"))
+    phases = {phase for phase in Phase if phase in wanted} | (ON_HOST if UNREACHABLE in wanted else frozenset())
+    after, array = given.get("after", ""), given.get("array")
     query = JobQuery(
         user=None if owner == "all" else owner,
         phases=frozenset(phases) if len(phases) < len(Phase) else frozenset(),
         name=given.get("name"),
-        after=_number(given, "after", 0, 1 << 62),
-        limit=_number(given, "limit", MOST_LISTED, MOST_LISTED),
+        after=_id(after) if after else 0,
+        limit=_limit(given.get("limit")),
+        array=None if array is None else whole_number(array, f"'array={array:.40}': expected the id of an array"),
+        since=moment(given["since"], 0.0, end=False) if "since" in given else None,
+        until=moment(given["until"], 0.0, end=True) if "until" in given else None,
+        account=given.get("account"),
+        host=given.get("host"),
     )
-    return query, states
+    return query, wanted
 
 
-def _states(text: str) -> frozenset[str]:
-    wanted: set[str] = set()
-    known = [*(phase.value for phase in Phase), UNREACHABLE]
-    for word in text.split(","):
-        if word in _GROUPS:
-            wanted |= {phase.value for phase in _GROUPS[word]} | ({UNREACHABLE} if word != "ended" else set())
-        elif word in known:
-            wanted.add(word)
-        else:
-            words = ", ".join([*known, *_GROUPS])
-            raise RefusedError("proto.arguments", f"there is no state '{word:.40}'; the states are {words}")
-    return frozenset(wanted)
+def _limit(text: str | None) -> int:
+    return MOST_LISTED if text is None else min(whole_number(text, f"limit={text:.40}: expected a number"), MOST_LISTED)
 
 
-def _number(given: dict[str, str], key: str, default: int, most: int) -> int:
-    if key not in given:
-        return default
-    return min(whole_number(given[key], f"{key}={given[key]:.40}: expected a number"), most)
+def _id(text: str) -> int:
+    """Return the id ``17`` or ``17_4``; what is folded, ``17_[5-99]``, comes last."""
+    complaint = f"after={text:.40}: expected a number, the last id that was listed"
+    number, underscore, index = text.partition("_")
+    if index.startswith("["):
+        return AFTER_ALL
+    array = whole_number(number, complaint)
+    return task_id(array, whole_number(index, complaint)) if underscore else array
 
 
 def whole_number(text: str, complaint: str) -> int:
@@ -64,22 +67,6 @@ def whole_number(text: str, complaint: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise RefusedError("proto.arguments", complaint)
     return int(text)
-
-
-def job_ids(text: str) -> list[int]:
-    """Return the ids of ``3,5-7``; raise `RefusedError` ``proto.arguments`` or ``limit.ids``."""
-    found: list[int] = []
-    for part in text.split(","):
-        complaint = f"'{part:.40}' is no job id; ids are numbers, e.g. 17 or 3-7"
-        first, dash, last = part.partition("-")
-        low = whole_number(first, complaint)
-        high = whole_number(last, complaint) if dash else low
-        if high < low:
-            raise RefusedError("proto.arguments", complaint)
-        if len(found) + high - low >= MOST_IDS:
-            raise RefusedError("limit.ids", f"at most {MOST_IDS:,} ids at once")
-        found += range(low, high + 1)
-    return found
 
 
 def job_lines(jobs: list[Shown]) -> list[str]:

@@ -68,14 +68,14 @@ def use_request(arguments: Sequence[str]) -> UseRequest:
     for word in by:
         if word not in KEYS:
             raise RefusedError("proto.arguments", f"by={word:.40}: usage is told by {', '.join(KEYS)}")
-    since = _moment(given.get("from", ""), 0.0, end=False)
-    until = _moment(given.get("to", ""), UseQuery().until, end=True)
+    since = moment(given.get("from", ""), 0.0, end=False)
+    until = moment(given.get("to", ""), UseQuery().until, end=True)
     if until <= since:
         raise RefusedError("proto.arguments", "the time to which is asked lies before that from which")
     return UseRequest(UseQuery(since, until, given.get("user", ""), given.get("group", "")), by)
 
 
-def _moment(text: str, default: float, end: bool) -> float:
+def moment(text: str, default: float, end: bool) -> float:
     """Return the begin of the day, month or year *text*, or with *end* that of the next one."""
     if not text:
         return default

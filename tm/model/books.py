@@ -103,7 +103,7 @@ class Books:
             session = self._session(job.user, job.host)
             session.occupy(job)
             self.limits.started(job)
-            if job.suspended_by is not None:
+            if job.suspended_by is not None and job.phase is not Phase.STARTING:
                 session.pauses[job.id] = Pause(True, "", 0.0)
                 self._minded.add(job.host)
             elif job.phase is Phase.SUSPENDED:

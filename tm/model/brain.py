@@ -12,20 +12,18 @@ from itertools import islice
 
 from tm.errors import RefusedError
 from tm.model.cluster import Link, Session
+from tm.model.control import Control
 from tm.model.effects import Effects, Want, start_of
-from tm.model.hosting import Hosting
-from tm.model.ids import array_of, is_task, shown_id, task_id
+from tm.model.ids import array_of
 from tm.model.job import Job, new_job
 from tm.model.lifecycle import Fact
-from tm.model.phase import ON_HOST
 from tm.model.placement import allowed, fits
 from tm.model.queue import class_of
-from tm.model.tasks import ACTIVE as TASK_ACTIVE
 
 LAUNCH_PATIENCE = 60.0
 
 
-class Brain(Hosting):
+class Brain(Control):
     """All that is active in one cluster, and what to do about it."""
 
     # -- what comes out -------------------------------------------------------------------------------------------
@@ -42,13 +40,16 @@ class Brain(Hosting):
     # -- jobs -----------------------------------------------------------------------------------------------------
 
     def submitted(
-        self, user: str, token: str, orders: list[tuple[str, str]], environments: Mapping[str, str], at: float
-    ) -> range:
-        """Accept signed requests (text, signature), all or none; return their ids.
+        self, user: str, token: str, orders: list[tuple[str, str]], environments: Mapping[str, str], at: float,
+        ended: Ended = NONE_ENDED,
+    ) -> range:  # fmt: skip
+        """Accept signed requests (text, signature), all or none; return their ids. *ended* are targets of their
+        dependencies that are over (`expected_of` names those).
 
         Raises `RefusedError`: ``job.invalid`` for a request that cannot be read or never run, ``job.user`` for one in
         another's name, ``busy.hosts`` for an interactive one when no host is vacant, ``limit.jobs`` for more than the
-        limits of the user's groups let wait, ``job.impossible`` for what no host has or these limits never permit.
+        limits of the user's groups let wait, ``job.impossible`` for what no host has or these limits never permit,
+        ``job.dependency`` for what cannot be waited for.
         """
         made: list[Job] = []
         first = self._next_id
@@ -57,6 +58,7 @@ class Brain(Hosting):
             if spec.user != user:
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")
             self._check_possible(job)
+            self.check_expected(job, ended)
             made.append(job)
         too_many = self.limits.queued(user, sum(job.waiting for job in made)) if self._limited else ""
         if too_many:
@@ -78,50 +80,6 @@ class Brain(Hosting):
     def environments_given(self, environments: Mapping[str, str]) -> None:
         """Record *environments*, also those of a submission that was accepted before: who sent them names them then."""
         self._effects.records.environments.update(environments)
-
-    def cancel_asked(self, number: int, by: str, reason: str, at: float, grace: float = 10.0) -> None:
-        """End a job: at once when it waits, by its host when it runs; an array with all its tasks.
-
-        Raises `RefusedError` ``job.unknown``.
-        """
-        job = self.jobs.get(number)
-        if job is None and is_task(number) and self._drop_tasks(number, at):
-            return
-        if job is None:
-            raise RefusedError("job.unknown", f"there is no waiting or running job {shown_id(number)}")
-        first = job.cancelled_by is None
-        job.cancelled_by = by
-        if job.tasks is not None:
-            job.reason = reason or f"cancelled by {by}"
-            for index in [index for one in job.tasks.ranges(TASK_ACTIVE) for index in one]:
-                self.cancel_asked(task_id(number, index), by, reason, at, grace)
-            self._drop(job, job.tasks.everything, at)
-        elif job.phase in ON_HOST:
-            self._record(job)
-            self._orders_for(job).cancel.append((job.id, job.attempt))
-            if first:
-                job.reason = reason or f"being cancelled by {by}"
-                self._notice(job, at)
-        else:
-            self._wait_no_more(job)
-            self._apply(job, Fact(number, job.attempt, "cancelled", at, reason=reason or f"cancelled by {by}"))
-
-    def _drop_tasks(self, number: int, at: float) -> int:
-        """Cancel the task *number*, which has not started; return 1, or 0 where there is none."""
-        array = self.jobs.get(array_of(number))
-        index = number - task_id(array_of(number), 0)
-        return self._drop(array, [range(index, index + 1)], at) if array is not None else 0
-
-    def _drop(self, array: Job, ranges: list[range], at: float) -> int:
-        """Cancel those tasks of *array* that have not started; return how many these were."""
-        assert array.tasks is not None
-        dropped = array.tasks.drop(ranges)
-        if dropped:
-            self._record(array)
-            self._tasks_changed(array)
-            self._notice(array, at)
-        self._see_over(array, at)
-        return dropped
 
     def _check_possible(self, job: Job) -> None:
         kind = class_of(job)

@@ -64,6 +64,9 @@ CAUSES: Final = {
 
 _OF_LIMIT: Final = {"time": Phase.TIMEOUT, "memory": Phase.OUT_OF_MEMORY, "output": Phase.OUTPUT_LIMIT}
 
+BEING_CANCELLED: Final = "being cancelled by "
+"""How the reason of a job begins whose host was asked to end it."""
+
 PASSING: Final = frozenset({"started", "suspended", "resumed"})
 """Facts after which an attempt goes on; all others are its end."""
 
@@ -96,8 +99,7 @@ def advance(job: Job, fact: Fact) -> None:
         phase = Phase.CANCELLED
     elif fact.what == "rebooted" and job.requeue:
         phase = Phase.PENDING
-    job.phase = phase
-    job.reason = fact.reason
+    job.phase, job.reason = phase, fact.reason or _kept_reason(job, phase)
     if fact.what == "started":
         job.started_at, job.pid, job.rung = fact.at, fact.pid, fact.rung
         job.cpus = tuple(fact.cpus) or job.cpus
@@ -108,6 +110,13 @@ def advance(job: Job, fact: Fact) -> None:
         _wait_again(job)
     elif fact.what != "placed":
         _finish(job, fact)
+
+
+def _kept_reason(job: Job, phase: Phase) -> str:
+    """Return what of the reason of *job*, which is to be *phase*, still holds: who is cancelling it, and why."""
+    if not job.reason.startswith(BEING_CANCELLED) or not (phase is Phase.CANCELLED or phase in _ON_HOST):
+        return ""
+    return job.reason if phase in _ON_HOST else job.reason.removeprefix("being ")
 
 
 def _ending(job: Job, fact: Fact) -> Phase:

@@ -3,7 +3,7 @@
 When less is offered than runs, jobs are niced, suspended or asked to leave, the youngest first, until what runs fits;
 when more is offered again they go on, the oldest first. A job leaves only where its user has consented to its being
 started anew; another one is suspended instead. That a job has been asked to leave is recorded before it is told, and it
-waits again only when its attempt is seen dead.
+waits again only when its attempt is seen dead. What people have suspended themselves stays so until they resume it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,20 @@ class Manners(Servers):
         action = host.offer.action
         there = {job.id: (session, job) for session, job in _running(host)}
         stopped = {number for number, (session, _) in there.items() if _is_stopped(session, number)}
+        by_people = {number for number in stopped if there[number][1].suspended_by is not None}
         if action is not Action.NICE:
             self._nice_no_more(host, at)
         if action is Action.NONE and not stopped:
             return
-        uses = [Use(job.id, job.cores, job.started_at or 0.0, job.id in stopped) for _, job in there.values()]
+        uses = [
+            Use(number, job.cores, job.started_at or 0.0, number in stopped)
+            for number, (_, job) in there.items() if number not in by_people
+        ]  # fmt: skip
         over, again = beyond(uses, host.cores)
         if action in (Action.NONE, Action.NICE):
-            again = sorted(stopped)
+            again = sorted(stopped - by_people)
+            for number in by_people:
+                self._needed_no_more(*there[number], at)
         if action is Action.GIVE_WAY:
             over += [number for number in stopped if number not in again]
         for number in over if action is not Action.NONE else ():
@@ -105,6 +111,15 @@ class Manners(Servers):
         pause = session.pauses[job.id]
         pause.wanted, pause.asked_at = False, at
         self._orders(session).pause(resume=[(job.id, job.attempt)])
+
+    def _needed_no_more(self, session: Session, job: Job, at: float) -> None:
+        """Only people want *job* suspended now, its host has room for it."""
+        pause = session.pauses[job.id]
+        if pause.why:
+            pause.why = ""
+            if job.phase is Phase.SUSPENDED:
+                self._say_why_suspended(job, pause)
+                self._notice(job, at)
 
     def _drain(self, host: HostState, at: float) -> None:
         """The deadline has passed: what may be repeated leaves, the rest is named."""

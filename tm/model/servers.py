@@ -11,7 +11,7 @@ from tm.model.effects import Orders, start_of, void_start
 from tm.model.gating import Gating
 from tm.model.job import Job
 from tm.model.lifecycle import Fact
-from tm.model.phase import ON_HOST
+from tm.model.phase import ON_HOST, Phase
 from tm.model.spec import accepted_spec
 from tm.model.views import shown_time
 
@@ -129,6 +129,8 @@ class Servers(Gating):
             orders.pause(*(([key], []) if pause.wanted else ([], [key])))
         if job.id in session.niced:
             orders.nice.append((*key, NICE_LEVEL))
+        if job.changed and job.phase is not Phase.STARTING:
+            orders.limit.append((*key, job.demand.time))
 
     def facts_reported(
         self, user: str, host: str, spool_id: str, number: int, facts: Iterable[Fact], at: float
@@ -146,7 +148,7 @@ class Servers(Gating):
             job = self.jobs.get(fact.job)
             if job is not None and job.user == user and job.host == host:
                 try:
-                    self._apply(job, fact)
+                    self._apply(job, fact, at)
                 except IllegalMoveError:
                     continue
                 self._judge(session.host, job, fact, at)

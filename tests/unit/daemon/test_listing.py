@@ -6,7 +6,7 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tm.daemon.answers import as_lines, decoded
-from tm.daemon.listing import MOST_IDS, host_lines, job_ids, job_query
+from tm.daemon.listing import host_lines, job_query
 from tm.errors import RefusedError
 from tm.model.phase import FINAL, ON_HOST, Phase
 
@@ -16,24 +16,6 @@ NOTHING: frozenset[str] = frozenset()
 class Token(msgspec.Struct):
     token: str
     more: object = None
-
-
-class JobIdTests(SynchronousTestCase):
-    def refused(self, text: str) -> str:
-        return self.assertRaises(RefusedError, job_ids, text).word
-
-    def test_ids_and_ranges_are_listed_in_their_order(self) -> None:
-        self.assertEqual(job_ids("17"), [17])
-        self.assertEqual(job_ids("9,3-5"), [9, 3, 4, 5])
-
-    def test_what_is_no_id_is_refused_with_a_sentence(self) -> None:
-        for text in ("", "x", "-1", "3-", "3-2", "1,,2", "²", "9" * 19, "9" * 5000, "1-" + "9" * 30):
-            self.assertEqual(self.refused(text), "proto.arguments", text[:40])
-
-    def test_ranges_are_bounded_all_together(self) -> None:
-        self.assertEqual(len(job_ids(f"1-{MOST_IDS}")), MOST_IDS)
-        self.assertEqual(self.refused(f"1-{MOST_IDS + 1}"), "limit.ids")
-        self.assertEqual(self.refused(f"1-{MOST_IDS},7"), "limit.ids")
 
 
 class QueryTests(SynchronousTestCase):
