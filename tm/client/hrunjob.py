@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tm import places as whereabouts
 from tm.client import program
+from tm.client.choices import ACTIONS, COMMAND_LINE
 from tm.client.connection import Connection
-from tm.client.parser import (
-    Parser,
-    parse_cores,
-    parse_id,
-    parse_ids,
-    parse_priority,
-    parse_size,
-    parse_umask,
-    split_command,
-)
+from tm.client.options import Options, Reader
 from tm.client.program import Manner, UsageError
-from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tm.client.submit import Submission
     from tm.client.watch import Watch
@@ -33,37 +22,60 @@ if TYPE_CHECKING:
 HELP = """
 hRunJob "sleep 10"                     submit a job; one argument is shell text
 hRunJob --wait -c 4 -m 2G -- prog arg  submit a program with its arguments, wait, end with its exit code
+hRunJob script.sh arg                  a copy of a script that begins with #!, with its lines #TM and #SBATCH
+hRunJob --array 1-99%10 ./step.sh      99 jobs in one, ten at once; each has its TM_ARRAY_TASK_ID
+hRunJob --map 'gzip -k {}' ::: *.log   the command for each value
 hRunJob -f 17                          follow the output of job 17      hRunJob -k 17   stop it
 
 submit
-  -n, --name NAME         -c, --cores N (--cpus-per-task)    -m, --mem SIZE   500M, 4G; bare: MiB
-  -p, --priority N        -1000 to 1000                      -w, --host NAME[,NAME] (--nodelist)
-  -d, --chdir DIR         working directory (here)           --umask OCTAL    (the present one)
-  -o, --output FILE       its output (tm-%j.out)             -e, --error FILE (with the output)
-  --input FILE            its input (none)                   --append, --open-mode append|truncate
-                          in names of files: %j job, %n name, %h host, %u user, %% a percent sign
+  -n, --name NAME (-J, --job-name)    -d, -D, --chdir DIR  working directory (here)
+  -o, --output FILE    (tm-%j.out)     -e, --error FILE   (with the output)
+  --input FILE         (none)          --append, --open-mode append|truncate       --umask OCTAL
+                          in names of files: %j job, %A array, %a task, %n name, %h host, %u user, %% a percent sign
   --env NAME=VALUE        set a variable, may be repeated    --export ALL|NONE|NAME[=VALUE],…
-  --from FILE|-           a command a line; empty lines and those that begin with # are skipped
-  --requeue               the job may be begun anew when others need its host, or it was restarted
-  --wait                  wait for the end; ^C only stops looking
+  --comment TEXT          -A, --account GROUP
+  --wrap TEXT             shell text, as sbatch has it       --from FILE|-   a command a line (# skips it)
+  -W, --wait              wait for the end; ^C only stops looking
+  --dry-run (--test-only) submit nothing; say which hosts would fit
+ needs
+  -c, --cores N (--cpus-per-task)      -m, --mem SIZE     500M, 4G; bare: MiB      --mem-per-cpu SIZE
+  -G, --gpus N (--gpus-per-node)  --gres gpu:N           -L, --licenses NAME:N,…                     --exclusive
+  -t, --time TIME         30m 1h30m 2:00:00 1-12:00:00; bare: minutes              --processes N
+  --signal SIG[@SECONDS]  sent that long before the time is over (60)              --output-limit SIZE
+ where
+  -w, --host NAME,… (--nodelist)       -x, --exclude NAME,…
+  -C, --constraint EXPR   'gpu and not old', 'memory>=32G'   --prefer EXPR         --spread, --pack
+ when
+  -p, --priority N        -1000 to 1000                      --nice[=N]            later
+  -b, --begin WHEN        now+2h 18:30 tomorrow 2026-12-24T18:00                   -H, --hold   until released
+  --deadline WHEN         in vain after                      --scavenge            only what is idle; gives way
+  --dependency LIST       afterok:17:18,afterany:19; after afternotok aftercorr singleton; ? for any of them
+ many
+  -a, --array 0-99:2%10   tasks, how many at once            --cap N   of --map    --bundle  one output file
+  --map COMMAND ::: a b   {} the value, {.} {/} {//} {/.} parts of it, {#} its number; more ::: combine
+  --map-file FILE|-       values, a line each                :::: FILE             the same
+ again
+  --requeue               may be begun anew when others need its host, or it was restarted      --no-requeue
+  --retries N             --retry-on fail,exit:75,oom,host   --retry-delay TIME    --retry-memory x2
+ told
+  --mail-user ADDRESS (--notify) also https://… and desktop         --mail-type END,FAIL,BEGIN,FIRST_FAIL,ALL
+  --notify-after TIME     that it waits longer than this
 
 look
   -f, --follow ID         show the output as it grows, from its last lines; end with the job
-  -l, --list [--all]      my waiting and running jobs; with --all the ended ones too
-  -i, --info ID…          all that is known of a job
+  -l, --list [--all]      my waiting and running jobs; with --all the ended ones too; --expand tasks of arrays
+  -i, --info ID…          the whole story of a job
+  --why ID…               why it waits, and what would start it
   -s, --status [ID]       TMS and TaskDispatcher, then my jobs; or one job
-  -k, --kill ID…          stop jobs: 3  3,5  3-7
+  -k, --kill ID… (--cancel)  stop jobs: 3  3,5  3-7  17_4  17_[0-9]  state=pending name=sim*
 
-  --json                  one JSON object a line             -q, --quiet   ids alone
+  --json                  one JSON object a line             -q, --quiet, --parsable   ids alone
   -h, --help              --version
 
 exit status: the job's own with --wait and -f (128+n for signal n, 124 time limit, 125 no code known);
-of several jobs 0 when all succeeded; otherwise 0 done, 1 refused, 2 usage, 69 unreachable, 75 try again,
-77 not permitted, 78 configuration
+of several jobs 0 when all succeeded, else of an array the worst of its tasks and of others 1; otherwise 0 done,
+1 refused, 2 usage, 69 unreachable, 75 try again, 77 not permitted, 78 configuration
 """
-_ONE_VALUE = """-n --name -c --cores --cpus-per-task -m --mem -p --priority -w --host --nodelist -d --chdir
---umask -o --output -e --error --input --open-mode --env --export --from -f --follow""".split()
-_MANY_VALUES = ("-k", "--kill", "-i", "--info", "-s", "--status")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,59 +83,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return program.run("hRunJob", _run, argv)
 
 
-def make_parser() -> Parser:
-    """Return the parser of all options."""
-    parser = Parser("hRunJob", HELP)
-    add = parser.add_argument
-    add("-n", "--name")
-    add("-c", "--cores", "--cpus-per-task", type=parse_cores)
-    add("-m", "--mem", type=parse_size)
-    add("-p", "--priority", type=parse_priority)
-    add("-w", "--host", "--nodelist", dest="host")
-    add("-d", "--chdir")
-    add("--umask", type=parse_umask)
-    add("-o", "--output")
-    add("-e", "--error")
-    add("--input")
-    add("--append", action="store_true")
-    add("--open-mode", choices=("append", "truncate"))
-    add("--env", action="append", default=[])
-    add("--export", default="ALL")
-    add("--from", dest="source")
-    add("--requeue", action="store_true")
-    add("--wait", action="store_true")
-    add("--all", action="store_true", dest="every")
-    add("--json", action="store_true")
-    add("-q", "--quiet", action="store_true")
-    actions = parser.add_mutually_exclusive_group()
-    actions.add_argument("-f", "--follow", type=parse_id, metavar="ID")
-    actions.add_argument("-l", "--list", action="store_true")
-    actions.add_argument("-i", "--info", nargs="+", metavar="ID")
-    actions.add_argument("-s", "--status", nargs="?", type=parse_id, const=0, metavar="ID")
-    actions.add_argument("-k", "--kill", nargs="+", metavar="ID")
-    return parser
+def read_options(argv: list[str]) -> tuple[Options, list[str], bool]:
+    """Return the options of *argv*, the words behind them, and whether ``--`` stood between; raise `UsageError`."""
+    return Reader(COMMAND_LINE, _foreign).read(argv)
+
+
+def _foreign(name: str) -> str:
+    from tm.client.sbatch import foreign
+
+    return foreign(name)
 
 
 def _run(argv: list[str], manner: Manner) -> int:
-    words, command = split_command(argv, _ONE_VALUE, _MANY_VALUES)
-    options = make_parser().parse_args(words)
-    manner.choose(options.json, options.quiet)
-    options.append = options.append or options.open_mode == "append"
-    looks = options.list or options.info or options.kill or (options.follow, options.status) != (None, None)
-    if looks and (command or options.source or options.wait):
+    options, words, verbatim = read_options(argv)
+    if options.help or options.version:
+        print(HELP.strip("\n") if options.help else program.version_line("hRunJob"))
+        return 0
+    manner.choose(options.json, options.quiet or options.parsable)
+    actions = [options.given[action.dest] for action in ACTIONS if action.dest in options.given]
+    if len(actions) > 1:
+        raise UsageError(f"{' and '.join(actions)} exclude each other")
+    if actions and (words or {"source", "wait", "map", "wrap"} & options.given.keys()):
         raise UsageError("a command is submitted by itself, without -f, -l, -i, -s or -k")
-    if options.every and not options.list:
-        raise UsageError("--all belongs to --list")
-    if looks:
-        return _look(options, manner)
-    if bool(command) == bool(options.source):
-        raise UsageError(
-            "name a command, or a file of commands with --from" if not command else "--from takes no command"
-        )
-    return _submit(options, command, manner)
+    if (options.every or options.expand) and not options.list:
+        raise UsageError(f"{'--all' if options.every else '--expand'} belongs to --list")
+    return _look(options, manner) if actions else _submit(options, words, verbatim, manner)
 
 
-def _look(options: argparse.Namespace, manner: Manner) -> int:
+def _look(options: Options, manner: Manner) -> int:
+    from tm.client.parser import parse_ids
+
     ranges = parse_ids(options.kill or options.info or ["0"])
     places = whereabouts.find()
     from tm.client import tms
@@ -148,20 +137,17 @@ def _look(options: argparse.Namespace, manner: Manner) -> int:
         return look.show_jobs(connection, [options.status] if options.status else ids, manner)
 
 
-def _submit(options: argparse.Namespace, command: str | list[str], manner: Manner) -> int:
-    from tm.client.jobspec import make_common
+def _submit(options: Options, words: list[str], verbatim: bool, manner: Manner) -> int:
+    from tm.client.request import make_request
     from tm.client.submit import Submission, make_lines
 
-    common = make_common(options, os.environ)
+    request = make_request(options, words, verbatim, manner.say)
     places = whereabouts.find()
-    if options.source:
-        commands: list[str | list[str]] = list(read_commands(options.source))
-    else:
-        commands = [command]
-    if not commands:
-        raise TaskManagerError("job.invalid", f"there is no command in {options.source}")
     submission = Submission(
-        lambda: Connection.open_tms(places), make_lines(commands, common), options.wait, manner.say
+        lambda: Connection.open_tms(places),
+        make_lines(request.commands, request.common),
+        options.wait,
+        manner.say,
     )
     try:
         return _submitted(submission, options.wait, places, manner)
@@ -202,23 +188,6 @@ def _watch(ids: list[int], places: Places, manner: Manner) -> Watch:
 
     first = iter([tms.open_any])
     return Watch(lambda: next(first, tms.open_waiting)(places), ids, manner.say)
-
-
-def read_commands(source: str) -> Iterator[str]:
-    """Yield the commands, a line each, in the file *source* (``-``: stdin); raise `TaskManagerError`."""
-    try:
-        with open(0 if source == "-" else source, "rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    text = line.decode().strip("\r\n")
-                except UnicodeDecodeError as error:
-                    raise TaskManagerError(
-                        "job.invalid", f"{source}:{number}: byte {error.start + 1} of the line is not UTF-8"
-                    ) from None
-                if text.strip() and not text.lstrip().startswith("#"):
-                    yield text
-    except OSError as error:
-        raise TaskManagerError("job.invalid", f"{source}: cannot be read: {error.strerror}") from None
 
 
 def _print_ids(ids: list[int], manner: Manner) -> None:

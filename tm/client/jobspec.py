@@ -8,9 +8,10 @@ from tm.client.program import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
     from typing import Any
+
+    from tm.client.options import Options
 
 DEFAULT_OUTPUT = "tm-%j.out"
 _KEPT = {"TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON"}
@@ -19,28 +20,98 @@ _SESSION_FAMILIES = ("SSH_", "XDG_SESSION_", "TM_")
 _MINIMUM = ("HOME", "LOGNAME", "PATH", "SHELL", "USER")
 
 
-def make_common(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return what all jobs of a submission share; raise `UsageError`."""
+def make_common(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what all jobs of a submission share; raise `UsageError` for what does not go together."""
+    _check(options)
     cwd = job_directory(options.chdir, environ)
     common: dict[str, Any] = {
         "cwd": cwd,
-        "environment": capture(environ, options.export, options.env, cwd),
+        "environment": capture(
+            environ, "ALL" if options.export is None else options.export, options.env, cwd
+        ),
         "umask": current_umask() if options.umask is None else options.umask,
         "stdout": options.output or DEFAULT_OUTPUT,
     }
-    wanted = {
-        "name": options.name,
-        "stdin": options.input and os.path.abspath(options.input),
-        "stderr": options.error,
-        "append": options.append or None,
-        "cores": options.cores,
-        "memory": options.mem,
-        "priority": options.priority,
-        "hosts": host_list(options.host),
-        "requeue": options.requeue or None,
-    }
-    common.update((key, value) for key, value in wanted.items() if value is not None)
+    common.update((key, value) for key, value in _wanted(options).items() if value is not None)
     return common
+
+
+def _wanted(options: Options) -> dict[str, Any]:
+    """Return the fields of a job that the options speak of, None for those they do not."""
+    gpus, consumables = _resources(options)
+    indices, cap = options.array or (None, None)
+    warn_signal, warn_seconds = options.signal or (None, None)
+    memory = options.mem
+    if options.mem_per_cpu is not None:
+        memory = options.mem_per_cpu * (options.cores or 1)
+    return {
+        "name": options.name, "stdin": options.input and os.path.abspath(options.input), "stderr": options.error,
+        "append": options.append or options.open_mode == "append" or None, "cores": options.cores, "memory": memory,
+        "gpus": gpus, "consumables": consumables, "time": options.time, "warn_signal": warn_signal,
+        "warn_seconds": warn_seconds, "processes": options.processes, "output_limit": options.output_limit,
+        "priority": _priority(options), "hosts": options.host, "exclude": options.exclude,
+        "constraint": options.constraint, "prefer": options.prefer, "exclusive": options.exclusive or None,
+        "layout": options.layout or None, "scavenge": options.scavenge or None, "account": options.account,
+        "array": indices, "array_cap": cap or None, "bundle": options.bundle or None,
+        "dependency": options.dependency, "begin": options.begin, "deadline": options.deadline,
+        "hold": options.hold or None, "requeue": options.requeue or None, "retries": options.retries,
+        "retry_on": options.retry_on, "retry_delay": options.retry_delay, "retry_memory": options.retry_memory,
+        "notify": options.mail_user, "notify_on": _events(options), "notify_after": options.notify_after,
+        "comment": options.comment,
+    }  # fmt: skip
+
+
+def _check(options: Options) -> None:
+    """Raise `UsageError` for options of which one makes no sense beside another, or without it."""
+    given = options.given
+    for dest, needed, why in (
+        ("bundle", "array", "bundles the output of the tasks of an array"),
+        ("retry_on", "retries", "says which endings are tried again, how often says --retries N"),
+        ("retry_delay", "retries", "is the pause before another try, how often says --retries N"),
+        ("retry_memory", "retries", "is for another try, how often says --retries N"),
+    ):
+        if dest in given and getattr(options, needed) in (None, 0, []):
+            raise UsageError(f"{given[dest]} {why}")
+    if options.mem is not None and options.mem_per_cpu is not None:
+        raise UsageError("--mem and --mem-per-cpu exclude each other")
+    if options.deadline is not None:
+        import time
+
+        begin = max(options.begin or 0.0, time.time())
+        if begin + (options.time or 0.0) > options.deadline:
+            raise UsageError(
+                "--deadline: by then it cannot be done" + (" in the time it asks" if options.time else "")
+            )
+
+
+def _resources(options: Options) -> tuple[int | None, dict[str, int] | None]:
+    """Return the gpus and the other things that can be counted."""
+    counts = dict(options.licenses or {})
+    gpus = options.gpus
+    for name, count in (options.gres or {}).items():
+        if name == "gpu":
+            if gpus is not None and gpus != count:
+                raise UsageError(f"--gpus says {gpus}, --gres says {count}")
+            gpus = count
+        elif count:
+            counts[name] = counts.get(name, 0) + count
+    return gpus, counts or None
+
+
+def _priority(options: Options) -> int | None:
+    if options.nice is None:
+        return None if options.priority is None else int(options.priority)
+    return max(-1000, min(1000, (options.priority or 0) - int(options.nice)))
+
+
+def _events(options: Options) -> list[str] | None:
+    """Return of what is told; who names an address alone wants to hear of the end."""
+    events = options.mail_type
+    if events is None and options.mail_user:
+        events = [] if options.notify_after else ["end"]
+    if options.notify_after and "waiting" not in (events or []):
+        events = [*(events or []), "waiting"]
+    return list(events) if events else None
 
 
 def job_directory(chdir: str | None, environ: Mapping[str, str]) -> str:
@@ -105,8 +176,3 @@ def current_umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def host_list(text: str | None) -> list[str] | None:
-    """Return the names in ``a,b``; None for None."""
-    return None if text is None else [name for name in text.split(",") if name]

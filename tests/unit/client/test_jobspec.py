@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tests.unit.client.house import House
-from tm.client.hrunjob import make_parser
+from tm.client.hrunjob import read_options
 from tm.client.jobspec import capture, current_umask, job_directory, make_common
 from tm.client.program import UsageError
 
@@ -47,7 +47,7 @@ class JobSpecTests(House):
         self.assertEqual("/x", job_directory("/x", {}))
 
     def test_only_what_was_asked_for_is_said(self) -> None:
-        common = make_common(make_parser().parse_args(["--export", "NONE"]), {})
+        common = make_common(read_options(["--export", "NONE"])[0], {})
 
         self.assertEqual({"cwd", "environment", "umask", "stdout"}, set(common))
         self.assertEqual("tm-%j.out", common["stdout"])
@@ -56,7 +56,7 @@ class JobSpecTests(House):
     def test_every_option_has_its_key(self) -> None:
         words = "-n a -c 2 -m 1G -p -5 -w x,y -o o -e e --input i --append --umask 027".split()
 
-        common = make_common(make_parser().parse_args(words), {})
+        common = make_common(read_options(words)[0], {})
 
         expected = {
             "name": "a",
