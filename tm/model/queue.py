@@ -1,14 +1,15 @@
 """Waiting jobs, kept in classes of alike jobs, so that looking at the queue costs by class and not by job.
 
-Alike jobs have the same user, priority and demand. Within a class the oldest goes first; between classes the higher
-priority, then the older head. An array waits as one entry for all its tasks that may start. Removing from the middle is
-lazy: a removed entry stays in its heap until it surfaces, or waits again.
+Alike jobs have the same user, priority, boost and demand. Within a class the oldest goes first; which class is next is
+the scheduler's affair (`tm.model.score`). An array waits as one entry for all its tasks that may start. Removing from
+the middle is lazy: a removed entry stays in its heap until it surfaces, or waits again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import NamedTuple
 
 from tm.model.demand import Demand
@@ -18,16 +19,17 @@ from tm.model.tasks import Tasks
 
 
 class JobClass(NamedTuple):
-    """What makes waiting jobs alike; sorts by priority, the highest first."""
+    """What makes waiting jobs alike; sorts by the user's own priority, the highest first."""
 
     order: int
     user: str
     demand: Demand
+    boost: int = 0
 
 
 def class_of(job: Job) -> JobClass:
     """Return the class in which *job* waits."""
-    return JobClass(-job.priority - job.boost, job.user, job.demand)
+    return JobClass(-job.priority, job.user, job.demand, job.boost)
 
 
 class _Line:
@@ -70,7 +72,8 @@ class WaitingQueue:
     """All waiting jobs by class; *counted* is told of each user's jobs that wait more or fewer.
 
     An array that is *added* waits with all its tasks, and shows those that may start now; whoever changes its tasks
-    says so with `changed`.
+    says so with `changed`. *fresh* holds the classes that came, *turned* the users of whom some came or went, since
+    somebody took them from there.
     """
 
     def __init__(self, counted: Callable[[str, int], None] = lambda user, jobs: None) -> None:
@@ -78,7 +81,10 @@ class WaitingQueue:
         self._lines: dict[JobClass, _Line] = {}
         self._class_of: dict[int, JobClass] = {}
         self._arrays: dict[int, tuple[Job, Tasks, int]] = {}
+        self._of_user: dict[str, dict[JobClass, None]] = {}
         self._size = 0
+        self.fresh: set[JobClass] = set()
+        self.turned: set[str] = set()
 
     def __len__(self) -> int:
         return self._size
@@ -138,6 +144,9 @@ class WaitingQueue:
         line = self._lines.get(kind)
         if line is None:
             line = self._lines[kind] = _Line()
+            self._of_user.setdefault(kind.user, {})[kind] = None
+            self.fresh.add(kind)
+            self.turned.add(kind.user)
         line.add(place_of(job.id))
 
     def _leave(self, number: int) -> None:
@@ -146,6 +155,29 @@ class WaitingQueue:
         line.remove(place_of(number))
         if not line.places:
             del self._lines[kind]
+            self.fresh.discard(kind)
+            self.turned.add(kind.user)
+            mine = self._of_user[kind.user]
+            del mine[kind]
+            if not mine:
+                del self._of_user[kind.user]
+
+    @property
+    def kinds(self) -> Set[JobClass]:
+        """All classes in which a job may start."""
+        return self._lines.keys()
+
+    def kinds_of(self, user: str) -> Iterable[JobClass]:
+        """Return the classes of one user; nothing must change meanwhile."""
+        return self._of_user.get(user, ())
+
+    def head(self, kind: JobClass) -> int:
+        """Return the id of the oldest entry of a class that is there; an array stands for its tasks."""
+        return number_at(self._lines[kind].places[0])
+
+    def next_of(self, kind: JobClass, after: int = 0) -> int | None:
+        """Return the id of the job or task of *kind* that is next, or the one *after* so many others; None: no more."""
+        return next(islice(self.ids(kind), after, None), None)
 
     def heads(self) -> list[tuple[int, int, JobClass]]:
         """Return (order, id of the oldest, class) of every class, best first; an order is a negative priority.
@@ -171,4 +203,4 @@ class WaitingQueue:
 
     def waiting_users(self) -> set[str]:
         """Return who has a job that may start."""
-        return {kind.user for kind in self._lines}
+        return set(self._of_user)

@@ -1,61 +1,39 @@
 """Which waiting job starts where and when, by class and by host: what nothing has happened to is not looked at again.
 
-`Around` is what it asks of whoever uses it, the dispatcher's brain or a replay (`tm.model.hall`).
+The law: a class that was looked at and found no room waits until something happens on a host it may use, and then only
+that host is looked at; so a decision costs as much as there are classes and changed hosts, however many jobs wait.
+Classes come in turn (`tm.model.score`), each job after the other; one that finds no room may be passed within the law
+of backfilling (`tm.model.reservation`). `tm.model.around` is what is asked of whoever uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import heapify, heappop, heappush
 
+from tm.model.around import Around, Permit, Verdict
 from tm.model.fairshare import FairShare
+from tm.model.floor import Floor
+from tm.model.holds import RESERVED, Holds
 from tm.model.job import Job
 from tm.model.matching import Matcher
 from tm.model.queue import JobClass, WaitingQueue
+from tm.model.reservation import Hold, lasting
 from tm.model.room import Room
 from tm.model.rules import OURS, Rules
+from tm.model.scavenging import Scavenging
+from tm.model.score import Order
 from tm.model.settings import Scheduling
 
+__all__ = ["Around", "Permit", "Scheduler", "Verdict"]
 
-class Verdict(NamedTuple):
-    """Why the jobs of a class wait: *why* in one word, *host* and *job* whom it concerns, *until* when (0: unknown).
+FEW_HOSTS = 8
+MOST_ROUNDS = 4
+MOST_SEEN = 100
+"""So many hosts to which a job could go once a server has been started there are looked at for one where there is."""
+NO_ROOM = frozenset({"room", RESERVED, "yield"})
 
-    The words: ``room`` (none free), ``reserved`` (what is free on *host* is kept for *job*), ``limit`` (of the user),
-    ``away`` (their servers cannot be reached), ``start`` (their server on *host* is being started), ``yield``
-    (scavengers on *host* have been asked to make room), ``turn`` (others are before it), ``never`` (no host fits).
-    """
-
-    why: str
-    host: str = ""
-    job: int = 0
-    until: float = 0.0
-    text: str = ""
-
-
-class Around(Protocol):
-    """What a scheduler asks of whoever uses it, and has done by them."""
-
-    def room(self, host: str) -> Room | None:
-        """Return what is free on *host* now; None where nothing may start now, or where there is no such host."""
-
-    def reach(self, user: str, host: str) -> int:
-        """Return whether jobs of *user* can be sent there: 0 not, 1 once a server has been started, 2 now."""
-
-    def running(self, host: str) -> Iterable[Job]:
-        """Return the jobs that occupy some of *host*."""
-
-    def start(self, number: int, host: str) -> bool:
-        """Start the job or task *number* there at once; False where it cannot be yet (its server is being started)."""
-
-    def give_way(self, number: int, to: int) -> None:
-        """Ask the scavenger *number*, which is running, to make room for the waiting job *to*."""
-
-
-class Permit(Protocol):
-    """What users may use at once (`tm.model.limits.Usage`)."""
-
-    def may_start(self, user: str, cores: int, memory: int) -> str:
-        """Return why one more job may not start, or an empty text."""
+Candidate = tuple[float, int, JobClass, bool]
 
 
 class Scheduler:
@@ -75,28 +53,325 @@ class Scheduler:
         permit: Permit | None = None,
         estimate: Callable[[Job], float] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._queue = queue
+        self._jobs = jobs
+        self._around = around
+        self._matcher = matcher
+        self._rules = rules
+        self._estimate = estimate
+        self.permit = permit
+        self.order = Order(queue, jobs, fairshare, rules, settings.age_weight)
+        self._floor = Floor(around)
+        self._holds = Holds(queue, self._floor, around, matcher, estimate)
+        self._scavenging = Scavenging(self._floor, self._holds, around, matcher)
+        self._most_reserved = settings.reservations if rules.reservations is None else rules.reservations
+        self._again: set[JobClass] = set()
+        self._verdicts: dict[JobClass, Verdict] = {}
+        self._limited: dict[str, set[JobClass]] = {}
+        self._freed = False
+        self._unkept = False
+
+    # -- what happened --------------------------------------------------------------------------------------------
+
+    def configured(self, settings: Scheduling) -> None:
+        """Take other settings."""
+        self.order.age_weight = settings.age_weight
+        self._most_reserved = (
+            settings.reservations if self._rules.reservations is None else self._rules.reservations
+        )
+        self.everything_changed()
+
+    def everything_changed(self) -> None:
+        """Look at all classes and hosts again."""
+        self._floor.changed.update(self._floor.rooms)
+        self._again.update(self._queue.kinds)
 
     def host_changed(self, host: str) -> None:
         """Something is, or may be, other than before on *host*: look at it again."""
-        raise NotImplementedError
+        self._floor.changed.add(host)
+
+    def server_changed(self, host: str) -> None:
+        """A user's server on *host* is there, or will not be: what was kept until then is not any more."""
+        self._again.update(self._holds.settled(host))
+        self._floor.changed.add(host)
 
     def user_changed(self, user: str) -> None:
         """What *user* may, or where their servers are, is other than before."""
-        raise NotImplementedError
+        self._again.update(self._queue.kinds_of(user))
 
-    def place(self, at: float) -> int:
-        """Start what can start now; return how many started. What did not change since costs nothing."""
-        raise NotImplementedError
+    def freed(self) -> None:
+        """Somebody uses less than before of what is limited."""
+        self._freed = bool(self._limited)
+
+    def licenses_freed(self) -> None:
+        """Something is free of which the cluster as a whole has so many: whoever asks for such is looked at again."""
+        self._again.update(kind for kind in self._queue.kinds if kind.demand.consumables)
 
     def tick(self, at: float) -> None:
         """About once a second of the cluster's time: what time alone changes is looked at by the next `place`."""
-        raise NotImplementedError
+        self.order.update()
+        self.order.refresh(at)
+        verdicts = self._verdicts
+        for kind in [kind for kind in verdicts if kind not in self._queue.kinds]:
+            del verdicts[kind]
+        self._again.update(
+            kind for kind, verdict in verdicts.items() if verdict.why == "away" and verdict.host
+        )
+        for host in self._holds.overdue(at):
+            self.server_changed(host)
+        blocked = [
+            kind for _, kind in self.in_order(at)
+            if kind in verdicts and verdicts[kind].why in NO_ROOM and not kind.demand.scavenge
+        ]  # fmt: skip
+        self._holds.tick(blocked[: self._most_reserved], at)
+
+    # -- deciding -------------------------------------------------------------------------------------------------
+
+    def place(self, at: float) -> int:
+        """Start what can start now; return how many started. What did not change since costs nothing."""
+        started = rounds = 0
+        while (
+            self._floor.changed or self._queue.fresh or self._again or self._freed
+        ) and rounds < MOST_ROUNDS:
+            started += self._pass(at)
+            rounds += 1
+        return started
+
+    def _pass(self, at: float) -> int:
+        started = 0
+        self.order.update()
+        changed = self._look(at)
+        if self._unkept and self._queue.fresh:
+            self._keep_all(at)
+        heap = self._candidates(changed, at)
+        heapify(heap)
+        left = self._most_free(changed)
+        while heap:
+            _, _, kind, everywhere = heappop(heap)
+            if not everywhere and kind.demand.cores > left:
+                continue
+            while kind in self._queue.kinds:
+                room, verdict = self._choose(kind, None if everywhere else changed, at)
+                if room is None:
+                    if self._blocked(kind, verdict, everywhere, at):
+                        return started
+                    break
+                started += self._start(kind, room, at)
+                left = self._most_free(changed)
+                key = -self.order.key(kind, at) if kind in self._queue.kinds else 0.0
+                if heap and key > heap[0][0] and kind in self._queue.kinds:
+                    heappush(heap, (key, self._queue.head(kind), kind, everywhere))
+                    break
+        return started
+
+    def _look(self, at: float) -> list[str]:
+        """Look at the hosts that changed; return those where something is free."""
+        names = sorted(self._floor.changed)
+        self._floor.changed.clear()
+        free = []
+        for name in names:
+            room = self._floor.look(name)
+            if room is not None:
+                self._again.update(self._holds.settled(name, room))
+            self._holds.review(name, at)
+            if room is not None and room.free_cores > 0:
+                free.append(name)
+        return free
+
+    def _candidates(self, changed: list[str], at: float) -> list[Candidate]:
+        """Return the classes that may start now, and whether all hosts are to be looked at for them."""
+        queue, key = self._queue, self.order.key
+        if self._rules.strict or len(changed) > FEW_HOSTS:
+            again = set(queue.kinds)
+        else:
+            again = (queue.fresh | self._again) & queue.kinds
+            if self._freed:
+                again |= self._no_longer_limited()
+        queue.fresh.clear()
+        self._again.clear()
+        self._freed = False
+        found = [(-key(kind, at), queue.head(kind), kind, True) for kind in again]
+        if changed and len(again) < len(queue.kinds):
+            cores = max(self._floor.rooms[name].free_cores for name in changed)
+            memory = max(self._floor.rooms[name].free_memory for name in changed)
+            limited = self._limited
+            found += [
+                (-key(kind, at), queue.head(kind), kind, False)
+                for kind in queue.kinds
+                if kind.demand.cores <= cores and kind.demand.memory <= memory and kind not in again
+                and not (limited and kind in limited.get(kind.user, ()))
+            ]  # fmt: skip
+        return found
+
+    def _most_free(self, hosts: list[str]) -> int:
+        rooms = self._floor.rooms
+        return max((rooms[name].free_cores for name in hosts if name in rooms), default=0)
+
+    def _no_longer_limited(self) -> set[JobClass]:
+        if self.permit is None:
+            return set()
+        free = set()
+        for user, kinds in list(self._limited.items()):
+            told: dict[tuple[int, int], str] = {}
+            kinds &= self._queue.kinds
+            if not kinds:
+                del self._limited[user]
+            for kind in kinds:
+                asked = (kind.demand.cores, kind.demand.memory)
+                if asked not in told:
+                    told[asked] = self.permit.may_start(user, *asked)
+                if not told[asked]:
+                    free.add(kind)
+        return free
+
+    def _choose(self, kind: JobClass, where: list[str] | None, at: float) -> tuple[Room | None, Verdict]:
+        """Return the room for the next job of *kind*, of the hosts *where* or all; else why there is none."""
+        demand, user, around = kind.demand, kind.user, self._around
+        if self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is None:
+            return None, self._verdicts.get(kind) or Verdict("start")
+        if not around.here(user):
+            return None, Verdict("away")
+        if self.permit is not None:
+            text = self.permit.may_start(user, demand.cores, demand.memory)
+            if text:
+                self._limited.setdefault(user, set()).add(kind)
+                return None, Verdict("limit", text=text)
+            self._limited.get(user, set()).discard(kind)
+        verdict = Verdict("room")
+        second: Room | None = None
+        seen = 0
+        liked: tuple[int, int, Room] | None = None
+        for room in self._rooms(kind, where):
+            if not self._matcher.room_for(demand, room) or self._matcher.may_ever(demand, user, room.host):
+                continue
+            reach = around.reach(user, room.name)
+            hold = self._in_the_way(kind, room.name, at) if reach else None
+            if not reach:
+                verdict = Verdict("away", room.name) if verdict.why == "room" else verdict
+            elif hold is not None:
+                verdict = Verdict(hold.why, room.name, self._queue.head(hold.kind), hold.until)
+            elif demand.prefer:
+                points = self._matcher.preference(demand, room.host)
+                if liked is None or (points, reach) > liked[:2]:
+                    liked = points, reach, room
+            elif reach == 2:
+                return room, verdict
+            else:
+                second = second or room
+                seen += 1
+                if seen >= MOST_SEEN:
+                    break
+        return (liked[2] if liked is not None else second), verdict
+
+    def _rooms(self, kind: JobClass, where: list[str] | None) -> Iterable[Room]:
+        full_first = kind.demand.layout == "pack"
+        if where is None:
+            return self._floor.with_free(kind.demand.cores, full_first)
+        rooms = [self._floor.rooms[name] for name in where if name in self._floor.rooms]
+        return (
+            sorted(rooms, key=lambda room: room.free_cores, reverse=not full_first)
+            if len(rooms) > 1
+            else rooms
+        )
+
+    def _in_the_way(self, kind: JobClass, host: str, at: float) -> Hold | None:
+        """Return what keeps the next job of *kind* from using what is free on *host*."""
+        holds = self._holds.on(host)
+        if not holds:
+            return None
+        demand = kind.demand
+
+        def end() -> float:
+            return at + lasting(self._jobs[self._queue.head(kind)], self._estimate)
+
+        for hold in holds:
+            if hold.kind == kind or (demand.scavenge and hold.why == RESERVED):
+                continue
+            if self.order.key(kind, at) > self.order.key(hold.kind, at):
+                continue
+            if not hold.lets(demand, end, self._matcher):
+                return hold
+        return None
+
+    def _start(self, kind: JobClass, room: Room, at: float) -> int:
+        """Start the next job of *kind* in *room*, or see to it that it can; return how many started."""
+        number = self._queue.next_of(kind, self._holds.ready.get(kind, 0))
+        assert number is not None
+        if kind.demand.scavenge:
+            self._scavenging.hosts.add(room.name)
+        held = self._holds.reserved.get(kind)
+        if not self._around.start(number, room.name):
+            self._holds.get_ready(kind, room.name, "start", at)
+            self._verdicts[kind] = Verdict("start", room.name)
+            return 0
+        if held is not None and held.host == room.name:
+            self._holds.drop(held)
+        self.order.moved(kind)
+        self._floor.look(room.name)
+        self._holds.review(room.name, at)
+        self._verdicts[kind] = Verdict("turn")
+        return 1
+
+    def _blocked(self, kind: JobClass, verdict: Verdict, everywhere: bool, at: float) -> bool:
+        """No more of *kind* can start now, as *verdict* says; return whether nobody may pass it."""
+        before = self._verdicts.get(kind)
+        if everywhere or before is None or before.why in ("turn", "start") or verdict.why != "room":
+            self._verdicts[kind] = verdict
+        if kind.demand.scavenge or verdict.why not in NO_ROOM:
+            return False
+        if self._scavenging.make_room(kind, self._queue, at):
+            self._verdicts[kind] = Verdict("yield", self._scavenging.last)
+        self._keep(kind, at)
+        return self._rules.strict
+
+    def _keep(self, kind: JobClass, at: float) -> None:
+        """Keep some of a host for *kind*, if it is one of the first in turn that found no room."""
+        reserved = self._holds.reserved
+        if kind in reserved or not self._most_reserved:
+            return
+        if len(self._queue.kinds) == 1:
+            self._unkept = True
+            return
+        if len(reserved) >= self._most_reserved:
+            last = min(
+                reserved, key=lambda one: self.order.key(one, at) if one in self._queue.kinds else 1e18
+            )
+            if last in self._queue.kinds and self.order.key(last, at) >= self.order.key(kind, at):
+                return
+            self._holds.drop(reserved[last])
+        self._holds.reserve(kind, at)
+
+    def _keep_all(self, at: float) -> None:
+        """Somebody came whom the first in turn could have to wait for, alone in the queue until now."""
+        self._unkept = False
+        for kind in [kind for kind in self._queue.kinds if kind not in self._queue.fresh]:
+            verdict = self._verdicts.get(kind)
+            if verdict is not None and verdict.why in NO_ROOM and not kind.demand.scavenge:
+                self._keep(kind, at)
+
+    # -- what is known --------------------------------------------------------------------------------------------
 
     def in_order(self, at: float) -> list[tuple[float, JobClass]]:
         """Return every waiting class and its score, the one that is first in turn first."""
-        raise NotImplementedError
+        self.order.update()
+        queue, score = self._queue, self.order.score
+        found = sorted((-score(kind, at), queue.head(kind), kind) for kind in queue.kinds)
+        return [(-points, kind) for points, _, kind in found]
+
+    def first(self, at: float) -> JobClass | None:
+        """Return the class that is first in turn, or None."""
+        self.order.update()
+        kinds = self._queue.kinds
+        return (
+            max(kinds, key=lambda kind: (self.order.key(kind, at), -self._queue.head(kind)))
+            if kinds
+            else None
+        )
 
     def verdict(self, kind: JobClass) -> Verdict | None:
         """Return why jobs of *kind* waited when they were last looked at; None when they were not yet."""
-        raise NotImplementedError
+        return self._verdicts.get(kind)
+
+    def holds(self) -> Iterator[Hold]:
+        """Yield what is kept of hosts for whom."""
+        yield from self._holds.everything()
