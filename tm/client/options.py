@@ -111,15 +111,17 @@ class Reader:
             at = self._one(found, argv, at)
         return found, [], False
 
+    def strange(self, name: str, argv: list[str], at: int) -> int:
+        """Meet at *at* an option that is not in the table: raise `UsageError`, or return where to go on."""
+        raise UsageError(self._unknown(name) or f"there is no option {name}" + _similar(name, self._names))
+
     def _one(self, found: Options, argv: list[str], at: int) -> int:
         """Take the option at *at*; return where the next begins."""
         word = argv[at]
         name, text = self._split(word)
         option = self._names.get(name)
         if option is None:
-            raise UsageError(
-                self._unknown(name) or f"there is no option {name}" + _similar(name, self._names)
-            )
+            return self.strange(name, argv, at)
         at += 1
         if option.kind == FLAG:
             if text is not None and not word.startswith("--") and not text.startswith("="):

@@ -64,23 +64,32 @@ def foreign(name: str) -> str:
     return ""
 
 
+class _Lines(Reader):
+    """Reads lines ``#SBATCH``, and puts options that not even we know of to those that are *ignored*."""
+
+    def __init__(self, table: list[Option], ignored: list[str]) -> None:
+        super().__init__(table)
+        self._ignored = ignored
+
+    def strange(self, name: str, argv: list[str], at: int) -> int:
+        """Note the option, and what looks like its value, and go on behind it."""
+        self._ignored.append(argv[at])
+        at += 1
+        return at + (at < len(argv) and "=" not in argv[at - 1] and not argv[at].startswith("-"))
+
+
 def read_lines(lines: Iterable[tuple[int, list[str]]], path: str) -> tuple[Options, list[str]]:
     """Return what the *lines* (number, words) ask for, and in words what of them is ignored.
 
     Raises `UsageError` with *path* and line for a value that cannot be read.
     """
     table = _table()
-    reader = Reader(table)
-    known = {name for option in table for name in option.names}
     found = Options(table)
     ignored: list[str] = []
+    reader = _Lines(table, ignored)
     for number, words in lines:
-        words = _without_types(words, ignored)
-        while words and words[0].split("=")[0] not in known and words[0][:2] not in known:
-            ignored.append(words[0])
-            words = words[1:]
         try:
-            later, rest, _ = reader.read(words)
+            later, rest, _ = reader.read(_without_types(words, ignored))
         except UsageError as error:
             raise UsageError(f"{path}:{number}: {error.text}") from None
         ignored += rest[:1]
