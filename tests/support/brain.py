@@ -9,14 +9,15 @@ from typing import Any
 
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
+from tm.model.dependency import read_dependency
 from tm.model.effects import Effects, Orders, Start
 from tm.model.host import Courtesy, HostConfig
-from tm.model.ids import array_of
+from tm.model.ids import array_of, index_of
 from tm.model.job import Job
 from tm.model.lifecycle import PASSING, Fact
 from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
-from tm.model.tasks import ACTIVE
+from tm.model.tasks import ACTIVE, BLOCKED, PHASE_OF, READY
 from tm.model.waiting import why_waiting
 from tm.ports import JobQuery
 from tm.store.memory import MemoryStore
@@ -75,7 +76,7 @@ def laws_broken(brain: Brain) -> list[str]:
             continue
         session = brain.sessions.get((job.user, job.host or ""))
         places = [
-            job.id in brain.queue,
+            job.id in brain.queue or job.id in brain.gate,
             session is not None and job.id in session.occupying,
             session is not None and job.id in session.ahead,
         ]
@@ -91,14 +92,16 @@ def laws_broken(brain: Brain) -> list[str]:
             wrong.append(f"job {job.id}, {job.phase}, is to give way")
     held = sum(len(session.jobs) for session in brain.sessions.values())
     waiting_tasks = sum(job.waiting for job in arrays)
-    if held + len(brain.queue) != len(brain.jobs) - len(arrays) + waiting_tasks:
-        wrong.append(f"{len(brain.jobs)} jobs, but {len(brain.queue)} wait and {held} are on hosts")
+    if held + len(brain.queue) + len(brain.gate) != len(brain.jobs) - len(arrays) + waiting_tasks:
+        waiting = f"{len(brain.queue)} + {len(brain.gate)}"
+        wrong.append(f"{len(brain.jobs)} jobs, but {waiting} wait and {held} are on hosts")
     for session in brain.sessions.values():
         if not session.pauses.keys() <= session.occupying.keys():
             wrong.append(f"{session.user} has pauses of jobs that are not on {session.host.name}")
         if session.host.sessions.get(session.user) is not session:
             wrong.append(f"{session.host.name} does not know its session of {session.user}")
-    for number in [number for _, number, _ in brain.queue.heads()]:
+    wrong += _gate_broken(brain)
+    for number in [*(number for _, number, _ in brain.queue.heads()), *brain.gate]:
         if not why_waiting(brain, brain.jobs[array_of(number)], 0.0):
             wrong.append(f"job {number} waits without a reason")
     for user in sorted({job.user for job in brain.jobs.values()}):
@@ -106,7 +109,7 @@ def laws_broken(brain: Brain) -> list[str]:
         used = {
             "running": len(on_hosts), "cores": sum(job.cores for job in on_hosts),
             "memory": sum(job.memory for job in on_hosts),
-            "queued": sum(job.waiting for job in brain.jobs.values() if job.user == user and job.id in brain.queue),
+            "queued": sum(job.waiting for job in brain.jobs.values() if job.user == user and _waits(brain, job)),
         }  # fmt: skip
         if brain.limits.of_user(user) != used:
             wrong.append(f"{user} is said to use {brain.limits.of_user(user)}, not {used}")
@@ -118,15 +121,56 @@ def laws_broken(brain: Brain) -> list[str]:
     return wrong
 
 
+def _waits(brain: Brain, job: Job) -> bool:
+    return job.id in brain.queue or job.id in brain.gate
+
+
+def _gate_broken(brain: Brain) -> list[str]:
+    """Return what is wrong about who waits at the gate."""
+    wrong = []
+    for job in brain.jobs.values():
+        if job.id in brain.queue and job.id in brain.gate:
+            wrong.append(f"job {job.id} waits in the queue and at the gate")
+        if job.id in brain.queue and brain.gate.keeps(job):
+            wrong.append(f"job {job.id} is in the queue and has to wait: {job.dependency} {job.not_before}")
+        if job.id in brain.gate and not brain.gate.keeps(job):
+            wrong.append(f"job {job.id} waits at the gate for nothing")
+        if (job.phase is Phase.HELD) != (job.held_by is not None):
+            wrong.append(f"job {job.id} is {job.phase}, held by {job.held_by}")
+        for target in read_dependency(job.dependency).targets:
+            array = brain.jobs.get(array_of(target))
+            state = array.tasks.state(index_of(target) or 0) if array is not None and array.tasks is not None else 0
+            if target not in brain.jobs and (array is None or state in PHASE_OF):
+                wrong.append(f"job {job.id} waits for {target}, which is over")
+    return wrong
+
+
+def _follows_wrongly(brain: Brain, array: Job) -> list[str]:
+    """Return which tasks of *array* wait for tasks that are over, or do not for tasks that are not."""
+    assert array.tasks is not None
+    wrong = []
+    followed = [brain.jobs[number].tasks for number in read_dependency(array.dependency).arrays]
+    for index in [index for one in array.tasks.everything for index in one]:
+        state = array.tasks.state(index)
+        theirs = [PHASE_OF.get(tasks.state(index)) for tasks in followed if tasks is not None]
+        good = all(phase is Phase.COMPLETED for phase in theirs)
+        if state == BLOCKED and (good or any(phase not in (None, Phase.COMPLETED) for phase in theirs)):
+            wrong.append(f"task {index} of {array.id} waits for one that is over")
+        if state in (READY, ACTIVE) and not good:
+            wrong.append(f"task {index} of {array.id} does not wait")
+    return wrong
+
+
 def _tasks_broken(brain: Brain, array: Job) -> list[str]:
     """Return what is wrong about the tasks of *array*."""
     assert array.tasks is not None
     wrong = []
-    if array.id not in brain.queue:
+    if not _waits(brain, array):
         wrong.append(f"array {array.id} does not wait")
     active = sorted(index for one in array.tasks.ranges(ACTIVE) for index in one)
     if active != sorted(job.index or 0 for job in brain.jobs.values() if job.array == array.id):
         wrong.append(f"array {array.id} has other active tasks than jobs")
+    wrong += _follows_wrongly(brain, array)
     if array.tasks.over or (array.tasks.cap and len(active) > array.tasks.cap):
         wrong.append(f"array {array.id} is over, or beyond its cap")
     return wrong

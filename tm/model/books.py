@@ -6,22 +6,32 @@ law: every job is in exactly one place, the queue, the gate or a session, and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from tm.model.cluster import HostState, Link, Session, Spool
 from tm.model.decided import HostMemo, Pause
-from tm.model.effects import Effects, Message, Notice, Orders
+from tm.model.demand import one_of
+from tm.model.effects import Attempt, Effects, JobEvent, Message, Notice, Orders
+from tm.model.fairshare import FairShare
 from tm.model.families import Families
 from tm.model.gate import Gate
+from tm.model.grounds import Grounds
 from tm.model.host import HostConfig
 from tm.model.ids import array_of, is_task, task_id
 from tm.model.job import Job, new_task
-from tm.model.lifecycle import Fact, advance
+from tm.model.lifecycle import Fact, advance, attempt_of
 from tm.model.limits import Usage
+from tm.model.matching import Matcher
 from tm.model.phase import ACTIVE, ON_HOST, Phase
-from tm.model.placement import Policy, by_priority_and_age
 from tm.model.queue import WaitingQueue
 from tm.model.rights import Groups
+from tm.model.room import free_licenses
+from tm.model.scheduler import Scheduler
+from tm.model.settings import Scheduling
+from tm.model.spec import accepted_spec
 from tm.model.tasks import CODE_OF
 from tm.model.telling import Teller
 from tm.model.views import job_fields, shown_time
@@ -57,7 +67,8 @@ class Books:
         hosts: Iterable[HostState] = (),
         memos: Iterable[HostMemo] = (),
         families: Mapping[str, str] | None = None,
-        policy: Policy = by_priority_and_age,
+        shares: Mapping[str, tuple[float, float]] | None = None,
+        settings: Scheduling = Scheduling(),  # noqa: B008  a frozen value
     ) -> None:
         self.epoch = epoch
         self.jobs: dict[int, Job] = {}
@@ -75,19 +86,35 @@ class Books:
         self.spools = {spool.id: spool for spool in spools}
         self._next_id = next_id
         self.teller = Teller(next_message)
-        self._policy = policy
+        self.settings = settings
+        self.fairshare = FairShare(settings.half_life, shares)
+        self.matcher = Matcher(self.may_use)
+        self.licenses: dict[str, int] = {}
+        self._in_use: dict[int, tuple[str, int, tuple[tuple[str, int], ...]]] = {}
+        self._charged: set[str] = set()
+        self._just_ended: set[tuple[str, str]] = set()
+        self.grounds = Grounds(self)
+        self.scheduler = Scheduler(
+            self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings, permit=self.limits,
+            estimate=self._likely,
+        )  # fmt: skip
+        for name in self.hosts:
+            self.scheduler.host_changed(name)
         self._effects = Effects()
         self._minded = {host.name for host in self.hosts.values() if host.left_until or host.config.hours}
         for job in jobs:
             self._restore(job)
         for job in self.jobs.values():
             if job.tasks is not None:
-                self.queue.changed(job.id)
+                self._take_up(job)
 
     def people_configured(self, groups: Groups, at: float) -> None:
         """Take a new table of groups: who is in them, and what limits them."""
         self.limits.configured(groups)
         self._limited = any(group.limits.any or group.user_limits.any for group in groups.groups)
+        self.fairshare.configured(groups, self.settings.half_life, at)
+        self.matcher.forget()
+        self.scheduler.everything_changed()
 
     def _restore(self, job: Job) -> None:
         """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
@@ -102,7 +129,7 @@ class Books:
         elif job.phase in ON_HOST and job.host:
             session = self._session(job.user, job.host)
             session.occupy(job)
-            self.limits.started(job)
+            self._uses(job, job.submitted_at if job.started_at is None else job.started_at)
             if job.suspended_by is not None and job.phase is not Phase.STARTING:
                 session.pauses[job.id] = Pause(True, "", 0.0)
                 self._minded.add(job.host)
@@ -110,6 +137,10 @@ class Books:
                 session.pauses[job.id] = Pause(True, job.reason.removeprefix(SUSPENDED), 0.0)
                 session.host.unheard = session.host.config.infoserver
                 self._minded.add(job.host)
+
+    def _take_up(self, array: Job) -> None:
+        """All jobs of an earlier epoch are known: see which tasks of *array* may start."""
+        self._tasks_changed(array)
 
     def _recall(self, session: Session, at_start: bool = False) -> None:
         """Take back what stands in line on a host, with *at_start* also what may not have begun there; no more is sent
@@ -181,28 +212,35 @@ class Books:
         array.exit_code = 0 if array.phase is Phase.COMPLETED else None
         array.ended_at = at
         if array.phase is not Phase.COMPLETED:
-            array.reason = ", ".join(f"{count} {phase}" for phase, count in ended.items())
+            why = f": {array.reason}" if array.cause or array.cancelled_by is not None else ""
+            array.cause = (array.cause or "cancelled") if array.phase is Phase.CANCELLED else ""
+            array.reason = ", ".join(f"{count} {phase}" for phase, count in ended.items()) + why
         self._record(array)
         del self.jobs[array.id]
         self._notice(array, at)
 
-    def _apply(self, job: Job, fact: Fact) -> None:
+    def _apply(self, job: Job, fact: Fact, now: float | None = None) -> None:
         host = job.host
         started_at = job.started_at
-        advance(job, fact)
+        leaving = job.gives_way is not None
+        advance(job, fact, now)
         self._record(job)
         if host is not None:
             session = self._session(job.user, host)
+            self.scheduler.host_changed(host)
             if job.phase not in ON_HOST:
+                self._just_ended.add((job.user, host))
                 session.release(job.id)
                 session.ended(job.started_at or started_at, fact.at)
-                self.limits.ended(job)
+                self._uses_no_more(job, fact.at)
             elif job.phase is not Phase.STARTING:
                 session.runs(job)
                 self._paused(session, job, fact.at)
             if session.host.offer.reason or session.pauses:
                 self._minded.add(host)
         if job.phase is Phase.PENDING:
+            if fact.what != "returned":
+                self._another(job, attempt_of(job, fact, host, started_at, leaving))
             self._wait(job)
         elif job.phase not in ACTIVE:
             self.families.ended(job)
@@ -212,6 +250,18 @@ class Books:
             self._array_begins(self.jobs[job.array or 0], job, fact.at)
         if job.phase not in ACTIVE and is_task(job.id):
             self._task_over(job, fact.at)
+
+    def _another(self, job: Job, before: Attempt) -> None:
+        """An attempt of *job* is over, and another one is to follow: write it down, and give it what it lacked."""
+        self._effects.records.attempts.append(before)
+        self._effects.records.events.append(JobEvent(job.id, before.ended_at, "again", job.reason))
+        factor = accepted_spec(job.spec).retry_memory if before.cause == "memory" else 1.0
+        wanted = int((job.memory or before.max_rss or 0) * factor)
+        hosts = (host for host in self.hosts.values() if not job.hosts or host.name in job.hosts)
+        wanted = min(wanted, max((host.whole_memory for host in hosts), default=0))
+        if factor > 1.0 and wanted > job.memory and not self.limits.never(job.user, job.cores, wanted):
+            job.demand = one_of(msgspec.structs.replace(job.demand, memory=wanted))
+            job.changed = True
 
     def _paused(self, session: Session, job: Job, at: float) -> None:
         """*job* runs, or is suspended: see whether it is as was wished; what nobody wished for is to go on."""
@@ -278,6 +328,45 @@ class Books:
                 host.reason = "no longer in etc/ComputerCluster.config"
             session = self.sessions[user, name] = Session(user, host)
         return session
+
+    def _uses(self, job: Job, at: float) -> None:
+        """*job* goes to a host: from now on it counts, however often this is said."""
+        if job.id in self._in_use:
+            return
+        self.limits.started(job)
+        demand = job.demand
+        self._in_use[job.id] = job.user, 0 if demand.scavenge else demand.cores, demand.consumables
+        if not demand.scavenge:
+            self.fairshare.occupies(job.user, demand.cores, at)
+        if demand.consumables:
+            self._count_licenses()
+
+    def _uses_no_more(self, job: Job, at: float) -> None:
+        """*job* is on no host any more; nothing happens where it was on none."""
+        user, cores, consumables = self._in_use.pop(job.id, ("", 0, ()))
+        self.limits.ended(job)
+        if cores:
+            self.fairshare.occupies(user, -cores, at)
+            self._charged.add(user)
+        if consumables:
+            self._count_licenses()
+            self.scheduler.licenses_freed()
+        if self._limited:
+            self.scheduler.freed()
+
+    def _count_licenses(self) -> None:
+        """See how many of each license of the cluster are free; what a host has of its own is none."""
+        used: dict[str, int] = {}
+        for _, _, consumables in self._in_use.values() if self.settings.licenses else ():
+            for name, count in consumables:
+                used[name] = used.get(name, 0) + count
+        self.licenses.clear()
+        self.licenses.update(free_licenses(self.settings.licenses, used))
+
+    def _likely(self, job: Job) -> float:
+        """Return how many seconds *job* is likely to run; inf where nothing is known of its kind."""
+        found = self.families.estimate(job)
+        return found.likely if found.known else math.inf
 
     def _rooms(self, at: float) -> list[Room]:
         return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]

@@ -14,6 +14,7 @@ from tm.errors import RefusedError
 from tm.model.cluster import Link, Session
 from tm.model.control import Control
 from tm.model.effects import Effects, Want, start_of
+from tm.model.gating import NONE_ENDED, Ended
 from tm.model.ids import array_of
 from tm.model.job import Job, new_job
 from tm.model.lifecycle import Fact
@@ -75,6 +76,7 @@ class Brain(Control):
             self._notice(job, at)
             if job.notify:
                 self.teller.waits(job)
+            self._expect(job, ended, at)
         return range(first, self._next_id)
 
     def environments_given(self, environments: Mapping[str, str]) -> None:
@@ -138,6 +140,7 @@ class Brain(Control):
     def tick(self, at: float) -> None:
         """Called about once a second: take back what waits in vain, ask again for servers that running jobs need."""
         self._look_at_hosts(at)
+        self._look_at_the_gate(at)
         for job, messages in self.teller.overdue(self.jobs, at):
             self._tell(job, messages)
         self._effects.records.families.update(self.families.unwritten(at))

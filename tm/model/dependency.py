@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tm.model.ids import read_job, shown_id, task_id
-from tm.model.phase import FINAL, Phase
+from tm.model.phase import FINAL, Phase, how_ended
 
 if TYPE_CHECKING:
     from tm.model.job import Job
@@ -190,25 +190,6 @@ def _met(condition: Condition, how: How) -> bool | None:
     if condition.kind in ("afterany", "singleton", "aftercorr"):
         return True
     return (how.phase is Phase.COMPLETED) == (condition.kind == "afterok")
-
-
-_ENDINGS: Final = {
-    Phase.COMPLETED: "completed",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "was cancelled",
-    Phase.TIMEOUT: "ran out of time",
-    Phase.OUT_OF_MEMORY: "ran out of memory",
-    Phase.OUTPUT_LIMIT: "wrote more than it may",
-    Phase.LOST: "was lost",
-}
-
-
-def how_ended(phase: Phase, exit_code: int | None = None, signal: int | None = None) -> str:
-    """Return how something ended, as the end of a sentence: ``failed with exit code 3``."""
-    words = _ENDINGS[phase]
-    if phase is Phase.FAILED and signal is not None:
-        return f"{words} with signal {signal}"
-    return f"{words} with exit code {exit_code}" if phase is Phase.FAILED and exit_code is not None else words
 
 
 def how_is(job: Job, begun: bool) -> How:

@@ -7,6 +7,7 @@ never as much as waits. What is unmet stands in the jobs themselves, so a restar
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
 from math import ceil
@@ -19,6 +20,8 @@ from tm.model.phase import Phase
 from tm.model.views import shown_time
 
 Timed = list[tuple[float, int]]
+News = tuple[Job, list[range] | None]
+"""A job that has begun or ended, or tasks of an array that were cancelled before they began."""
 
 
 class Gate:
@@ -37,6 +40,8 @@ class Gate:
         self._awaiting: dict[int, dict[int, None]] = {}
         self._tasks_awaited: dict[int, dict[int, None]] = {}
         self._youngest = 0
+        self._news: deque[News] = deque()
+        self._telling = False
         self._names: dict[tuple[str, str], int] = {}
         self._singles: dict[tuple[str, str], dict[int, int]] = {}
 
@@ -111,6 +116,21 @@ class Gate:
             number for number in self._awaiting.get(array, ()) if array in self._dependency[number].arrays
         ]
 
+    def tell(self, news: News) -> None:
+        """Remember what others may wait for, until it is `told`."""
+        self._news.append(news)
+
+    def told(self) -> Iterator[News]:
+        """Yield what is to be told, and what comes up meanwhile; nothing while that is being done already."""
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._news:
+                yield self._news.popleft()
+        finally:
+            self._telling = False
+
     def _expect(self, job: Job) -> None:
         before = self._dependency.pop(job.id, Dependency())
         now = read_dependency(job.dependency)
@@ -158,12 +178,17 @@ class Gate:
         """Whether no earlier job of the user and name of *job*, which waits for that, is left."""
         return not self._singles.get(_name(job), {}).get(job.id, 0)
 
+    def earlier(self, job: Job) -> list[int]:
+        """Return the earlier jobs of the user and name of *job* that have not ended; this goes through all jobs."""
+        name = _name(job)
+        return [number for number, other in self._jobs.items() if number < job.id and _name(other) == name]
+
     def _earlier(self, job: Job) -> int:
         """Return how many earlier jobs of its user and name there are; it is the youngest job who asks, as a rule."""
         name = _name(job)
         if job.id == self._youngest:
             return self._names[name] - 1
-        return sum(1 for number, other in self._jobs.items() if number < job.id and _name(other) == name)
+        return len(self.earlier(job))
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -115,13 +115,12 @@ def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, Job
     )  # fmt: skip
     job.phase = Phase.HELD if spec.hold else Phase.PENDING
     job.reason = f"held by {spec.user}" if spec.hold else ""
-    job.phase = Phase.HELD if spec.hold else Phase.PENDING
-    job.reason = f"held by {spec.user}" if spec.hold else ""
     return job, spec
 
 
 def new_task(number: int, array: Job) -> Job:
     """Return the job of the task whose id is *number*, as waiting as its *array* was."""
     return msgspec.structs.replace(
-        array, id=number, phase=Phase.PENDING, reason="", tasks=None, dependency="", started_at=None, notify=False
-    )
+        array, id=number, phase=Phase.PENDING, reason="", cause="", tasks=None, dependency="", not_before=0.0,
+        held_by=None, started_at=None, notify=False,
+    )  # fmt: skip

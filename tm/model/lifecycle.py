@@ -11,8 +11,11 @@ from typing import Annotated, Final
 import msgspec
 
 from tm.errors import IllegalMoveError
+from tm.model import retry
+from tm.model.effects import Attempt
 from tm.model.job import Job
-from tm.model.phase import Phase
+from tm.model.phase import FINAL, Phase
+from tm.model.spec import accepted_spec
 
 Count = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
 When = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
@@ -59,6 +62,7 @@ CAUSES: Final = {
     "cancelled": "somebody cancelled it",
     "dependency": "what it waited for can never come about",
     "deadline": "it could not be done by its deadline",
+    "room": "it gave way to others and goes on with another attempt",
 }
 """Of what a job ends, in one word, and in a sentence; empty for one that ended well."""
 
@@ -70,6 +74,7 @@ BEING_CANCELLED: Final = "being cancelled by "
 PASSING: Final = frozenset({"started", "suspended", "resumed"})
 """Facts after which an attempt goes on; all others are its end."""
 
+_BAD: Final = FINAL - {Phase.COMPLETED, Phase.CANCELLED}
 _PAUSES: Final = frozenset({"suspended", "resumed"})
 _ON_HOST = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
 _WAITING = (Phase.HELD, Phase.PENDING)
@@ -88,8 +93,11 @@ MOVES: Final[dict[tuple[Phase, str], Phase]] = {
 """(phase, event) → phase; `ended`, `returned` and `rebooted` are refined by `advance`."""
 
 
-def advance(job: Job, fact: Fact) -> None:
-    """Change *job* as *fact* says; raise `IllegalMoveError` and change nothing if it cannot happen now."""
+def advance(job: Job, fact: Fact, now: float | None = None) -> None:
+    """Change *job* as *fact* says; raise `IllegalMoveError` and change nothing if it cannot happen now.
+
+    What is tried again after a while waits from *now* on, seconds since the epoch by our own clock (None: the fact's).
+    """
     phase = MOVES.get((job.phase, fact.what))
     if phase is None or fact.attempt != job.attempt or (fact.what in _PAUSES and fact.turn <= job.turn):
         raise IllegalMoveError(job.id, job.phase, fact.what)
@@ -99,6 +107,9 @@ def advance(job: Job, fact: Fact) -> None:
         phase = Phase.CANCELLED
     elif fact.what == "rebooted" and job.requeue:
         phase = Phase.PENDING
+    ended = phase
+    if phase in _BAD and _is_tried_again(job, fact, phase, fact.at if now is None else now):
+        phase = Phase.PENDING
     job.phase, job.reason = phase, fact.reason or _kept_reason(job, phase)
     if fact.what == "started":
         job.started_at, job.pid, job.rung = fact.at, fact.pid, fact.rung
@@ -107,7 +118,7 @@ def advance(job: Job, fact: Fact) -> None:
         job.turn = fact.turn
         job.started_at, job.pid = fact.started_at or job.started_at, fact.pid or job.pid
     elif phase is Phase.PENDING:
-        _wait_again(job)
+        _wait_again(job, fact, ended)
     elif fact.what != "placed":
         _finish(job, fact)
 
@@ -129,9 +140,22 @@ def _ending(job: Job, fact: Fact) -> Phase:
     return Phase.FAILED if job.gives_way is None else Phase.PENDING
 
 
-def _wait_again(job: Job) -> None:
-    """Its attempt is over, or never began: *job* waits for another one."""
-    if job.gives_way is not None:
+def _is_tried_again(job: Job, fact: Fact, ended: Phase, now: float) -> bool:
+    """Whether *job*, whose attempt has *ended* so, is to have another one as a retry; if so, remember when."""
+    spec = accepted_spec(job.spec)
+    if not retry.is_wanted(job, fact, ended, spec):
+        return False
+    pause = retry.pause(job, fact, spec)
+    job.not_before = now + pause if pause else 0.0
+    job.retried += 1
+    return True
+
+
+def _wait_again(job: Job, fact: Fact, ended: Phase) -> None:
+    """Its attempt has *ended*, or never began: *job* waits for another one."""
+    if ended is not Phase.PENDING:
+        job.reason = retry.in_words(job, fact, ended)
+    elif job.gives_way is not None:
         job.reason = f"attempt {job.attempt} on {job.host} gave way to {job.gives_way}"
     job.host = job.spool = job.gives_way = job.started_at = job.pid = None
     job.turn = 0
@@ -147,16 +171,26 @@ def _finish(job: Job, fact: Fact) -> None:
     job.exit_code, job.signal = fact.exit_code, fact.signal
     job.cpu_seconds, job.max_rss = fact.cpu_seconds, fact.max_rss
     job.io_read, job.io_written = fact.io_read, fact.io_written
-    job.cause = _cause(job, fact)
+    job.cause = cause_of(job.phase, fact)
     if job.phase is Phase.CANCELLED and not job.reason:
         job.reason = f"cancelled by {job.cancelled_by}"
 
 
-def _cause(job: Job, fact: Fact) -> str:
-    """Return of what *job*, whose phase is final now, has ended."""
-    if job.phase is Phase.COMPLETED:
+def attempt_of(job: Job, fact: Fact, host: str | None, started_at: float | None, leaving: bool) -> Attempt:
+    """Return the record of the attempt that *fact* ended on *host* while *job* goes on; *leaving* where it was asked
+    to make room."""
+    cause = "room" if leaving and not fact.cause else cause_of(Phase.FAILED, fact)
+    return Attempt(
+        job.id, fact.attempt, host, fact.started_at or started_at, fact.at, fact.exit_code, fact.signal, cause,
+        job.reason, fact.cpu_seconds, fact.max_rss,
+    )  # fmt: skip
+
+
+def cause_of(phase: Phase, fact: Fact) -> str:
+    """Return of what an attempt has ended, in one word of `CAUSES`; *phase* is that of its job now."""
+    if phase is Phase.COMPLETED:
         return ""
-    if job.phase is Phase.CANCELLED:
+    if phase is Phase.CANCELLED:
         return fact.cause or "cancelled"
     if fact.cause or fact.what != "ended":
         return fact.cause or ("start" if fact.what == "refused" else "host")

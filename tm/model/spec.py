@@ -8,7 +8,9 @@ import shlex
 import msgspec
 
 from tm.errors import RefusedError
+from tm.model import retry
 from tm.model.demand import LAYOUTS, Demand, one_of
+from tm.model.dependency import read_dependency
 from tm.model.ids import array_of, index_of, read_ranges, shown_id
 from tm.model.notify_targets import MOST_TARGETS, target_complaint
 from tm.model.shape import family_of
@@ -19,7 +21,6 @@ MOST_PRIORITY = 1000
 MOST_TIME = 10 * 366 * 86400.0
 MOST_RETRIES = 1000
 LATEST = 253_402_300_799.0
-RETRY_CAUSES = ("any", "fail", "oom", "time", "output", "host", "signal", "exit")
 NOTIFY_EVENTS = ("begin", "end", "fail", "requeue", "time_limit", "waiting", "first_fail", "all")
 _CONSUMABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 _SIGNAL = re.compile(r"[A-Z][A-Z0-9]{1,9}\Z")
@@ -163,9 +164,16 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
                 return str(error)
         if not 0 <= self.retries <= MOST_RETRIES or not 1.0 <= self.retry_memory <= 100.0:
             return f"retries must be from 0 to {MOST_RETRIES}, the factor of memory from 1 to 100"
+        if self.interactive and (self.retries or self.dependency or self.begin or self.hold):
+            return "a command that runs now cannot wait for others, for a time, or be tried again"
+        try:
+            read_dependency(self.dependency)
+        except ValueError as error:
+            return str(error)
         for cause in self.retry_on:
-            if cause.partition(":")[0] not in RETRY_CAUSES:
-                return f"retries are for {', '.join(RETRY_CAUSES)} (exit:75, signal:9), not '{cause:.40}'"
+            complaint = retry.complaint(cause)
+            if complaint:
+                return complaint
         if len(self.notify) > MOST_TARGETS:
             return f"at most {MOST_TARGETS} addresses can be told of a job"
         for target in self.notify:

@@ -22,9 +22,13 @@ BLOCKED: Final = 2
 HELD: Final = 3
 ACTIVE: Final = 4
 CODE_OF: Final[Mapping[Phase, int]] = {phase: 5 + place for place, phase in enumerate(sorted(FINAL))}
-PHASE_OF: Final[Mapping[int, Phase]] = {code: phase for phase, code in CODE_OF.items()}
+DROPPED: Final = 5 + len(FINAL)
+"""Cancelled before it started, so that it never had a job of its own."""
+PHASE_OF: Final[Mapping[int, Phase]] = {
+    **{code: phase for phase, code in CODE_OF.items()}, DROPPED: Phase.CANCELLED,
+}  # fmt: skip
 _WAITING: Final = (READY, BLOCKED, HELD)
-_CODES: Final = 5 + len(FINAL)
+_CODES: Final = DROPPED + 1
 _SET: Final = re.compile(b"\1+")
 _RUNS: Final = {code: re.compile(re.escape(bytes([code])) + b"+") for code in range(_CODES)}
 
@@ -51,7 +55,6 @@ class Tasks:
         self._states = bytearray(max(one[-1] for one in ranges) + 1 - self._first)
         self._counts = [0] * _CODES
         self._next = 0
-        self.dropped: list[range] = []
         for one in ranges:
             at = slice(one.start - self._first, one[-1] + 1 - self._first, one.step)
             self._states[at] = bytes([READY]) * len(one)
@@ -133,7 +136,7 @@ class Tasks:
 
     def ranges(self, state: int) -> list[range]:
         """Return the indices of all tasks that are *state*, as ranges; a step of the array is found again."""
-        return _found(_RUNS[state], self._states, self._first)
+        return _found(_RUNS[state], self._states, self._first) if self._counts[state] else []
 
     def among(self, ranges: Iterable[range], states: Iterable[int]) -> list[range]:
         """Return those of *ranges* that are in one of *states*, each index once."""
@@ -155,36 +158,42 @@ class Tasks:
         within = one[max(0, -((one.start - self._first) // one.step)) :]
         return slice(within.start - self._first, max(0, min(within.stop - self._first, len(self._states))), within.step)
 
+    def missing_from(self, other: Tasks) -> int | None:
+        """Return the first index that *other* lacks, or None."""
+        if self.indices == other.indices:
+            return None
+        return next((index for one in self.everything for index in one if index not in other), None)
+
     def shown(self, state: int) -> str:
         """Return the indices of all tasks that are *state*, as people write them."""
         return show_ranges(self.ranges(state))
 
     def ended(self) -> dict[Phase, int]:
         """Return how many tasks ended how."""
-        return {phase: self._counts[code] for code, phase in PHASE_OF.items() if self._counts[code]}
+        found: dict[Phase, int] = {}
+        for code, phase in PHASE_OF.items():
+            if self._counts[code]:
+                found[phase] = found.get(phase, 0) + self._counts[code]
+        return found
+
+    @property
+    def dropped(self) -> list[range]:
+        """The indices of the tasks that were cancelled before they started."""
+        return self.ranges(DROPPED)
 
     def drop(self, ranges: list[range]) -> int:
         """Cancel those of *ranges* that have not started; return how many these were."""
-        cancelled = CODE_OF[Phase.CANCELLED]
-        before = self._counts[cancelled]
-        for state in _WAITING:
-            for one in self.ranges(state):
-                both = [part for wanted in ranges for part in _common(one, wanted)]
-                self.set_all(both, state, cancelled)
-                self.dropped += both
-        return self._counts[cancelled] - before
+        return sum(self.set_all(ranges, state, DROPPED) for state in _WAITING if self._counts[state])
 
     def memo(self) -> TasksMemo:
         """Return what the store keeps beside the rows of tasks that started."""
         ended = {str(phase): count for phase, count in self.ended().items()} if self.over else {}
-        return TasksMemo(self.cap, self.shown(HELD), self.shown(BLOCKED), show_ranges(self.dropped), ended)
+        return TasksMemo(self.cap, self.shown(HELD), self.shown(BLOCKED), self.shown(DROPPED), ended)
 
     def recall(self, memo: TasksMemo) -> None:
         """Take up what the store kept beside the rows of tasks that started."""
         self.cap = memo.cap
-        self.dropped = read_ranges(memo.dropped) if memo.dropped else []
-        self.set_all(self.dropped, READY, CODE_OF[Phase.CANCELLED])
-        for text, state in ((memo.held, HELD), (memo.blocked, BLOCKED)):
+        for text, state in ((memo.dropped, DROPPED), (memo.held, HELD), (memo.blocked, BLOCKED)):
             if text:
                 self.set_all(read_ranges(text), READY, state)
 
@@ -200,16 +209,6 @@ class Tasks:
         self._states, self._counts = bytearray(), [0] * _CODES
         for phase, count in ended.items():
             self._counts[CODE_OF[phase]] = count
-
-
-def _common(one: range, other: range) -> list[range]:
-    """Return the indices that are in both of two ranges, as ranges."""
-    if one.step == 1 or other.step == 1:
-        wide, fine = (one, other) if one.step == 1 else (other, one)
-        first = fine.start + max(0, -(-(wide.start - fine.start) // fine.step)) * fine.step
-        both = range(first, min(wide.stop, fine.stop), fine.step)
-        return [both] if both else []
-    return [range(index, index + 1) for index in one if index in other]
 
 
 def _found(runs: re.Pattern[bytes], states: bytes | bytearray, first: int) -> list[range]:

@@ -6,6 +6,7 @@ from tm.model.books import Books
 from tm.model.cluster import HostState, Link
 from tm.model.job import Job
 from tm.model.phase import Phase
+from tm.model.tasks import ACTIVE, BLOCKED, HELD, READY
 from tm.model.views import shown_time
 
 MOST_NAMED = 3
@@ -13,10 +14,27 @@ MOST_NAMED = 3
 
 def why_waiting(brain: Books, job: Job, at: float) -> str:
     """Return in one sentence why *job* is not running at *at*; of one that waits again also what it was before."""
+    if job.phase is Phase.HELD:
+        return brain.gate.reason(job, at)
     if job.phase is not Phase.PENDING:
         return job.reason
     before = f"{job.reason}; " if job.attempt and job.reason else ""
-    return before + _cause(brain, job, at)
+    return before + (brain.gate.reason(job, at) or _of_tasks(brain, job) or _cause(brain, job, at))
+
+
+def _of_tasks(brain: Books, array: Job) -> str:
+    """Return why none of the tasks of *array* that wait may start, of which it has the cause in itself."""
+    tasks = array.tasks
+    if tasks is None or tasks.startable:
+        return ""
+    if tasks.count(READY):
+        return f"{tasks.count(ACTIVE)} of its tasks are under way; at most {tasks.cap} may be at once"
+    blocked, held = tasks.count(BLOCKED), tasks.count(HELD)
+    told = [f"{held} of its tasks are held"] if held else []
+    if blocked:
+        others = " and ".join(map(str, brain.gate.dependency(array).arrays))
+        told.append(f"{blocked} of its tasks wait for those of array {others} to succeed")
+    return "; ".join(told) or "all of its tasks have begun"
 
 
 def _cause(brain: Books, job: Job, at: float) -> str:
