@@ -12,18 +12,19 @@ from typing import Any
 
 import msgspec
 
-from tm.config import hosts, people
+from tm.config import cluster, hosts, people
 from tm.config.document import Document
 from tm.config.editing import add_certificate
 from tm.errors import ConfigError
 from tm.model.host import HostConfig
 from tm.model.rights import Groups, Users
+from tm.model.settings import Mail, Scheduling
 
 __all__ = ["Configuration", "add_certificate", "load"]
 
 
 _TABLES = {"users": "user", "groups": "group", "hosts": "host", "host_groups": "host group"}
-_SINGLE = {"defaults": "hosts", "removed": "users"}
+_SINGLE = {"defaults": "hosts", "removed": "users", **dict.fromkeys(cluster.TABLES, "cluster")}
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -33,6 +34,8 @@ class Configuration(msgspec.Struct, frozen=True):
     groups: Groups
     hosts: tuple[HostConfig, ...]
     tables: dict[str, dict[str, dict[str, Any]]] = {}
+    scheduling: Scheduling = Scheduling()
+    mail: Mail = Mail()
 
 
 def load(etc: str, uid: int | None = None) -> Configuration:
@@ -46,10 +49,11 @@ def load(etc: str, uid: int | None = None) -> Configuration:
     users = people.read_users(documents[0])
     groups = people.read_groups(documents[1], users) if not documents[0].complaints else Groups()
     found = hosts.read_hosts(documents[2])
+    scheduling, mail = cluster.read_scheduling(documents[2], found), cluster.read_mail(documents[2])
     complaints = _folder(etc) + [complaint for document in documents for complaint in document.complaints]
     if complaints:
         raise ConfigError(complaints)
-    return Configuration(users, groups, found, _tables([document.data for document in documents]))
+    return Configuration(users, groups, found, _tables([document.data for document in documents]), scheduling, mail)
 
 
 def _tables(files: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:

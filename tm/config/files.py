@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tm.config import hosts
+from tm.config import cluster, hosts
 from tm.config.document import Document, line_of
 from tm.config.editing import replace_file
 from tm.config.table_editing import edited, table_of
@@ -55,6 +55,8 @@ class HostsFile:
             raise ConfigError([f"{self._path}: {error}; change it by hand, then 'reload'"]) from None
         fresh = Document(self._path, self._owners, changed, data)
         found = hosts.read_hosts(fresh)
+        cluster.read_scheduling(fresh, found)
+        cluster.read_mail(fresh)
         if fresh.complaints:
             raise ConfigError(self._complaints(before, fresh, len(where), f"{kind} {name}"))
         if changed != before.text:

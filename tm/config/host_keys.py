@@ -13,6 +13,7 @@ from typing import Any
 
 from tm.errors import ConfigError
 from tm.model import installed
+from tm.model.constraint import RESERVED
 from tm.model.host import LAUNCHERS, Courtesy
 from tm.model.hours import parse_hours
 from tm.model.installed import Paths
@@ -83,7 +84,11 @@ def consumables(value: object) -> dict[str, int]:
 
 def features(value: object) -> tuple[str, ...]:
     """Return words, each once."""
-    return _words(value, 'expected words of letters, digits, \'_.+-\', like features = ["gpu", "avx512"]', _is_word)
+    found = _words(value, 'expected words of letters, digits, \'_.+-\', like features = ["gpu", "avx512"]', _is_word)
+    for word in found:
+        if word.lower() in RESERVED:
+            raise ValueError(f"'{word}' joins features in constraints and cannot be one")
+    return found
 
 
 def people(value: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tm.config import host_keys
+from tm.config import cluster, host_keys
 from tm.config.document import Document
 from tm.config.host_keys import KEYS, MERGED
 from tm.model.host import HostConfig
@@ -13,7 +13,9 @@ from tm.places import valid_name
 
 NAME = "ComputerCluster.config"
 DEFAULTS, GROUPS, HOSTS = "defaults", "host_groups", "hosts"
-_EXPECTED = f"expected [{DEFAULTS}], [{GROUPS}.NAME] or [{HOSTS}.NAME]"
+_EXPECTED = f"expected [{DEFAULTS}], [{GROUPS}.NAME], [{HOSTS}.NAME], " + " or ".join(
+    f"[{one}]" for one in cluster.TABLES
+)
 
 
 class _Layer(NamedTuple):
@@ -26,7 +28,7 @@ class _Layer(NamedTuple):
 def read_hosts(document: Document) -> tuple[HostConfig, ...]:
     """Return the hosts that *document* describes; what is wrong goes to its complaints."""
     for key in document.data:
-        if key not in (DEFAULTS, GROUPS, HOSTS):
+        if key not in (DEFAULTS, GROUPS, HOSTS, *cluster.TABLES):
             document.complain(_EXPECTED, key)
     defaults = document.data.get(DEFAULTS, {})
     if not isinstance(defaults, dict):

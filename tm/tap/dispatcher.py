@@ -88,7 +88,7 @@ def _pair(etc: str) -> tuple[str, str]:
 
 def _tables(etc: str) -> Tables:
     loaded = config.load(etc)
-    return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables)
+    return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables, loaded.scheduling, loaded.mail)
 
 
 def _build(
@@ -104,6 +104,7 @@ def _build(
     writer, reader = Committer(clock, "store"), Committer(clock, "reader")
     certificate = load_certificate(_pair(etc)[1])
     own = fingerprint(certificate)
+
     def mailer(mail: Mail) -> Mailer:
         from tm.edge.mail import SmtpMailer  # what it needs is large, and many clusters send none
 

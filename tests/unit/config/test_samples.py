@@ -9,8 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.identities import Identity
 from tm import config, places
+from tm.config.cluster import MAIL_KEYS, SCHEDULING_KEYS, read_mail, read_scheduling
+from tm.config.document import Document
 from tm.config.host_keys import KEYS, OPTIONS
 from tm.model.host import LAUNCHERS, Courtesy
+from tm.model.settings import Mail, Scheduling
 
 SAMPLES = os.path.join(places.find_root(), "etc")
 
@@ -38,6 +41,19 @@ class SampleTests(SynchronousTestCase):
             self.assertRegex(text, rf"(?m)^(?:# )?{key} = |^\[hosts\.\w+\.{key}\]", key)
         for word in (*Courtesy, *LAUNCHERS, *OPTIONS):
             self.assertIn(word, text)
+
+    def test_the_sample_explains_every_setting_of_the_cluster(self) -> None:
+        with open(os.path.join(SAMPLES, "ComputerCluster.config.sample"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("\n[licenses]\n", text)
+        for key in (*SCHEDULING_KEYS, *MAIL_KEYS):
+            self.assertRegex(text, rf"(?m)^(?:# )?{key} = ")
+
+    def test_what_the_sample_says_of_the_cluster_is_as_usual(self) -> None:
+        with open(os.path.join(SAMPLES, "ComputerCluster.config.sample"), encoding="utf-8") as file:
+            document = Document("sample", (), file.read())
+        usual = Scheduling(licenses={"ansys": 10})
+        self.assertEqual((read_scheduling(document, ()), read_mail(document)), (usual, Mail()))
 
     def test_the_dispatchers_sample_is_read(self) -> None:
         info = places.read_info(os.path.join(SAMPLES, "TaskDispatcher.info.sample"))
