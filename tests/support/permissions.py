@@ -15,7 +15,7 @@ PERMITTED: dict[str, str] = {
     "lshosts": "everybody", "hostinfo": "everybody", "whois": "everybody", "lsgroups": "everybody",
     "subscribe": "everybody", "unsubscribe": "everybody",
     # for what is one's own
-    "runjob": "own", "submit": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
+    "runjob": "own", "submit": "own", "jobtexts": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
     # for what is one's own, or with a right
     "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs",
     "holdjob": "own or jobs", "releasejob": "own or jobs", "suspendjob": "own or jobs", "resumejob": "own or jobs",
@@ -43,6 +43,7 @@ LINES: dict[str, str] = {
     **{verb: f"{verb}:JOB" for verb in ("holdjob", "releasejob", "suspendjob", "resumejob", "requeuejob")},
     "signaljob": "signaljob:JOB:USR1", "tryjobs": "tryjobs:holdjob:JOB",
     "changejob": 'changejob:{"ids":"JOB","set":{"priority":1}}',
+    "jobtexts": "jobtexts:JOB",
     "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
 }  # fmt: skip
 
@@ -52,7 +53,7 @@ OF_A_SERVER = ("hello", "report", "hostnews")
 
 _DENIALS = {
     **dict.fromkeys(("jobinfo", "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob"), "job.unknown"),
-    **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs"), "job.unknown"), "submit": "job.user",
+    **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs", "jobtexts"), "job.unknown"), "submit": "job.user",
 }  # fmt: skip
 """How a denial sounds where it is not to tell that there is something."""
 

@@ -16,6 +16,7 @@ from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.host_orders import HostOrders
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
+from tm.daemon.job_texts import TextVerbs
 from tm.daemon.job_verbs import JobVerbs
 from tm.daemon.listing import whole_number
 from tm.daemon.people_verbs import PeopleVerbs
@@ -46,7 +47,7 @@ class DispatcherVerbs:
             "help": lambda peer, request, arguments: help_reply(VERBS, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TaskDispatcher"),
             "status": self._status, "runjob": self._runjob,
-            **self._jobs.methods,
+            **self._jobs.methods, **TextVerbs(dispatcher).methods,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
             "shutdown": self._shutdown, **self._hosts.methods, **HostOrders(dispatcher).methods,
             **AuditVerbs(dispatcher).methods,

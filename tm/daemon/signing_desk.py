@@ -74,7 +74,7 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
         spec = _spec({**common, **job, "user": user, "environment": digest}, number)
         signed = json_line(spec)
         orders.append((signed, signer.sign(signed)))
-    return list(_chunks(wish.token, orders, {digest: text}))
+    return list(chunks(wish.token, orders, {digest: text}))
 
 
 def _environment(value: object) -> tuple[str, str]:
@@ -103,7 +103,8 @@ def _spec(fields: dict[str, object], number: int) -> JobSpec:
     return spec
 
 
-def _chunks(token: str, orders: list[tuple[str, str]], environments: dict[str, str]) -> Iterator[Chunk]:
+def chunks(token: str, orders: list[tuple[str, str]], environments: dict[str, str]) -> Iterator[Chunk]:
+    """Yield *orders* (text, signature) in parts that fit a line each; raise `RefusedError` ``limit.job``."""
     part: list[tuple[str, str]] = []
     base = sum(map(_cost, environments.values()))
     size = base

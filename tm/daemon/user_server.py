@@ -22,6 +22,7 @@ import tm
 from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
+from tm.daemon.rerun import Rerun, signed_again
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
 from tm.daemon.telling_desk import Bell, TellingDesk
 from tm.errors import RefusedError, TaskManagerError
@@ -215,7 +216,19 @@ class UserServer(Service):
 
         Raises `RefusedError` as the dispatcher or `sign_wish` refuse; the same token may then be sent again.
         """
-        chunks = sign_wish(wish, self.around.user, self.around.signer)
+        return await self._submitted(sign_wish(wish, self.around.user, self.around.signer))
+
+    async def rerun(self, asked: Rerun) -> list[int]:
+        """Submit jobs again, as they were signed; return the new ids in the order of the old. Raises `RefusedError`."""
+        reply = await self.relay("jobtexts", asked.question())
+        if reply.word is not None:
+            raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
+        around = self.around
+        return await self._submitted(
+            signed_again(asked.token, reply.body, around.user, around.signer, self.clock.seconds())
+        )
+
+    async def _submitted(self, chunks: list[Chunk]) -> list[int]:
         link = await self.dispatcher_link()
         failpoint.reach("tms.submit")
         if len(chunks) == 1:

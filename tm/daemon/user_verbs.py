@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, help_reply, json_line, version_reply
 from tm.daemon.listing import whole_number
+from tm.daemon.rerun import Rerun
 from tm.daemon.runs import Runs
 from tm.daemon.signing_desk import Wish
 from tm.daemon.user_server import UserServer
@@ -41,6 +42,7 @@ class UserVerbs:
             "help": lambda peer, request, arguments: help_reply({**DISPATCHER, **USER_SERVER}, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TMS"),
             "status": self._status, "runjob": self._runjob, "submit": self._submit, "run": self._run,
+            "rerun": self._rerun,
             "retire": self._retire, "join": self._join, "report": self._report, "stream": self._stream,
             "runstate": lambda peer, request, arguments: self._runs.state(peer, arguments[0]),
             "runsignal": self._runsignal, "runsize": self._runsize,
@@ -90,6 +92,16 @@ class UserVerbs:
 
         async def submitted() -> Reply:
             ids = await self._server.submit(wish)
+            body = [json_line({"id": number}) for number in ids] if request.json else map(str, ids)
+            return Reply(f"accepted {len(ids)}", body)
+
+        return _later(submitted())
+
+    def _rerun(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        asked = decoded(Rerun, arguments[0])
+
+        async def submitted() -> Reply:
+            ids = await self._server.rerun(asked)
             body = [json_line({"id": number}) for number in ids] if request.json else map(str, ids)
             return Reply(f"accepted {len(ids)}", body)
 

@@ -164,6 +164,7 @@ DISPATCHER: Mapping[str, Rule] = {
     "requeuejob": OWNER,
     "changejob": OWNER,
     "tryjobs": OWNER,
+    "jobtexts": SELF,
     "whyjob": OWNER,
     "fits": EVERYBODY,
     "lsshares": EVERYBODY,

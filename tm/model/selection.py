@@ -147,7 +147,7 @@ class Selection:
             found.append(Picked(job))
             if job.tasks is not None and self._takes_apart:
                 found += _started(job, jobs, job.tasks.everything)
-        missing += [(show_ranges([one]), UNKNOWN) for one in _runs(unknown)]
+        missing += [(show_ranges([one]), UNKNOWN) for one in as_ranges(unknown)]
         return found
 
     def _of_arrays(
@@ -253,8 +253,8 @@ def shown_ids(numbers: Iterable[int]) -> str:
             tasks.setdefault(array_of(number), []).append(number - task_id(array_of(number), 0))
         else:
             plain.append(number)
-    shown = [show_ranges(_runs(plain))] if plain else []
-    shown += [_of_tasks(array, _runs(indices)) for array, indices in tasks.items()]
+    shown = [show_ranges(as_ranges(plain))] if plain else []
+    shown += [_of_tasks(array, as_ranges(indices)) for array, indices in tasks.items()]
     return ",".join(shown)
 
 
@@ -274,7 +274,7 @@ def _of_tasks(array: int, ranges: list[range]) -> str:
     return f"{array}_[{text}]" if len(text) <= MOST_LETTERS else f"{array}_[{text[:MOST_LETTERS]}…]"
 
 
-def _runs(numbers: Iterable[int]) -> list[range]:
+def as_ranges(numbers: Iterable[int]) -> list[range]:
     """Return *numbers*, ascending, as ranges without gaps."""
     found: list[range] = []
     for number in numbers:

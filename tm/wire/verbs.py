@@ -76,6 +76,7 @@ DISPATCHER = _table(
     Verb("requeuejob", "ids [reason]", "end running jobs and let them wait for another start"),
     Verb("changejob", "*json", 'change jobs: {"ids":"17","set":{"time":3600,…}}'),
     Verb("tryjobs", "verb ids", "which jobs VERB would touch, and which not and why; nothing is done"),
+    Verb("jobtexts", "ids [failed]", "the signed requests of your jobs, for your own server to submit them again"),
     Verb("whyjob", "id", "why a job waits, for every host, and when it will start"),
     Verb("fits", "*json", "which hosts would fit a job, and why others do not; nothing is submitted"),
     Verb("lsshares", "", "the shares of users and groups, what they have used, and what that makes of their jobs"),

@@ -1,0 +1,64 @@
+"""Jobs run again: a user's server asks the dispatcher for the requests that it has signed, and submits them once more.
+
+The law: what comes back from the dispatcher is trusted no more than an order for a host. A text that this server has
+not signed itself is refused; one that asks for fewer tasks than before is signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tm.daemon.answers import decoded, json_line
+from tm.daemon.job_texts import JobText
+from tm.daemon.signing_desk import LONGEST_TOKEN, Chunk, Signer, chunks
+from tm.errors import RefusedError
+from tm.model.spec import JobSpec, accepted_spec
+from tm.wire.message import quote
+
+
+class Rerun(msgspec.Struct, forbid_unknown_fields=True):
+    """The argument of ``rerun``: which jobs, and whether only those (and those tasks of arrays) that have *failed*."""
+
+    token: str
+    ids: str
+    failed: bool = False
+
+    def question(self) -> str:
+        """Return the argument of ``jobtexts`` at the dispatcher."""
+        if not 0 < len(self.token.encode()) <= LONGEST_TOKEN:
+            raise RefusedError("job.invalid", f"the token must have 1 to {LONGEST_TOKEN} bytes")
+        return quote(self.ids) + (":failed" if self.failed else "")
+
+
+def signed_again(token: str, lines: Iterable[str], user: str, signer: Signer, now: float) -> list[Chunk]:
+    """Return the parts of a submission of the requests in *lines*, those of `JobText`.
+
+    A time before which a job may not begin, or after which it is in vain, that has passed does not count again. Raises
+    `RefusedError` ``auth.signature`` for what *user* has never signed.
+    """
+    orders = []
+    for line in lines:
+        given = decoded(JobText, line)
+        if not signer.check(given.text, given.sig) or accepted_spec(given.text).user != user:
+            raise RefusedError("auth.signature", f"the request of job {given.id} is not signed by this user")
+        before = accepted_spec(given.text)
+        after = _for_now(before, given.tasks, now)
+        if after == before:
+            orders.append((given.text, given.sig))
+        else:
+            text = json_line(after)
+            orders.append((text, signer.sign(text)))
+    return list(chunks(token, orders, {}))
+
+
+def _for_now(spec: JobSpec, tasks: str, now: float) -> JobSpec:
+    changes: dict[str, object] = {}
+    if tasks:
+        changes["array"] = tasks
+    if 0 < spec.begin < now:
+        changes["begin"] = 0.0
+    if spec.deadline and spec.deadline < now + spec.time:
+        changes["deadline"] = 0.0
+    return msgspec.structs.replace(spec, **changes) if changes else spec
