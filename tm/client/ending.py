@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-FINAL = frozenset(("completed", "failed", "cancelled", "timeout", "out_of_memory", "lost"))
+FINAL = frozenset(("completed", "failed", "cancelled", "timeout", "out_of_memory", "output_limit", "lost"))
 EXIT_TIMEOUT = 124
 EXIT_INTERNAL = 125
 EXIT_CANCELLED = 143
@@ -31,7 +31,7 @@ def exit_status(view: Mapping[str, Any]) -> int:
         return int(code or 0)
     if code:
         return int(code)
-    return {"cancelled": EXIT_CANCELLED, "out_of_memory": 137}.get(str(state), EXIT_INTERNAL)
+    return {"cancelled": EXIT_CANCELLED, "out_of_memory": 137, "output_limit": 153}.get(str(state), EXIT_INTERNAL)
 
 
 def signal_number(signal: int | str | None) -> int:

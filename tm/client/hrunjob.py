@@ -150,20 +150,22 @@ def _submit(options: Options, words: list[str], verbatim: bool, manner: Manner) 
         manner.say,
     )
     try:
-        return _submitted(submission, options.wait, places, manner)
+        return _submitted(submission, request.tasks, options.wait, places, manner)
     finally:
         if submission.connection is not None:
             submission.connection.close()
 
 
-def _submitted(submission: Submission, wanted: bool, places: Places, manner: Manner) -> int:
+def _submitted(submission: Submission, tasks: int, wanted: bool, places: Places, manner: Manner) -> int:
     try:
         try:
             submission.run()
         finally:
             if submission.ids:
-                _print_ids(submission.ids, manner)
-        return _wait(submission, places, manner) if wanted else 0
+                _print_ids(submission.ids, tasks, manner)
+            for text in submission.advice:
+                manner.say(text)
+        return _wait(submission, tasks, places, manner) if wanted else 0
     except KeyboardInterrupt:
         from tm.client.wait import hint
 
@@ -172,12 +174,18 @@ def _submitted(submission: Submission, wanted: bool, places: Places, manner: Man
         raise
 
 
-def _wait(submission: Submission, places: Places, manner: Manner) -> int:
-    from tm.client.wait import wait
+def _wait(submission: Submission, tasks: int, places: Places, manner: Manner) -> int:
+    from tm.client import tms
 
     watch = _watch(submission.ids, places, manner)
     if submission.connection is not None and submission.heard_all:
         watch.adopt(submission.connection)
+    if tasks and len(submission.ids) == 1:
+        from tm.client.arrays import wait_array
+
+        return wait_array(watch, submission.ids[0], tasks, lambda: tms.open_any(places), manner)
+    from tm.client.wait import wait
+
     return wait(watch, submission.ids, manner)
 
 
@@ -190,13 +198,13 @@ def _watch(ids: list[int], places: Places, manner: Manner) -> Watch:
     return Watch(lambda: next(first, tms.open_waiting)(places), ids, manner.say)
 
 
-def _print_ids(ids: list[int], manner: Manner) -> None:
+def _print_ids(ids: list[int], tasks: int, manner: Manner) -> None:
     if manner.json:
         sys.stdout.write("".join(f'{{"id":{number}}}\n' for number in ids))
     elif manner.quiet:
         sys.stdout.write("".join(f"{number}\n" for number in ids))
     elif len(ids) == 1:
-        print(f"accepted job {ids[0]}")
+        print(f"accepted array {ids[0]} of {tasks:,} tasks" if tasks else f"accepted job {ids[0]}")
     else:
         from tm.client.wait import compact
 

@@ -22,11 +22,16 @@ MOST_TEXT = 1_020_000
 
 
 class Request:
-    """The *commands* to submit, and what all of them have in *common*."""
+    """The *commands* to submit, and what all of them have in *common*; *tasks* each has that is an array, else 0."""
 
     def __init__(self, commands: list[Command], common: dict[str, Any]) -> None:
         self.commands = commands
         self.common = common
+        self.tasks = 0
+        if "array" in common:
+            from tm.model.ids import read_ranges
+
+            self.tasks = sum(map(len, read_ranges(common["array"])))
 
 
 def make_request(options: Options, words: list[str], verbatim: bool, say: Callable[[str], None]) -> Request:

@@ -88,8 +88,8 @@ def _line(entries: list[bytes], shared: bytes, token: str) -> Line:
 class Submission:
     """Submits *lines* over connections that *connect* makes; *listen* also subscribes to the jobs' events.
 
-    After `run` or its failure *ids* has the ids of what was accepted, and *connection* the open one,
-    if any; *heard_all* says whether that one has been subscribed since before the first job.
+    After `run` or its failure *ids* has the ids of what was accepted, *advice* what was said of it, and
+    *connection* the open one, if any; *heard_all* says whether that has been subscribed since before the first job.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Submission:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.ids: list[int] = []
+        self.advice: list[str] = []
         self.connection: Connection | None = None
         self.heard_all = False
         self._connect = connect
@@ -183,7 +184,9 @@ class Submission:
     def _take(self, connection: Connection) -> None:
         reply = connection.reply(check=False)
         if reply.ok:
-            ids = _read_ids(reply.body, self._pending[0].count, connection.peer)
+            said = [line for line in reply.body if not line.startswith("#")]
+            ids = _read_ids(said, self._pending[0].count, connection.peer)
+            self.advice += [line[1:].strip() for line in reply.body if line.startswith("#")]
             self._pending.popleft()
             self.ids += ids
             return

@@ -7,6 +7,7 @@ import sys
 
 from tm.client.ending import exit_status, has_ended, sentence
 from tm.errors import EXIT_REFUSED
+from tm.model.ids import shown_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def wait(watch: Watch, ids: Sequence[int], manner: Manner, turn_seconds: float =
 def hint(ids: Sequence[int], manner: Manner) -> None:
     """Say that the jobs go on and how to see or stop them."""
     if len(ids) == 1:
-        number = ids[0]
+        number = shown_id(ids[0])
         manner.say(f"job {number} goes on. follow: hRunJob -f {number}   stop: hRunJob -k {number}")
     else:
         manner.say(f"the jobs go on. see: hRunJob -l   stop: hRunJob -k {compact(ids)}")
@@ -62,7 +63,10 @@ def compact(ids: Sequence[int]) -> str:
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    return ",".join(
+        str(shown_id(first)) if first == last else f"{shown_id(first)}-{shown_id(last)}"
+        for first, last in parts
+    )
 
 
 def _tell(view: dict[str, Any], manner: Manner, alone: bool) -> None:

@@ -13,6 +13,7 @@ import time
 from tm.client.connection import Connection, LostError, refusal
 from tm.client.ending import has_ended
 from tm.errors import TaskManagerError, WireError
+from tm.model.ids import shown_id, task_id
 from tm.wire.message import Reply
 
 TYPE_CHECKING = False
@@ -120,7 +121,7 @@ class Watch:
         return news
 
     def _learn(self, news: View) -> list[View]:
-        number = news.get("id")
+        number = key_of(news)
         if number not in self.left:
             return []
         old = self.views.get(number, {})
@@ -134,19 +135,29 @@ class Watch:
 def views_of(connection: Connection, ids: list[int]) -> Iterator[View]:
     """Yield the views of the user's jobs *ids*, ascending; raise `RefusedError` for one that is unknown."""
     if len(ids) <= FEW:
-        replies = list(connection.ask_all((("jobinfo", str(number)) for number in ids), json=True))
+        replies = list(connection.ask_all((("jobinfo", str(shown_id(number))) for number in ids), json=True))
         for reply in replies:
             yield from _read(reply, connection.peer)
         return
     wanted = set(ids)
     for view in list_jobs(connection, after=ids[0] - 1):
-        if view["id"] > ids[-1]:
+        number = key_of(view)
+        if number > ids[-1]:
             return
-        if view["id"] in wanted:
+        if number in wanted:
             yield view
 
 
-def list_jobs(connection: Connection, after: int = 0, **filters: str) -> Iterator[View]:
+def key_of(view: View) -> int:
+    """Return the number of the job that *view* is of, -1 where it is of several tasks at once."""
+    shown = view.get("id")
+    if isinstance(shown, int):
+        return shown
+    array, _, index = str(shown).partition("_")
+    return task_id(int(array), int(index)) if array.isdigit() and index.isdigit() else -1
+
+
+def list_jobs(connection: Connection, after: int | str = 0, **filters: str) -> Iterator[View]:
     """Yield the public views of the jobs with an id above *after* that fit *filters*, page by page."""
     chosen = "".join(f"{key}={value}:" for key, value in filters.items())
     while True:
@@ -165,6 +176,6 @@ def _read(reply: Reply, peer: str) -> list[View]:
         views = [json.loads(line) for line in reply.body]
     except ValueError:
         views = [None]
-    if not all(isinstance(view, dict) and isinstance(view.get("id"), int) for view in views):
+    if not all(isinstance(view, dict) and isinstance(view.get("id"), (int, str)) for view in views):
         raise WireError("proto.malformed", f"{peer} described a job by what is no JSON object")
     return views
