@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tm.errors import LaunchError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from tm.model.accounting import Use, UseQuery
     from tm.model.audit import Change
@@ -183,6 +183,9 @@ class JobStore(Protocol):
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return the jobs of *query*, ascending by id."""
+
+    def begun(self, array: int) -> Iterable[tuple[int, Phase]]:
+        """Return (index, phase) of the tasks of *array* that have started."""
 
     def attempts(self, number: int) -> list[Attempt]:
         """Return the attempts of a job that another one followed, the first first."""

@@ -21,6 +21,7 @@ from typing_extensions import override
 from tm.daemon.archiving import Archiving
 from tm.daemon.auditing import Auditing
 from tm.daemon.conditions import Conditions
+from tm.daemon.dependencies import Dependencies
 from tm.daemon.farewell import Farewell
 from tm.daemon.info_links import InfoLinks
 from tm.daemon.info_names import is_infoserver
@@ -75,6 +76,7 @@ class Dispatcher(Service):
         self._pulse.clock = self.clock
         self.infoservers = InfoLinks(self, surroundings.infoservers)
         self.conditions = Conditions(self)
+        self.dependencies = Dependencies(self)
         self._begin(loaded, map(HostState, self.tables.hosts))
         self.audit.begins(loaded.known)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 from twisted.logger import Logger
 
 from tm.daemon.answers import Answer, Spoken, decoded, json_line
+from tm.daemon.dependencies import named_in
 from tm.daemon.dispatcher import Dispatcher, check_own
 from tm.errors import RefusedError
 from tm.model.cluster import Hello
+from tm.model.job import Job
 from tm.model.lifecycle import Count, Fact
 from tm.ports import Peer
 from tm.wire.message import Reply, Request
@@ -65,6 +68,7 @@ class ServerVerbs:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+        self._dependencies = dispatcher.dependencies
         self.methods: dict[str, Spoken] = {
             "attach": self._attach, "submit": self._submit, "hello": self._hello, "report": self._report,
             "hostnews": self._hostnews, "told": self._told,
@@ -90,11 +94,25 @@ class ServerVerbs:
             return dispatcher.turns.durable(_accepted(known))
         if not given.orders:
             raise RefusedError("job.invalid", "there is no job in it")
+        targets = named_in(text for text, _ in given.orders)
+        if not targets - dispatcher.brain.jobs.keys() and not self._dependencies.stands_in_line(peer.user):
+            return dispatcher.turns.durable(self._accept(peer.user, given, {}))
+        done = self._dependencies.in_line(peer.user, lambda: self._accept_later(peer.user, given, targets))
+        return done.addCallback(dispatcher.turns.durable)
+
+    async def _accept_later(self, user: str, given: Submission, targets: set[int]) -> Reply:
+        ended = await self._dependencies.ended(targets)
+        self._dispatcher.check_store()
+        known = self._dispatcher.token_ids(user, given.token)  # the same may have stood before it in the line
+        return self._accept(user, given, ended) if known is None else _accepted(known)
+
+    def _accept(self, user: str, given: Submission, ended: Mapping[int, Job]) -> Reply:
+        dispatcher = self._dispatcher
         ids = dispatcher.brain.submitted(
-            peer.user, given.token, given.orders, given.environments, dispatcher.now
+            user, given.token, given.orders, given.environments, dispatcher.now, ended
         )
-        dispatcher.token_used(peer.user, given.token, ids)
-        return dispatcher.turns.durable(_accepted(ids))
+        dispatcher.token_used(user, given.token, ids)
+        return _accepted(ids)
 
     def _check_environments(self, given: Submission) -> None:
         for digest, text in given.environments.items():

@@ -106,6 +106,11 @@ class MemoryStore:
         found = (job_of(row) for number, row in sorted(self._jobs.items()) if number > query.after)
         return [job for job in found if _matches(job, query)][: query.limit]
 
+    def begun(self, array: int) -> list[tuple[int, Phase]]:
+        """Return (index, phase) of the tasks of *array* that have started."""
+        jobs = (job_of(self._jobs[number]) for number in sorted(self._jobs) if is_task(number))
+        return [(job.index or 0, job.phase) for job in jobs if job.array == array]
+
     def attempts(self, number: int) -> list[Attempt]:
         """Return the attempts of a job that another one followed, the first first."""
         return [attempt for key, attempt in sorted(self._attempts.items()) if key[0] == number]

@@ -100,14 +100,14 @@ class SqliteStore:
             raise self._failure(error) from error
         jobs = [job_of(row) for row in rows]
         arrays = [job for job in jobs if job.tasks is not None]
-        began(arrays, {job.id: self._begun(job.id) for job in arrays})
+        began(arrays, {job.id: self.begun(job.id) for job in arrays})
         return Loaded(
             epoch, highest + 1, jobs, spools, changes + 1, memos, known[0] if known else None, shares, families,
             messages,
         )  # fmt: skip
 
-    def _begun(self, array: int) -> Iterator[tuple[int, Phase]]:
-        """Yield (index, phase) of the tasks of *array* that have a row."""
+    def begun(self, array: int) -> Iterator[tuple[int, Phase]]:
+        """Yield (index, phase) of the tasks of *array* that have started."""
         ids = tasks_of(array)
         sql = "SELECT id, phase FROM jobs WHERE id BETWEEN ? AND ?"
         for number, phase in self._read(sql, ids[0], ids[-1]):
