@@ -7,7 +7,7 @@ host that was never reached) keeps no job away for ever, and none is started bec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tm.model.cluster import HostState
 from tm.model.constraint import (
@@ -78,12 +78,14 @@ class Matcher:
         self._may_use = may_use
         self.licenses: dict[str, int] = {}
         self._verdicts: dict[tuple[Demand, str], dict[str, tuple[int, str]]] = {}
+        self._found: dict[tuple[Demand, str], str] = {}
         self._holding: dict[str, dict[str, tuple[int, bool | None]]] = {}
 
     def forget(self) -> None:
         """Hosts, what users may use, or what the cluster has is different now."""
         self._verdicts.clear()
         self._holding.clear()
+        self._found.clear()
 
     # -- ever -----------------------------------------------------------------------------------------------------
 
@@ -91,17 +93,30 @@ class Matcher:
         """Return why no job of *user* that asks for *demand* can ever run on *host*, or an empty text.
 
         The reason is a word and a sentence, ``cores: it has 8 cores``; the words: host, exclude, users, cores, memory,
-        gpus, consumables, constraint.
+        gpus, consumables, licenses (of the cluster), constraint.
         """
         verdicts = self._verdicts.get((demand, user))
         if verdicts is None:
             if len(self._verdicts) >= MOST_KINDS:
                 self._verdicts.clear()
+                self._found.clear()
             verdicts = self._verdicts[demand, user] = {}
         known = verdicts.get(host.name)
         if known is None or known[0] != host.facts:
             known = verdicts[host.name] = host.facts, next(self._never(demand, user, host), "")
         return known[1]
+
+    def somewhere(self, demand: Demand, user: str, hosts: Mapping[str, HostState]) -> bool:
+        """Whether one of *hosts* may ever run it; the one that was found last is asked first."""
+        key = demand, user
+        last = hosts.get(self._found.get(key, ""))
+        if last is not None and not self.may_ever(demand, user, last):
+            return True
+        for name, host in hosts.items():
+            if not self.may_ever(demand, user, host):
+                self._found[key] = name
+                return True
+        return False
 
     def _never(self, demand: Demand, user: str, host: HostState) -> Iterator[str]:
         if demand.hosts and host.name not in demand.hosts:
@@ -111,16 +126,17 @@ class Matcher:
         if not self._may_use(user, host):
             yield f"users: it is not open to {user} (only {', '.join(host.config.users)})"
         if host.knows_cores and demand.cores > host.whole_cores:
-            yield f"cores: it has {_count(host.whole_cores, 'core')}"
+            yield f"cores: it has {count_of(host.whole_cores, 'core')}"
         if demand.memory > host.whole_memory:
             yield f"memory: it has {shown_size(host.whole_memory)}"
         gpus = host.gpu_count
         if demand.gpus and gpus is not None and demand.gpus > gpus:
-            yield f"gpus: it has {_count(gpus, 'GPU')}"
+            yield f"gpus: it has {count_of(gpus, 'GPU')}"
         for name, count in demand.consumables:
-            whole = host.config.consumables.get(name, self.licenses.get(name, 0))
-            if count > whole:
-                yield f"consumables: it has {whole} {name}"
+            if name in self.licenses and count > self.licenses[name]:
+                yield f"licenses: the cluster has {self.licenses[name]} {name}"
+            elif name not in self.licenses and count > host.config.consumables.get(name, 0):
+                yield f"consumables: it has {host.config.consumables.get(name, 0)} {name}"
         if demand.constraint and self._holds(demand.constraint, host) is False:
             yield f"constraint: '{demand.constraint}' does not hold for it"
 
@@ -148,12 +164,12 @@ class Matcher:
         if room.alone:
             yield "exclusive: a job has it for itself"
         if demand.exclusive and room.jobs:
-            yield f"exclusive: {_count(room.jobs, 'job')} {'run' if room.jobs > 1 else 'runs'} there"
+            yield f"exclusive: {count_of(room.jobs, 'job')} {'run' if room.jobs > 1 else 'runs'} there"
         held_back = host.offer.closed or min(host.cores, host.whole_cores) < demand.cores
         if held_back and host.held_back:
             yield f"others: {host.held_back}"
         if demand.cores > room.free_cores:
-            yield f"cores: {_count(max(0, room.free_cores), 'core')} of {host.whole_cores} free now"
+            yield f"cores: {count_of(max(0, room.free_cores), 'core')} of {host.whole_cores} free now"
         if demand.memory > room.free_memory:
             yield f"memory: {shown_size(max(0, room.free_memory))} free now"
         if demand.gpus > room.free_gpus:
@@ -233,9 +249,10 @@ def _gpus_full(demand: Demand, room: Room) -> str:
     on = host.strangers
     busy = sorted({who for number, who in on.items() if number in host.gpu_numbers})
     if busy and demand.gpus <= room.free_gpus + len(on):
-        return f"strangers: {len(on)} of its {_count(whole, 'GPU')} busy with strangers ({', '.join(busy)})"
-    return f"gpus: {max(0, room.free_gpus)} of {_count(whole, 'GPU')} free now"
+        return f"strangers: {len(on)} of its {count_of(whole, 'GPU')} busy with strangers ({', '.join(busy)})"
+    return f"gpus: {max(0, room.free_gpus)} of {count_of(whole, 'GPU')} free now"
 
 
-def _count(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
+    """Return so many of *what*: ``1 core``, ``2 cores``."""
     return f"{number} {what}{'s' * (number != 1)}"
