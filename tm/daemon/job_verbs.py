@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from tm.daemon.answers import Answer, Spoken, decoded, json_line
+from tm.daemon.dependencies import Dependencies, targets
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.job_lists import JobLists
 from tm.errors import RefusedError
@@ -109,6 +111,7 @@ class JobVerbs:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._lists = JobLists(dispatcher)
+        self._dependencies = Dependencies(dispatcher)
         self.state = self._lists.state
         self.methods: dict[str, Spoken] = {
             **self._lists.methods, "canceljob": self._canceljob, "holdjob": self._holdjob,
@@ -146,12 +149,19 @@ class JobVerbs:
     def _changejob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         change = decoded(Change, arguments[0])
         if not change.set.given:
-            known = ", ".join(Wanted.__struct_fields__)
-            raise RefusedError("proto.arguments", f"there is nothing in 'set'; what can be changed is {known}")
-        return self._order(
-            peer, request, [change.ids, change.reason],
-            lambda one, by, at: self._brain.changed(one.job, change.set, by, at),
-        )  # fmt: skip
+            fields = ", ".join(Wanted.__struct_fields__)
+            raise RefusedError("proto.arguments", f"there is nothing in 'set'; what can be changed is {fields}")
+        words = [change.ids, change.reason]
+
+        def order(ended: dict[int, Job]) -> Answer:
+            return self._order(
+                peer, request, words, lambda one, by, at: self._brain.changed(one.job, change.set, by, at, ended)
+            )
+
+        if not change.set.dependency:
+            return order({})
+        found = Deferred.fromCoroutine(self._dependencies.ended(targets([change.set.dependency])))
+        return found.addCallback(order)
 
     def _order(self, peer: Peer, request: Request, arguments: list[str], do: Do) -> Answer:
         """Have *do* done to all that is picked; raise `RefusedError` where that is nothing."""

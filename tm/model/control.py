@@ -17,6 +17,7 @@ from tm.model.changing import OF_RUNNING, Wanted, changed_spec, holding, in_word
 from tm.model.cluster import Link
 from tm.model.decided import Pause
 from tm.model.effects import JobEvent
+from tm.model.gating import NONE_ENDED, Ended
 from tm.model.hosting import Hosting
 from tm.model.ids import array_of, is_task, shown_id, task_id
 from tm.model.job import Job
@@ -248,15 +249,16 @@ class Control(Hosting):
 
     # -- changes --------------------------------------------------------------------------------------------------
 
-    def changed(self, job: Job, wanted: Wanted, by: By, at: float) -> None:
-        """Let *wanted* hold for *job*; of one that has started, its wall time alone. Raises `RefusedError` with the
-        reason, ``job.state`` for what cannot be changed any more; then nothing has changed."""
+    def changed(self, job: Job, wanted: Wanted, by: By, at: float, ended: Ended = NONE_ENDED) -> None:
+        """Let *wanted* hold for *job*; of one that has started, its wall time alone. *ended* are targets of its new
+        dependency that are over. Raises `RefusedError` with the reason, ``job.state`` for what cannot be changed any
+        more; then nothing has changed."""
         if wanted.boost is not msgspec.UNSET and not by.rules:
             raise RefusedError("perm.denied", "'boost' is for those with the right 'jobs'; change 'priority' instead")
         if job.phase in ON_HOST:
             self._change_running(job, wanted, by, at)
             return
-        self._change_waiting(job, wanted, by, at)
+        self._change_waiting(job, wanted, by, at, ended)
         if job.tasks is not None and wanted.time is not msgspec.UNSET:
             self._change_tasks(job, Wanted(time=wanted.time), by, at)
 
@@ -286,7 +288,7 @@ class Control(Hosting):
                 except RefusedError as error:
                     self._said(one.job, "unchanged", error.text, at)
 
-    def _change_waiting(self, job: Job, wanted: Wanted, by: By, at: float) -> None:
+    def _change_waiting(self, job: Job, wanted: Wanted, by: By, at: float, ended: Ended) -> None:
         before, after = holding(job), changed_spec(job, wanted)
         boost = job.boost if wanted.boost is msgspec.UNSET else wanted.boost
         trial = msgspec.structs.replace(
@@ -294,6 +296,10 @@ class Control(Hosting):
         )
         self._check_possible(trial)
         _check_deadline(after, at)
+        if wanted.dependency is not msgspec.UNSET:
+            self.dependency_changed(job, after.dependency, ended, at)
+            if job.id not in self.jobs:
+                return  # what it waits for now can never come about
         self._wait_no_more(job)
         told = [in_words(before, after)] if before != after else []
         told += [f"boost {job.boost} → {boost}"] if boost != job.boost else []
