@@ -62,10 +62,10 @@ SUBMISSION = [
 ACTIONS = [
     Option("-f --follow", "follow", read=values.read_id),
     Option("-l --list", "list", FLAG),
-    Option("-i --info", "info", MANY),
+    Option("-i --info", "info", MANY, values.read_ids),
     Option("-s --status", "status", MAYBE, values.read_id, 0),
     Option("-k --kill --cancel", "kill", MANY),
-    Option("--why", "why", MANY),
+    Option("--why", "why", MANY, values.read_ids),
 ]
 """What looks at jobs, or changes them, instead of submitting one; each stands alone."""
 

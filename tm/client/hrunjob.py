@@ -111,9 +111,6 @@ def _run(argv: list[str], manner: Manner) -> int:
 
 
 def _look(options: Options, manner: Manner) -> int:
-    from tm.client.parser import parse_ids
-
-    ranges = parse_ids(options.kill or options.info or ["0"])
     places = whereabouts.find()
     from tm.client import tms
 
@@ -128,13 +125,21 @@ def _look(options: Options, manner: Manner) -> int:
 
     if options.status == 0:
         return look.show_status(places, manner)
+    if options.kill:
+        from tm.client.parser import parse_ids
+
+        ranges = parse_ids(options.kill)
     with tms.open_any(places) as connection:
         if options.list:
-            return look.show_list(connection, options.every, manner)
+            return look.show_list(connection, options.every, options.expand, manner)
         if options.kill:
             return look.kill(connection, ranges, manner)
-        ids = [number for first, last in ranges for number in range(first, last + 1)]
-        return look.show_jobs(connection, [options.status] if options.status else ids, manner)
+        if options.why:
+            from tm.client.rows import screen_width
+            from tm.client.why import show_why
+
+            return show_why(connection, options.why, manner, screen_width())
+        return look.show_jobs(connection, options.info or [options.status], manner)
 
 
 def _submit(options: Options, words: list[str], verbatim: bool, manner: Manner) -> int:

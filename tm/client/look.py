@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import time
 
 from tm.client.connection import Connection, refusal
-from tm.client.ending import signal_number
-from tm.client.table import Column, plain, render
-from tm.client.timing import duration, local_time, parse_time, size
+from tm.client.rows import print_table
+from tm.client.table import plain
 from tm.client.watch import list_jobs, views_of
 from tm.errors import EXIT_REFUSED, TaskManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from tm.client.program import Manner
@@ -24,26 +20,18 @@ if TYPE_CHECKING:
 
     View = dict[str, Any]
 
-_COLUMNS = (
-    Column("ID", right=True),
-    Column("NAME", least=6),
-    Column("STATE"),
-    Column("HOST", least=6),
-    Column("CORES", right=True),
-    Column("MEMORY", right=True),
-    Column("TIME", right=True),
-    Column("WHAT", least=10),
-)
-_TIMES = ("submitted_at", "started_at", "ended_at")
-_SIZES = ("memory", "max_rss")
-
+SHOWN = 40
+"""How many jobs the status shows; there may be a hundred thousand."""
 
 # -- jobs --------------------------------------------------------------------------------------------------
 
 
-def show_list(connection: Connection, every: bool, manner: Manner) -> int:
-    """Print my waiting and running jobs, with *every* also those that have ended."""
-    jobs = list_jobs(connection) if every else list_jobs(connection, state="active")
+def show_list(connection: Connection, every: bool, expand: bool, manner: Manner) -> int:
+    """Print my waiting and running jobs, with *every* also those that have ended; *expand* arrays to their tasks."""
+    chosen = {} if every else {"state": "active"}
+    jobs = list_jobs(connection, **chosen)
+    if expand:
+        jobs = _expanded(connection, jobs, chosen)
     if manner.json:
         for job in jobs:
             print(json.dumps(job, ensure_ascii=False))
@@ -55,75 +43,25 @@ def show_list(connection: Connection, every: bool, manner: Manner) -> int:
     return 0
 
 
-def print_table(jobs: list[View], otherwise: str) -> None:
-    """Print a table of *jobs*, or *otherwise* when there are none."""
-    if not jobs:
-        print(otherwise)
-        return
-    now = time.time()
-    for line in render(_COLUMNS, [_row(job, now) for job in jobs], screen_width()):
-        print(line)
+def _expanded(connection: Connection, jobs: Iterable[View], chosen: dict[str, str]) -> Iterator[View]:
+    """Yield *jobs*, behind each array its tasks; those that wait alike are one."""
+    for job in list(jobs):
+        yield job
+        if job.get("tasks"):
+            yield from list_jobs(connection, array=str(job["id"]), **chosen)
 
 
-def screen_width() -> int | None:
-    """Return the width to fit tables to: the terminal's, None when stdout is none."""
-    if not sys.stdout.isatty():
-        return None
-    try:
-        return int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size(1).columns or 80
-    except (ValueError, OSError):
-        return 80
+def show_jobs(connection: Connection, numbers: list[int], manner: Manner) -> int:
+    """Print the stories of the jobs *numbers*; raise `RefusedError` for one that is unknown."""
+    from tm.client.story import story
 
-
-def _row(job: View, now: float) -> list[str]:
-    started, ended = job.get("started_at"), job.get("ended_at")
-    spent = "-"
-    if started:
-        spent = duration((parse_time(ended) if ended else now) - parse_time(started))
-    return [
-        str(job["id"]), str(job.get("name") or ""), str(job.get("state")), str(job.get("host") or "-"),
-        str(job.get("cores", "")), size(job.get("memory")), spent, what(job),
-    ]  # fmt: skip
-
-
-def what(job: View) -> str:
-    """Return what is most worth knowing of *job*: why it waits, how it ended, or what it does."""
-    command = str(job.get("command") or "")
-    reason = str(job.get("reason") or "")
-    signal = signal_number(job.get("signal"))
-    if signal:
-        return f"signal {signal}" + (f": {reason}" if reason else "")
-    if job.get("exit_code"):
-        return f"exit {job['exit_code']}: {reason or command}"
-    return reason or command
-
-
-def show_jobs(connection: Connection, ids: list[int], manner: Manner) -> int:
-    """Print all that is known of the jobs *ids*; raise `RefusedError` for one that is unknown."""
-    for number in ids:
-        for at, view in enumerate(views_of(connection, [number])):
+    for at, number in enumerate(numbers):
+        for view in views_of(connection, [number]):
             if manner.json:
                 print(json.dumps(view, ensure_ascii=False))
             else:
-                print("\n".join(([""] if at or number != ids[0] else []) + card(view)))
+                print("\n".join(([""] if at else []) + story(view)))
     return 0
-
-
-def card(view: View) -> list[str]:
-    """Return the lines that describe one job."""
-    width = max(len(key) for key in view)
-    lines = []
-    for key, value in view.items():
-        if value in (None, "", []) or (key in _SIZES and not value):
-            continue
-        if key in _TIMES:
-            value = local_time(str(value))
-        elif key in _SIZES:
-            value = size(value)
-        elif isinstance(value, (dict, list)):
-            value = json.dumps(value, ensure_ascii=False)
-        lines.append(f"{key:<{width}}  {plain(str(value))}")
-    return lines
 
 
 def kill(connection: Connection, ranges: list[tuple[int, int]], manner: Manner) -> int:
@@ -157,15 +95,22 @@ def _pieces(ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
 
 
 def show_status(places: Places, manner: Manner) -> int:
-    """Print how TMS and TaskDispatcher are, each in a line, then my jobs; start nothing."""
+    """Print how TMS and TaskDispatcher are, each in a line, then my first jobs; start nothing."""
     tms = _status_of(lambda: Connection.open_tms(places, start=False))
     dispatcher: dict[str, Any]
     jobs: list[View] = []
     failure: TaskManagerError | None = None
     try:
         with Connection.open_dispatcher(places) as connection:
-            dispatcher = _object(connection.ask("status", json=True).body)
-            jobs = list(list_jobs(connection, state="active"))
+            asked: list[tuple[str, str | None]] = [
+                ("status", None),
+                ("lsjobs", f"state=active:limit={SHOWN}"),
+            ]
+            first, second = connection.ask_all(asked, json=True)
+            if not second.ok:
+                raise refusal(second)
+            dispatcher = _object(first.body)
+            jobs = [_object([line]) for line in second.body]
     except TaskManagerError as error:
         failure = error
         dispatcher = {"state": error.word, "reason": error.text}
@@ -178,7 +123,15 @@ def show_status(places: Places, manner: Manner) -> int:
             print("Warning         " + plain(str(warning)))
         if failure is None:
             print_table(jobs, "no waiting or running jobs")
+            if len(jobs) == SHOWN:
+                print(_others(dispatcher.get("yours") or {}))
     return failure.exit_status if failure is not None else 0
+
+
+def _others(yours: dict[str, Any]) -> str:
+    """Return that there are more jobs than shown, and how many of mine wait and run."""
+    counts = f": {yours.get('running', 0):,} running, {yours.get('queued', 0):,} waiting" if yours else ""
+    return f"these are the first {SHOWN} of yours{counts}; hRunJob -l lists all"
 
 
 def tms_line(status: View) -> str:

@@ -137,7 +137,12 @@ class Reader:
             words = ([] if text is None else [text]) + argv[at:last]
             if not words:
                 raise UsageError(f"{name} needs at least one value")
-            found.take(option, name, [option.value(name, one) for one in words])
+            read = [option.value(name, one) for one in words]
+            found.take(
+                option,
+                name,
+                [one for value in read for one in (value if isinstance(value, list) else [value])],
+            )
             return last
         if text is None and option.kind in (ONE, MORE, MAYBE) and at < len(argv) and not _is_option(argv[at]):
             text = argv[at]

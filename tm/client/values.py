@@ -328,3 +328,29 @@ def read_id(text: str) -> int:
     if len(tasks) != 1 or len(tasks[0]) != 1:
         raise ValueError(f"'{text:.40}': name one task, e.g. {number}_4")
     return task_id(number, tasks[0][0])
+
+
+MOST_IDS = 10_000
+
+
+def read_ids(text: str) -> list[int]:
+    """Return the jobs that ``3``, ``3,5``, ``3-7``, ``17_4`` and ``17_[0-9]`` name."""
+    from tm.model.ids import read_job, task_id
+
+    found: list[int] = []
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\]?)+", text):
+        ends = re.match(r"\s*(\d{1,10})-(\d{1,10})\s*\Z", part, re.ASCII)
+        if ends and int(ends.group(2)) < int(ends.group(1)):
+            raise ValueError(f"'{part:.40}': the last job comes before the first")
+        number, tasks = (0, None) if ends else read_job(part)
+        if ends:
+            more = [range(int(ends.group(1)), int(ends.group(2)) + 1)]
+        elif tasks is None:
+            more = [range(number, number + 1)]
+        else:
+            more = [range(task_id(number, one[0]), task_id(number, one[-1]) + 1, one.step) for one in tasks]
+        if len(found) + sum(map(len, more)) > MOST_IDS:
+            raise ValueError(f"more than {MOST_IDS:,} jobs at once; 'hRunJob -l' lists many")
+        for one in more:
+            found += one
+    return found

@@ -197,7 +197,7 @@ class LookTests(RunJobs):
         status, out, _ = self.run_it("-i", "3-4")
 
         self.assertEqual(0, status)
-        self.assertRegex(out, r"(?s)id +3\n.*memory +2G\n\nid +4\n.*exit_code +7\n")
+        self.assertRegex(out, r"(?s)job 3 .*memory +2G\n.*\n\njob 4 .*exit code 7")
         self.assertEqual(3, json.loads(self.run_it("-s", "3", "--json")[1])["id"])
 
     def test_an_unknown_job_is_one_sentence(self) -> None:

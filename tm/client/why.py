@@ -1,0 +1,63 @@
+"""Why a job waits: a sentence, a verdict for every host, and what would start it now."""
+
+from __future__ import annotations
+
+import json
+
+from tm.client.connection import Connection, refusal
+from tm.client.story import expected_start
+from tm.client.table import Column, plain, render
+from tm.errors import TaskManagerError
+from tm.model.ids import shown_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tm.client.program import Manner
+
+_COLUMNS = (Column("HOST", least=6), Column("VERDICT", least=20))
+
+
+def show_why(connection: Connection, numbers: list[int], manner: Manner, width: int | None) -> int:
+    """Print why each of the jobs *numbers* waits; raise `TaskManagerError` for one that is unknown."""
+    asked = iter(numbers)
+    for reply in connection.ask_all((("whyjob", str(shown_id(one))) for one in numbers), json=True):
+        number = next(asked)
+        if not reply.ok:
+            raise refusal(reply)
+        for line in reply.body:
+            if manner.json:
+                print(line)
+            else:
+                print("\n".join(why_lines(number, _object(line), width)))
+    return 0
+
+
+def why_lines(number: int, why: dict[str, Any], width: int | None = None) -> list[str]:
+    """Return what *why* says of job *number*; keys that are missing are passed over."""
+    lines = [
+        f"job {shown_id(number)}: {plain(str(why.get('sentence') or 'nothing is known of why it waits'))}"
+    ]
+    if why.get("change"):
+        lines.append(f"to start it now: {plain(str(why['change']))}")
+    if why.get("expected_start"):
+        lines.append(f"expected start: {expected_start(why['expected_start'])}")
+    counts = why.get("counts")
+    if isinstance(counts, dict) and counts:
+        lines.append("; ".join(f"{count} {plain(str(word))}" for word, count in counts.items()))
+    hosts = why.get("hosts")
+    if isinstance(hosts, list) and hosts:
+        rows = [[str(host.get("host") or "-"), str(host.get("verdict") or "-")] for host in hosts]
+        lines += render(_COLUMNS, rows, width)
+    return lines
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise TaskManagerError("proto.malformed", "the dispatcher said why by what is no JSON object")
+    return value
