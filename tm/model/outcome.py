@@ -1,8 +1,8 @@
 """What a replay came to, in the numbers by which schedulers are compared.
 
 The *bounded slowdown* of a job is (wait + run) / run, its run taken as `BOUND` seconds at least, and 1 at least; that
-of a user is the mean of their jobs'. The *fairness* is Jain's index of the users': 1 where all fare alike, 1 over their
-number where one of them bears everything.
+of a user is the mean of their jobs', and 1 over it the speed they got of what they would alone on the cluster. The
+*fairness* is Jain's index of these speeds: 1 where all got the same, 1 over their number where one got everything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BOUND = 10.0
 
 class Outcome(msgspec.Struct, frozen=True):
     """One replay; times in seconds, *utilisation* and *fairness* from 0 to 1, *makespan* from the first submission to
-    the last end."""
+    the last end, *worst_user* the mean bounded slowdown of whoever fared worst."""
 
     policy: str
     jobs: int
@@ -27,6 +27,7 @@ class Outcome(msgspec.Struct, frozen=True):
     mean_wait: float
     p95_wait: float
     mean_bounded_slowdown: float
+    worst_user: float
     fairness: float
     makespan: float
 
@@ -40,10 +41,11 @@ def outcome_of(policy: str, runs: Sequence[Run], cores: int) -> Outcome:
     for run in sorted(runs, key=lambda run: run.job.number):
         by_user.setdefault(run.job.user, []).append(bounded_slowdown(run))
     every = [slowdown for mine in by_user.values() for slowdown in mine]
+    means = [math.fsum(mine) / len(mine) for mine in by_user.values()]
     return Outcome(
         policy, len(runs), work / (cores * makespan) if makespan else 1.0, math.fsum(waits) / len(waits),
-        waits[math.ceil(0.95 * len(waits)) - 1], math.fsum(every) / len(every),
-        jain([math.fsum(mine) / len(mine) for mine in by_user.values()]), makespan,
+        waits[math.ceil(0.95 * len(waits)) - 1], math.fsum(every) / len(every), max(means),
+        jain([1 / mean for mean in means]), makespan,
     )  # fmt: skip
 
 

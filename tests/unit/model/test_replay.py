@@ -125,7 +125,8 @@ class OutcomeTests(SynchronousTestCase):
         self.assertEqual(outcome.utilisation, 1.0)
         self.assertEqual((outcome.mean_wait, outcome.p95_wait, outcome.makespan), (50.0, 100.0, 102.0))
         self.assertAlmostEqual(outcome.mean_bounded_slowdown, (1 + 10.2) / 2)
-        self.assertAlmostEqual(outcome.fairness, jain([1, 10.2]))
+        self.assertAlmostEqual(outcome.fairness, jain([1, 1 / 10.2]))
+        self.assertEqual(outcome.worst_user, 10.2)
 
     def test_fairness_is_one_where_all_fare_alike(self) -> None:
         self.assertEqual(jain([3.0, 3.0]), 1.0)
