@@ -1,12 +1,13 @@
-"""Commands that run now (``hRun``): the user's server joins the client's connection and the host's, byte for byte.
+"""Visits of jobs on hosts: commands that run now (``hRun``), later looks at them, a shell beside a job, following
+output. The user's server joins the client's connection and the host's, byte for byte.
 
-Each run has a connection of its own from the host, so that a slow reader holds up its own run and nothing else.
+Each visit has a connection of its own from the host, so that a slow reader holds up its own visit and nothing else.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -16,14 +17,19 @@ from tm.daemon.answers import decoded, json_line
 from tm.daemon.signing_desk import Wish
 from tm.daemon.user_server import UserServer
 from tm.errors import RefusedError, TaskManagerError
+from tm.model.ids import read_job, shown_id, task_id
 from tm.model.phase import FINAL
 from tm.ports import Peer
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+FIRST = 0
 LOOK_SECONDS = 2.0
+VISIT_SECONDS = 15.0
 MOST_EARLY = 1 << 20
+_GOES_ON = ("started", "stopped")
+_WAITS = ("held", "pending", "starting")
 
 
 class Terminal(msgspec.Struct):
@@ -46,6 +52,34 @@ class RunWish(msgspec.Struct):
     memory: int = 0
     host: str | None = None
     tty: Terminal | None = None
+    detach: bool = False
+    time: float = 0.0
+    gpus: int = 0
+    constraint: str = ""
+
+
+class AttachWish(msgspec.Struct):
+    """The argument of ``runattach``."""
+
+    job: int | str
+    tty: Terminal | None = None
+    watch: bool = False
+
+
+class BesideWish(msgspec.Struct):
+    """The argument of ``runbeside``; without a *command* it is the user's shell."""
+
+    job: int | str
+    command: str | list[str] = ""
+    tty: Terminal | None = None
+
+
+class FollowWish(msgspec.Struct):
+    """The argument of ``follow``: the last *lines* (null: all), or what comes after the place *at* in each file."""
+
+    job: int | str
+    lines: int | None = None
+    at: dict[int, int] = {}
 
 
 class _Ending(msgspec.Struct):
@@ -57,39 +91,133 @@ class _Ending(msgspec.Struct):
     reason: str = ""
 
 
-class Run:
-    """One command that runs now: the client who asked, and the host's connection once it has come."""
+class _View(msgspec.Struct):
+    """Where a job is, as the dispatcher shows it."""
 
-    def __init__(self, job: int, client: Peer) -> None:
+    id: int | str
+    user: str
+    state: str
+    host: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+
+
+class Run:
+    """One visit: *number* (`FIRST` for the one with which a command begins) of *job*, the client who asked, and the
+    host's connection once it has come."""
+
+    def __init__(self, job: int, number: int, client: Peer) -> None:
         self.job = job
+        self.number = number
         self.client = client
         self.host: Peer | None = None
         self.early: list[tuple[bytes, Bulk | None]] = []
         self.early_bytes = 0
         self.over = False
+        self.detached = False
+
+    @property
+    def shown(self) -> int | str:
+        """The job as people say it."""
+        return shown_id(self.job)
+
+    def tell(self, **shown: object) -> None:
+        """Tell the client how it is."""
+        self.client.send_event(json_line({"run": self.shown, **shown}).encode())
 
 
 class Runs:
-    """All commands that run now, by job and by either connection."""
+    """All visits, by job and number and by either connection."""
 
     def __init__(self, server: UserServer) -> None:
         self._server = server
-        self._by_job: dict[int, Run] = {}
+        self._by_key: dict[tuple[int, int], Run] = {}
         self._by_peer: dict[Peer, Run] = {}
+        self._last = FIRST
 
     async def run(self, peer: Peer, argument: str) -> Reply:
         """Order the command; the host connects for it. Raises `RefusedError` ``busy.hosts`` when none is vacant."""
-        if peer in self._by_peer:
-            raise RefusedError("proto.verb", "this connection runs a command already; open another for the next")
+        self._check_free(peer)
         wish = decoded(RunWish, argument)
         ids = await self._server.submit(_as_wish(wish))
-        run = Run(ids[0], peer)
-        self._by_job[run.job] = run
-        self._by_peer[peer] = run
-        peer.wait_for_ever()
-        peer.on_close(lambda: self._client_gone(run))
+        run = self._begin(Run(ids[0], FIRST, peer))
+        run.detached = wish.detach
         background.start(self._look_after(run), f"looking after job {run.job}")
         return Reply(f"running {run.job}")
+
+    async def attach(self, peer: Peer, argument: str) -> Reply:
+        """Look at a command that runs now once more. Raises `RefusedError` where it does not, or its host is away."""
+        wish = decoded(AttachWish, argument)
+        rows, columns = (wish.tty.rows, wish.tty.columns) if wish.tty is not None else (0, 0)
+        asked = {"topic": "attach", "rows": rows, "columns": columns, "watch": wish.watch}
+        return await self._visit(peer, wish.job, asked, "attached")
+
+    async def beside(self, peer: Peer, argument: str) -> Reply:
+        """Run a command beside a job, on its host. Raises `RefusedError` as `attach`."""
+        wish = decoded(BesideWish, argument)
+        command = ["/bin/sh", "-c", wish.command] if isinstance(wish.command, str) and wish.command else wish.command
+        asked: dict[str, object] = {"topic": "beside", "command": command or []}
+        if wish.tty is not None:
+            asked |= {"rows": max(1, wish.tty.rows), "columns": wish.tty.columns, "term": wish.tty.term}
+        return await self._visit(peer, wish.job, asked, "beside")
+
+    async def follow(self, peer: Peer, argument: str) -> Reply:
+        """Send the output of a job as it is written. Raises `RefusedError` as `attach`, but of ended jobs, too."""
+        wish = decoded(FollowWish, argument)
+        view = await self._view(wish.job)
+        paths = {STDOUT: view.stdout, STDERR: view.stderr if view.stderr != view.stdout else None}
+        files = [(channel, path, wish.at.get(channel, -1)) for channel, path in paths.items() if path]
+        asked = {"topic": "follow", "files": files, "lines": wish.lines}
+        return await self._visit(peer, wish.job, asked, "following", view)
+
+    def detach(self, peer: Peer) -> Reply:
+        """The client wants to leave its command alone."""
+        run = self._run(peer)
+        run.detached = True
+        return self.tell(peer, {"detach": True})
+
+    async def _view(self, job: int | str) -> _View:
+        number = str(shown_id(_number(job)))
+        reply = await self._server.relay("jobinfo", number, True)
+        if reply.word is not None:
+            raise RefusedError(reply.word, reply.text)
+        view = decoded(_View, reply.body[0])
+        if view.user != self._server.around.user:
+            raise RefusedError("perm.denied", f"job {number} is of {view.user}, and so is the server on its host")
+        return view
+
+    async def _visit(
+        self, peer: Peer, job: int | str, asked: dict[str, Any], done: str, view: _View | None = None
+    ) -> Reply:
+        self._check_free(peer)
+        view = view or await self._view(job)
+        ended = view.state in FINAL and asked["topic"] != "follow"
+        if view.state in _WAITS or ended or view.host is None:
+            raise RefusedError("job.move", f"job {view.id} is {view.state}; this takes one that runs")
+        host = self._server.hosts.get(view.host)
+        if host is None or host.peer is None:
+            raise RefusedError("net.host", f"your server does not reach {view.host}, where job {view.id} is")
+        self._last += 1
+        run = self._begin(Run(_number(view.id), self._last, peer))
+        host.peer.send_event(json_line({**asked, "job": run.job, "number": run.number}).encode())
+        self._server.clock.callLater(VISIT_SECONDS, self._not_come, run, view.host)
+        return Reply(f"{done} {view.id}")
+
+    def _not_come(self, run: Run, host: str) -> None:
+        if run.host is None and not run.over and self._by_key.get((run.job, run.number)) is run:
+            self._forget(run)
+            run.tell(state="lost", exit_code=None, signal=None, reason=f"the server on {host} does not answer")
+
+    def _check_free(self, peer: Peer) -> None:
+        if peer in self._by_peer:
+            raise RefusedError("proto.verb", "this connection runs a command already; open another for the next")
+
+    def _begin(self, run: Run) -> Run:
+        self._by_key[run.job, run.number] = run
+        self._by_peer[run.client] = run
+        run.client.wait_for_ever()
+        run.client.on_close(lambda: self._client_gone(run))
+        return run
 
     async def _look_after(self, run: Run) -> None:
         """Until its host has connected, see how the job is: it can end without ever having begun."""
@@ -97,7 +225,7 @@ class Runs:
             pause: Deferred[None] = Deferred()
             self._server.clock.callLater(LOOK_SECONDS, pause.callback, None)
             await pause
-            if run.host is not None or self._by_job.get(run.job) is not run:
+            if run.host is not None or self._by_key.get((run.job, FIRST)) is not run:
                 return
             try:
                 reply = await self._server.relay("jobinfo", str(run.job), True)
@@ -107,12 +235,12 @@ class Runs:
             if ending is not None and ending.state in FINAL and run.host is None:
                 self._forget(run)
                 run.over = True
-                run.client.send_event(json_line({"run": run.job, **msgspec.structs.asdict(ending)}).encode())
+                run.tell(**msgspec.structs.asdict(ending))
                 return
 
-    def stream(self, peer: Peer, job: int) -> Reply:
-        """A host has connected for the run of *job*. Raises `RefusedError` ``job.unknown`` when nobody waits for it."""
-        run = self._by_job.get(job)
+    def stream(self, peer: Peer, job: int, number: int) -> Reply:
+        """A host has connected for a visit. Raises `RefusedError` ``job.unknown`` when nobody waits for it."""
+        run = self._by_key.get((job, number))
         if run is None or run.host is not None:
             raise RefusedError("job.unknown", f"nobody waits here for the output of job {job}")
         run.host = peer
@@ -133,8 +261,8 @@ class Runs:
         """The host says how the run is; the client hears it."""
         run = self._run(peer)
         shown = decoded(dict[str, object], argument)  # type: ignore[arg-type]  # a generic alias is a type to msgspec
-        run.over = run.over or shown.get("state") != "started"
-        run.client.send_event(json_line({"run": run.job, **shown}).encode())
+        run.over = run.over or shown.get("state") not in _GOES_ON
+        run.tell(**shown)
         return Reply()
 
     def tell(self, peer: Peer, shown: dict[str, object]) -> Reply:
@@ -172,28 +300,41 @@ class Runs:
         self._forget(run)
         if run.host is not None:
             run.host.abort()
-        elif not run.over:
+        elif not (run.over or run.detached or run.number):
             background.start(self._server.relay("canceljob", f"{run.job}:the terminal is gone"), "ending a run")
 
     def _host_gone(self, run: Run) -> None:
         self._forget(run)
         if not run.over:
             reason = "the connection to its host is lost; 'hRunJob -i' shows how it ended"
-            shown = {"run": run.job, "state": "lost", "exit_code": None, "signal": None, "reason": reason}
-            run.client.send_event(json_line(shown).encode())
+            run.tell(state="lost", exit_code=None, signal=None, reason=reason)
 
     def _forget(self, run: Run) -> None:
-        self._by_job.pop(run.job, None)
+        self._by_key.pop((run.job, run.number), None)
         self._by_peer.pop(run.client, None)
         if run.host is not None:
             self._by_peer.pop(run.host, None)
+
+
+def _number(shown: int | str) -> int:
+    """Return the number of one job as it is *shown*. Raises `RefusedError` ``proto.arguments``."""
+    try:
+        job, tasks = read_job(str(shown))
+    except ValueError as error:
+        raise RefusedError("proto.arguments", str(error)) from None
+    if tasks is None:
+        return job
+    if len(tasks) != 1 or len(tasks[0]) != 1:
+        raise RefusedError("proto.arguments", f"'{shown}' is more than one job; name one, e.g. {job}_{tasks[0][0]}")
+    return task_id(job, tasks[0][0])
 
 
 def _as_wish(wish: RunWish) -> Wish:
     environment = dict(wish.environment)
     job: dict[str, object] = {
         "command": wish.command, "cwd": wish.cwd, "name": wish.name, "umask": wish.umask, "cores": wish.cores,
-        "memory": wish.memory, "interactive": True, "hosts": [wish.host] if wish.host else [],
+        "memory": wish.memory, "interactive": True, "hosts": [wish.host] if wish.host else [], "detach": wish.detach,
+        "time": wish.time, "gpus": wish.gpus, "constraint": wish.constraint,
     }  # fmt: skip
     if wish.tty is not None:
         job["terminal"] = [wish.tty.rows, wish.tty.columns]

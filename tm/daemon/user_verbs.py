@@ -46,6 +46,10 @@ class UserVerbs:
             "retire": self._retire, "join": self._join, "report": self._report, "stream": self._stream,
             "runstate": lambda peer, request, arguments: self._runs.state(peer, arguments[0]),
             "runsignal": self._runsignal, "runsize": self._runsize,
+            "runattach": lambda peer, request, arguments: _later(self._runs.attach(peer, arguments[0])),
+            "runbeside": lambda peer, request, arguments: _later(self._runs.beside(peer, arguments[0])),
+            "follow": lambda peer, request, arguments: _later(self._runs.follow(peer, arguments[0])),
+            "rundetach": lambda peer, request, arguments: self._runs.detach(peer),
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
         }  # fmt: skip
 
@@ -111,7 +115,9 @@ class UserVerbs:
         return _later(self._runs.run(peer, arguments[0]))
 
     def _stream(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        return self._runs.stream(peer, whole_number(arguments[0], "stream takes the number of a job"))
+        complaint = "stream takes the number of a job, and that of a visit"
+        job, number = (whole_number(word, complaint) for word in (arguments + ["0"])[:2])
+        return self._runs.stream(peer, job, number)
 
     def _runsignal(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         if arguments[0] not in SIGNALS:

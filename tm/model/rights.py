@@ -231,6 +231,10 @@ USER_SERVER: Mapping[str, Rule] = {
     "runstate": SELF,
     "runsignal": SELF,
     "runsize": SELF,
+    "rundetach": SELF,
+    "runattach": SELF,
+    "runbeside": SELF,
+    "follow": SELF,
 }
 
 TOPICS: Mapping[str, Rule] = {"jobs": OWNER, "hosts": EVERYBODY, "log": _right("log")}

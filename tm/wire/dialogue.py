@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LARGE_VERBS = (
     b"submit:", b"submit.json:", b"run:", b"run.json:", b"report:", b"join:", b"hello:", b"attach:", b"info:",
-    b"infojoin:",
+    b"infojoin:", b"runbeside:",
 )  # fmt: skip
 
 

@@ -139,8 +139,12 @@ USER_SERVER = _table(
     Verb("retire", "", "stop this server; running jobs go on"),
     Verb("join", "*json", "a server on a host takes its place"),
     Verb("report", "*json", "a server on a host says what happened"),
-    Verb("stream", "job", "a server on a host brings the input and output of a command that runs now"),
+    Verb("stream", "job [number]", "a server on a host brings the input and output of a visit to a job"),
     Verb("runstate", "*json", "a server on a host says how a command that runs now is"),
     Verb("runsignal", "name", "send a signal to the command that runs now"),
     Verb("runsize", "rows columns", "the terminal of the command that runs now has another size"),
+    Verb("rundetach", "", "leave the command that runs now alone; it goes on"),
+    Verb("runattach", "*json", 'look at a command that runs now again: {"job":17,"tty":{…}|null,"watch":false}'),
+    Verb("runbeside", "*json", 'run a command beside a job, within its limits: {"job":17,"command":…,"tty":{…}}'),
+    Verb("follow", "*json", 'send the output of a job as it is written: {"job":17,"lines":10}'),
 )
