@@ -39,7 +39,7 @@ _ALSO = [
     Option("-N --nodes", "nodes"),
     Option("-n --ntasks", "ntasks", read=values.read_count(1, 100_000, "tasks")),
     Option("--ntasks-per-node", "ntasks_per_node", read=values.read_count(1, 100_000, "tasks")),
-    Option("--gpus-per-task", "gpus_per_task"),
+    Option("--gpus-per-task", "gpus_per_task", read=values.read_count(0, 100_000, "gpus")),
     Option("--mem-per-node", "mem", read=values.read_size),
     Option("--exclusive", "exclusive_of", ATTACHED),
 ]
@@ -105,17 +105,21 @@ def _shown(found: Options, dest: str) -> str:
     return found.given[dest] + ("" if value is True else f"={value}")
 
 
+_OF_GPUS = {"--gres": 3, "--gpus": 2, "-G": 2, "--gpus-per-node": 2, "--gpus-per-task": 2}
+"""How many parts between colons what they take has where a kind is among them."""
+
+
 def _without_types(words: list[str], ignored: list[str]) -> list[str]:
     """Return *words* without kinds of gpus, which are said by ``--constraint`` here, and note that they are."""
-    out = []
+    out: list[str] = []
     for word in words:
-        for option in ("--gres=", "--gpus=", "--gpus-per-node="):
-            parts = word[len(option) :].split(":") if word.startswith(option) else []
-            least = 3 if option == "--gres=" else 2
-            if len(parts) == least and "," not in word:
-                ignored.append(f"the kind '{parts[-2]}' in {word}")
-                word = option + ":".join([*parts[: least - 2], parts[-1]])
-        out.append(word)
+        before = out.pop() + "=" if out and out[-1] in _OF_GPUS else ""
+        name, equals, value = (before + word).partition("=")
+        parts = value.split(":")
+        if equals and name in _OF_GPUS and len(parts) == _OF_GPUS[name] and "," not in value:
+            ignored.append(f"the kind '{parts[-2]}' in {name}={value}")
+            value = ":".join([*parts[:-2], parts[-1]])
+        out.append(name + equals + value)
     return out
 
 
@@ -128,8 +132,7 @@ def _translate(found: Options, ignored: list[str]) -> None:
     if tasks > 1:
         found.put("cores", tasks * (found.cores or 1), "--ntasks")
     if found.gpus_per_task:
-        count = values.read_count(0, 100_000, "gpus")(found.gpus_per_task.rpartition(":")[2])
-        found.put("gpus", tasks * count, "--gpus-per-task")
+        found.put("gpus", tasks * found.gpus_per_task, "--gpus-per-task")
     if found.exclusive_of:
         found.put("exclusive", True, "--exclusive")
         if found.exclusive_of is not True:

@@ -186,7 +186,11 @@ def read_hosts(text: str) -> list[str]:
     names: list[str] = []
     for part in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", text):
         names += _expanded(part.strip())
-    if not names or any(not re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z", name) for name in names):
+    if (
+        not names
+        or text.count("[") != text.count("]")
+        or any(not re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}\Z", name) for name in names)
+    ):
         raise ValueError(f"'{text:.60}' names no hosts; write them like n1,n2 or n[1-4]")
     return names
 
@@ -246,7 +250,7 @@ def read_mail_types(text: str) -> list[str]:
     for part in text.split(","):
         word = part.strip().lower()
         event = _MAIL.get(word, word)
-        if event and event not in MAIL_TYPES:
+        if (event or not word) and event not in MAIL_TYPES:
             raise ValueError(
                 f"'{part:.40}' is no event; write some of {', '.join(MAIL_TYPES).upper()} or NONE"
             )
