@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tm.errors import LaunchError
 
@@ -305,6 +305,14 @@ class Link(Protocol):
 
     def send_bulk(self, channel: int, data: bytes) -> None:
         """Send raw bytes of a channel."""
+
+
+class Output(NamedTuple):
+    """The output of an attempt *key*, which goes into the file *bundle*; *about* is what is said of it there."""
+
+    key: tuple[int, int]
+    bundle: str
+    about: dict[str, Any]
 
 
 class Worker(Protocol):

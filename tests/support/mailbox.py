@@ -12,8 +12,8 @@ from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.selectreactor import SelectReactor
 from twisted.mail.smtp import ESMTP, IMessage, SMTPBadRcpt, SMTPFactory, User
 from typing_extensions import override
 from zope.interface import implementer
@@ -27,16 +27,16 @@ class _Letter:
         self._folder = folder
         self._lines: list[bytes] = []
 
-    def lineReceived(self, line: bytes) -> None:
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802  Twisted calls it
         self._lines.append(line)
 
-    def eomReceived(self) -> Deferred[None]:
+    def eomReceived(self) -> Deferred[None]:  # noqa: N802  Twisted calls it
         path = Path(self._folder, f"{next(_numbers):04}")
         path.with_suffix(".new").write_bytes(b"\n".join(self._lines))
         os.rename(path.with_suffix(".new"), path.with_suffix(".mail"))
         return succeed(None)
 
-    def connectionLost(self) -> None:
+    def connectionLost(self) -> None:  # noqa: N802  Twisted calls it
         self._lines.clear()
 
 
@@ -67,9 +67,10 @@ def main(folder: str) -> None:
     """Keep letters until somebody ends this process."""
     factory = SMTPFactory()
     factory.protocol = type("Server", (_Server,), {"folder": folder})
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
+    reactor = SelectReactor()
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     print(port.getHost().port, flush=True)
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from twisted.logger import Logger
 from tm.daemon.answers import json_line
 from tm.daemon.signing_desk import Signer
 from tm.errors import RefusedError
-from tm.model.spec import read_spec
+from tm.model.ids import array_of
+from tm.model.notify_targets import BUNDLE
+from tm.model.spec import JobSpec, bundle_path, read_spec
 
 _log = Logger()
 
@@ -36,11 +38,19 @@ class Tell(msgspec.Struct):
     sig: str
 
 
-class TellingDesk:
-    """Checks what is to be told, rings the *bell*, and says with *told* what became of it."""
+Merge = Callable[[str], Awaitable[object]]
+"""Puts the bundle at a path together; raises `RefusedError` when it cannot."""
 
-    def __init__(self, signer: Signer, bell: Callable[[], Bell], told: Callable[[str], Awaitable[None]]) -> None:
+
+class TellingDesk:
+    """Checks what is to be told, rings the *bell*, or has *merge* put the outputs of an array together, and says with
+    *told* what became of it."""
+
+    def __init__(
+        self, signer: Signer, bell: Callable[[], Bell], merge: Merge, told: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._signer = signer
+        self._merge = merge
         self._make = bell
         self._bell: Bell | None = None
         self._told = told
@@ -50,15 +60,20 @@ class TellingDesk:
         wish = msgspec.json.decode(raw, type=Tell)
         failed = ""
         try:
-            self._check(wish)
-            self._bell = self._bell or self._make()
-            await self._bell.ring(wish.target, wish.title, wish.text, wish.told)
+            spec = self._checked(wish)
+            if wish.target == BUNDLE:
+                await self._merge(bundle_path(spec, array_of(int(wish.told["id"]))))
+            else:
+                self._bell = self._bell or self._make()
+                await self._bell.ring(wish.target, wish.title, wish.text, wish.told)
         except RefusedError as error:
             failed = error.text
             _log.warn("{target} is not told of job {job}: {reason}", event="telling", target=wish.target,
                       job=wish.told.get("id"), reason=failed)  # fmt: skip
         await self._told(json_line({"id": wish.id, "failed": failed}))
 
-    def _check(self, wish: Tell) -> None:
-        if not self._signer.check(wish.spec, wish.sig) or wish.target not in read_spec(wish.spec).notify:
+    def _checked(self, wish: Tell) -> JobSpec:
+        spec = read_spec(wish.spec) if self._signer.check(wish.spec, wish.sig) else None
+        if spec is None or not (spec.bundle if wish.target == BUNDLE else wish.target in spec.notify):
             raise RefusedError("auth.signature", f"no job of this user asks that {wish.target:.100} be told")
+        return spec

@@ -24,7 +24,7 @@ from tm.daemon import background
 from tm.daemon.answers import json_line
 from tm.daemon.rerun import Rerun, signed_again
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
-from tm.daemon.telling_desk import Bell, TellingDesk
+from tm.daemon.telling_desk import Bell, Merge, TellingDesk
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
 from tm.ports import Launcher, Link, Peer, Target, Tunnels
@@ -70,6 +70,7 @@ class UserSurroundings:
     stop: Callable[[], None]
     log_path: str
     bell: Callable[[], Bell]
+    merge: Merge
 
 
 class HostLink:
@@ -104,7 +105,7 @@ class UserServer(Service):
         self._waiting: list[Deferred[Link]] = []
         self._watchers: dict[Peer, set[str]] = {}
         self._recorded: set[str] = set()
-        self._telling = TellingDesk(surroundings.signer, surroundings.bell, self._told)
+        self._telling = TellingDesk(surroundings.signer, surroundings.bell, surroundings.merge, self._told)
 
     @override
     def startService(self) -> None:

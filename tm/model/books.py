@@ -218,6 +218,7 @@ class Books:
         self._record(array)
         del self.jobs[array.id]
         self._notice(array, at)
+        self._tell(array, self.teller.over(array, at))
 
     def _apply(self, job: Job, fact: Fact, now: float | None = None) -> None:
         host = job.host

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 DESKTOP = "desktop"
+BUNDLE = "bundle"
+"""Not for people: what asks a user's server to put the outputs of an array that is over together."""
 MOST_TARGETS = 10
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
 _WEB = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}(?:/[!-~]{0,1500})?\Z")

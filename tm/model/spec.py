@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 import shlex
 
@@ -155,6 +156,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return f"a terminal has rows and columns, not {self.terminal}"
         if self.array_cap < 0 or (self.array_cap and not self.array):
             return "only an array has a number of tasks that may run at once"
+        if self.bundle and not self.array:
+            return "only the outputs of an array are bundled"
         if self.array:
             if self.interactive:
                 return "a command that runs now cannot be an array"
@@ -256,3 +259,9 @@ def filled(pattern: str, job: int, name: str, host: str, user: str) -> str:
         else:
             out.append("%" + next(rest, ""))
     return "".join(out)
+
+
+def bundle_path(spec: JobSpec, array: int) -> str:
+    """Return the file into which the outputs of the tasks of *array* go."""
+    pattern = spec.stdout or f"tm-{array}.bundle"
+    return os.path.normpath(os.path.join(spec.cwd, filled(pattern, array, spec.shown_name, "", spec.user)))

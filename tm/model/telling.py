@@ -14,7 +14,7 @@ import msgspec
 
 from tm.model.effects import Message
 from tm.model.job import Job
-from tm.model.notify_targets import is_mail
+from tm.model.notify_targets import BUNDLE, is_mail
 from tm.model.phase import FINAL, Phase
 from tm.model.spec import JobSpec, accepted_spec
 from tm.model.views import show_job
@@ -109,6 +109,15 @@ class Teller:
         """Return what is to be told of *array* because *task* of it is over."""
         spec = accepted_spec(array.spec)
         return self._messages(array, spec, first_failure(array, task, spec), at)
+
+    def over(self, array: Job, at: float) -> list[Message]:
+        """Return what has the outputs of *array*, which is over, put together, where its request wants them bundled."""
+        if '"bundle":true' not in array.spec:
+            return []
+        self._number += 1
+        told = {"event": BUNDLE, "id": array.id}
+        text = msgspec.json.encode({"told": told, "spec": array.spec, "sig": array.signature}).decode()
+        return [Message(self._number - 1, at, array.user, BUNDLE, text)]
 
     def waits(self, job: Job) -> None:
         """*job* begins to wait: remember when its owner wants to hear that it still does."""

@@ -10,11 +10,11 @@ from msgspec import to_builtins
 
 from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
 from tm.model.condition import RECEIVING, Condition, Info
-from tm.model.ids import shown_id
+from tm.model.ids import array_of, shown_id
 from tm.model.job import Job
 from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
-from tm.model.spec import JobSpec, filled
+from tm.model.spec import JobSpec, bundle_path, filled
 from tm.model.tasks import ACTIVE
 
 Shown = dict[str, object]
@@ -52,7 +52,7 @@ def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Show
         "stderr": _path(job, spec, spec.stderr or spec.stdout), "submitted_at": shown_time(job.submitted_at),
         "started_at": shown_time(job.started_at), "ended_at": shown_time(job.ended_at), "cpu_seconds": job.cpu_seconds,
         "max_rss": job.max_rss, "cores": job.cores, "memory": job.memory, "priority": job.priority,
-        "cause": job.cause, **_place(job),
+        "cause": job.cause, **_place(job), **_bundled(job, spec),
     }  # fmt: skip
 
 
@@ -65,6 +65,14 @@ def _place(job: Job) -> Shown:
         shown = {word: count for word, count in counts.items() if count}
         return {"tasks": {"indices": tasks.indices, "total": tasks.total, "cap": tasks.cap, **shown}}
     return {} if job.array is None else {"array": job.array, "task": job.index}
+
+
+def _bundled(job: Job, spec: JobSpec) -> Shown:
+    """Return where the outputs of all tasks go, where that is one file."""
+    if not spec.bundle:
+        return {}
+    path = bundle_path(spec, array_of(job.id))
+    return {"bundle": path, "stdout": path, "stderr": path}
 
 
 def _path(job: Job, spec: JobSpec, pattern: str | None) -> str | None:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.threads import deferToThread
 from twisted.internet.unix import Server as UnixServer
 from typing_extensions import override
 
 import tm
+from tm import bundle
 from tm.client.tms import find_tms
 from tm.daemon import telling_desk
 from tm.daemon.user_server import UserServer, UserSurroundings
@@ -191,8 +193,15 @@ def _surroundings(
         user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
         tunnels=tunnels, stop=clock.stop, log_path=log_path,
-        bell=lambda: _bell(clock, environment),
+        bell=lambda: _bell(clock, environment), merge=_merge,
     )  # fmt: skip
+
+
+async def _merge(path: str) -> None:
+    try:
+        await deferToThread(bundle.merge, path)
+    except (OSError, bundle.BundleError) as error:
+        raise RefusedError("bundle.damaged", f"the outputs of {path} are not put together: {error}") from None
 
 
 def _bell(clock: Any, environment: Mapping[str, str]) -> telling_desk.Bell:

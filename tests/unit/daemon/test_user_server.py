@@ -101,6 +101,7 @@ class UserServerCase(SynchronousTestCase):
         self.launcher = HandLauncher()
         self.tunnels = HandTunnels()
         self.bell = HandBell()
+        self.merged: list[str] = []
         self.stopped = 0
         self.link = HandLink()
         self.server = UserServer(
@@ -117,6 +118,7 @@ class UserServerCase(SynchronousTestCase):
                 stop=self.stop,
                 log_path="/tms.log",
                 bell=lambda: self.bell,
+                merge=self.merge,
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")
@@ -124,6 +126,9 @@ class UserServerCase(SynchronousTestCase):
 
     def stop(self) -> None:
         self.stopped += 1
+
+    async def merge(self, path: str) -> None:
+        self.merged.append(path)
 
     def up(self) -> None:
         self.server.link_up(self.link, "TaskDispatcher")
@@ -618,6 +623,12 @@ class TellingTests(UserServerCase):
         for more in ({"target": "http://10.0.0.1/admin"}, {"sig": "0" * 64}):
             self.assertIn("no job of this user asks", str(self.tell(**more)["failed"]))  # type: ignore[arg-type]
         self.assertEqual(self.bell.rung, [])
+
+    def test_outputs_are_put_together_only_where_a_signed_request_bundles_them(self) -> None:
+        self.assertIn("no job of this user asks", str(self.tell("bundle")["failed"]))
+        text, _ = order(array="0-3", bundle=True, stdout="out-%j.bundle", cwd="/data")
+        told = self.tell("bundle", Seal().sign(text), spec=text)
+        self.assertEqual((told["failed"], self.merged), ("", ["/data/out-7.bundle"]))
 
     def test_why_it_could_not_be_told_is_said(self) -> None:
         self.bell.refusal = "nobody is there"
