@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from tm.daemon.dependencies import look_up, targets
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
-from tm.model.dependency import read_dependency
+from tm.model.dependency import Condition, Dependency, read_dependency
 from tm.model.effects import Effects, Orders, Start
 from tm.model.host import Courtesy, HostConfig
-from tm.model.ids import array_of, index_of
+from tm.model.ids import array_of, index_of, task_id
 from tm.model.job import Job
 from tm.model.lifecycle import PASSING, Fact
-from tm.model.phase import ON_HOST, Phase
+from tm.model.phase import FINAL, ON_HOST, Phase
 from tm.model.report import About, HostReport
+from tm.model.spec import accepted_spec
 from tm.model.tasks import ACTIVE, BLOCKED, PHASE_OF, READY
 from tm.model.waiting import why_waiting
 from tm.ports import JobQuery
@@ -344,7 +346,18 @@ class World:
 
     def submit(self, user: str, count: int = 1, **more: object) -> None:
         self.tokens += 1
-        self.brain.submitted(user, f"t{self.tokens}", [order(user, **more)] * count, {"e": "{}"}, self.at)
+        ended = self.ended(str(more.get("dependency", "")))
+        token, orders = f"t{self.tokens}", [order(user, **more)] * count
+        self.brain.submitted(user, token, orders, {"e": "{}"}, self.at, ended)
+
+    def ended(self, dependency: str) -> dict[int, Job]:
+        """Return what the dispatcher finds of the targets of *dependency* that are over."""
+        missing = targets([dependency]) - self.brain.jobs.keys()
+        found = look_up(self.store, missing)
+        if any(job.phase not in FINAL for job in found.values()):
+            self.turn()
+            found = look_up(self.store, missing)
+        return found
 
     def connect(self, user: str, host: str) -> None:
         """The server of *user* on *host* says hello; without a user's server nobody hears it."""
@@ -368,7 +381,7 @@ class World:
     def declare_lost(self, host: str) -> None:
         """Somebody says that *host* will not come back."""
         before = {number for number, job in self.brain.jobs.items() if job.host == host}
-        self.declared |= before
+        self.declared |= before | {array_of(number) for number in before}
         assert self.brain.host_declared_lost(host, "carol", self.at) == len(before)
 
     def hear(self, host: str, others: float, **more: Any) -> None:
@@ -463,7 +476,7 @@ class World:
         known = self.final.get(job.id)  # type: ignore[attr-defined]
         if known is not None and known != shown:
             raise AssertionError(f"job {job.id} has ended as {known} and became {shown}")  # type: ignore[attr-defined]
-        if job.phase not in ON_HOST and job.phase is not Phase.PENDING:  # type: ignore[attr-defined]
+        if job.phase in FINAL:  # type: ignore[attr-defined]
             self.final[job.id] = shown  # type: ignore[attr-defined]
 
     def _check_start(self, orders: Orders, start: Start) -> None:
@@ -481,6 +494,40 @@ class World:
         stored = self.store.job(start.job)
         if stored is None or stored.attempt < start.attempt:
             raise AssertionError(f"attempt {key} is told and not recorded")
+        spec = accepted_spec(start.spec)
+        if self.at < spec.begin:
+            raise AssertionError(f"attempt {key} starts {spec.begin - self.at} s before its time")
+        self._check_free(start.job, read_dependency(spec.dependency))
+
+    def _check_free(self, number: int, dependency: Dependency) -> None:
+        """What the store says of all that *number*, which starts, was to wait for permits that."""
+        fits = [self._is_met(number, condition) for condition in dependency.conditions]
+        if fits and not (any(fits) if dependency.one else all(fits)):
+            raise AssertionError(f"job {number} starts in spite of {dependency}")
+
+    def _is_met(self, number: int, condition: Condition) -> bool:
+        if condition.kind == "singleton":
+            mine = self.store.job(array_of(number))
+            assert mine is not None
+            jobs = self.store.jobs(JobQuery(user=mine.user, limit=mine.id))
+            return all(job.phase in FINAL for job in jobs if job.name == mine.name and job.id < mine.id)
+        target, index = condition.target, index_of(number)
+        if condition.kind == "aftercorr" and index is not None and self._is_array(target):
+            target = task_id(target, index)
+        job = self.store.job(target)
+        if job is None:  # a task that never started
+            return condition.kind in ("after", "afterany", "afternotok")
+        if condition.kind == "after":
+            return job.phase in FINAL or job.attempt > 0 or job.tasks is not None
+        if condition.kind == "afterany":
+            return job.phase in FINAL
+        if condition.kind == "afternotok":
+            return job.phase in FINAL - {Phase.COMPLETED}
+        return job.phase is Phase.COMPLETED
+
+    def _is_array(self, number: int) -> bool:
+        job = self.store.job(number)
+        return job is not None and job.tasks is not None
 
     def check(self) -> None:
         """Raise `AssertionError` when a law is broken anywhere."""
@@ -517,7 +564,21 @@ class World:
 
     def _consents(self, number: int) -> bool:
         job: Job | None = self.store.job(number)
-        return job is not None and job.requeue
+        return job is not None and (job.requeue or job.retried > 0)
+
+    def check_ends(self) -> None:
+        """Raise `AssertionError` unless all that was submitted has ended once, arrays as their tasks did."""
+        jobs = self.store.jobs(JobQuery(limit=100_000))
+        wrong = [f"job {job.id} is {job.phase}" for job in jobs if job.phase not in FINAL or job.id not in self.final]
+        for array in jobs:
+            if array.tasks is not None:
+                rows = [phase for _, phase in self.store.begun(array.id)]
+                dropped = array.tasks.total - len(rows)
+                counts = Counter(rows) + Counter({Phase.CANCELLED: dropped})
+                if counts != Counter(array.tasks.ended()):
+                    wrong.append(f"array {array.id} counts {array.tasks.ended()}, its tasks {counts}")
+        if wrong:
+            raise AssertionError("; ".join(wrong))
 
     def settle(self) -> None:
         """Let everybody connect and everything run to its end; raise `AssertionError` if that never comes."""
@@ -528,6 +589,7 @@ class World:
             self.brain.host_reported(host, None, None, self.at)
             self.brain.host_activated(host, True, "", self.at)
             self.brain.machine_returned(host, "carol", self.at)
+        self.brain.released(list(self.brain.jobs), "carol", self.at)
         for user, host in self.boxes:
             self.connect(user, host)
         for _ in range(400):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 
-from tests.support.daemons import HandWorker, NotedPeer
+from tests.support.daemons import HandWorker
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm.daemon.surroundings import Surroundings
 from tm.model.phase import Phase

@@ -13,9 +13,14 @@ from tests.support.brain import World
 from tests.support.properties import examples
 from tm.errors import RefusedError
 from tm.model.host import Courtesy
+from tm.model.ids import is_task, shown_id, task_id
+from tm.model.phase import Phase
 from tm.model.rights import Group, Groups, Limits
+from tm.model.spec import accepted_spec
+from tm.ports import JobQuery
 
 USERS = ["alice", "bob"]
+REFUSALS = ("job.unknown", "host.unknown", "job.impossible", "job.dependency", "job.invalid")
 HOSTS = {"n1": 2, "n2": 5}
 Event = tuple[str, int, int, int]
 POLICIES = st.tuples(st.sampled_from(Courtesy), st.sampled_from(Courtesy))
@@ -56,7 +61,20 @@ WEIGHTS = {
     "lost": 0.2,
     "refuse": 2,
     "limit": 2,
+    "array": 2,
+    "after": 6,
+    "correspond": 3,
+    "chain": 1,
+    "single": 1,
+    "later": 2,
+    "late": 2,
+    "again and again": 3,
+    "array again": 1,
+    "hold": 3,
+    "release": 3,
+    "depend": 1,
 }
+KINDS = ("after", "afterok", "afternotok", "afterany", "aftercorr")
 
 
 def history(seed: int) -> list[Event]:
@@ -109,8 +127,78 @@ def apply(world: World, event: Event) -> None:
         "lost": lambda: world.declare_lost(host),
         "refuse": lambda: world.refuse(user, host),
         "limit": lambda: world.brain.people_configured(limited(number), world.at),
-    }
+        "array": lambda: world.submit(user, array=f"0-{number}", array_cap=number % 3, requeue=number % 2 == 0),
+        "after": lambda: world.submit(user, dependency=dependency(world, user, number + where), name="b"),
+        "correspond": lambda: world.submit(
+            user, array=f"0-{number}", dependency=f"aftercorr:{_array(world, user, number)}", array_cap=number % 4
+        ),
+        "chain": lambda: chain(world, user, number),
+        "single": lambda: world.submit(user, 1 + number % 3, name="b", dependency="singleton"),
+        "later": lambda: world.submit(user, begin=world.at + number * 5, hold=number % 4 == 0),
+        "late": lambda: world.submit(user, 2, deadline=world.at + number * 3, array="1-3" if number % 3 else ""),
+        "again and again": lambda: world.submit(
+            user, 2, retries=2, retry_on=["exit:3", "host"], retry_delay=float(number)
+        ),
+        "array again": lambda: world.submit(user, array="2-8:2", retries=1, retry_on=["any"], array_cap=2),
+        "hold": lambda: world.brain.held([_any(world, number + where)], user, "", world.at),
+        "release": lambda: world.brain.released([_any(world, number + where)], user, world.at),
+        "depend": lambda: depend(world, number),
+    }  # fmt: skip
     does[what]()
+
+
+def dependency(world: World, user: str, number: int) -> str:
+    """Return something to wait for: one or two jobs, arrays or tasks, active or over."""
+    dice = random.Random(number * 31 + world.tokens)
+    mine = [job.id for job in world.brain.jobs.values() if job.user == user and job.tasks is None]
+    arrays = [job for job in world.brain.jobs.values() if job.user == user and job.tasks is not None]
+    over = [job.id for job in world.store.jobs(JobQuery(user=user, limit=1000))]
+    tasks = [task_id(job.id, one[-1]) for job in arrays if job.tasks for one in job.tasks.everything]
+    known = [*mine[-5:], *[job.id for job in arrays], *over[-3:], *tasks]
+    found = (
+        [f"{dice.choice(KINDS)}:{shown_id(dice.choice(known))}" for _ in range(dice.choice((1, 1, 2)))]
+        if known
+        else []
+    )
+    if number % 7 == 0:
+        found.append("singleton")
+    one = number % 5 == 0 and not any(word.startswith("aftercorr") for word in found)
+    return ("?" if one else ",").join(found)
+
+
+def chain(world: World, user: str, number: int) -> None:
+    """Submit jobs each of which waits for the one before."""
+    kinds = random.Random(number).choices(KINDS, k=5)
+    world.submit(user)
+    for kind in kinds:
+        last = max(job for job in world.brain.jobs if not is_task(job)) if world.brain.jobs else 1
+        world.submit(user, dependency=f"{kind}:{last}")
+
+
+def depend(world: World, number: int) -> None:
+    """Let some job that waits wait for others than before."""
+    waiting = [job for job in world.brain.jobs.values() if job.phase in (Phase.HELD, Phase.PENDING)]
+    fresh = [
+        job
+        for job in waiting
+        if not (job.tasks or is_task(job.id)) and not accepted_spec(job.spec).dependency
+    ]
+    if fresh:
+        job = fresh[number % len(fresh)]
+        text = dependency(world, job.user, number + 1)
+        world.brain.dependency_changed(job, text, world.ended(text), world.at)
+
+
+def _array(world: World, user: str, number: int) -> int:
+    arrays = [job.id for job in world.store.jobs(JobQuery(user=user, limit=1000)) if job.tasks is not None]
+    return arrays[-1 - number % min(3, len(arrays))] if arrays else 1
+
+
+def _any(world: World, number: int) -> int:
+    """Return the id of a job, an array, or of a task that may have none yet."""
+    known = sorted(world.brain.jobs)
+    picked = known[number * 5 % len(known)] if known else 1
+    return task_id(picked, number % 4) if number % 2 and not is_task(picked) else picked
 
 
 def limited(number: int) -> Groups:
@@ -151,7 +239,7 @@ class LawsTests(SynchronousTestCase):
             try:
                 apply(world, event)
             except RefusedError as refusal:
-                self.assertIn(refusal.word, ("job.unknown", "host.unknown", "job.impossible"), refusal.text)
+                self.assertIn(refusal.word, REFUSALS, refusal.text)
             world.check()
             self.assertEqual(beyond(world, before), [])
         return world
@@ -163,7 +251,7 @@ class LawsTests(SynchronousTestCase):
     ) -> None:
         world = self.live(history(seed), True, policies)
         world.settle()
-        self.assertEqual(len(world.final), world.submitted)
+        world.check_ends()
 
     @examples(200, shrink=False)
     @given(st.integers(0, 1 << 32), POLICIES)
@@ -172,4 +260,4 @@ class LawsTests(SynchronousTestCase):
     ) -> None:
         world = self.live(history(seed), False, policies)
         world.settle()
-        self.assertEqual(len(world.final), world.submitted)
+        world.check_ends()
