@@ -65,6 +65,14 @@ ACTIONS = [
     Option("-i --info", "info", MANY, values.read_ids),
     Option("-s --status", "status", MAYBE, values.read_id, 0),
     Option("-k --kill --cancel", "kill", MANY),
+    Option("--hold-job", "hold_job", MANY),
+    Option("--release", "release", MANY),
+    Option("--suspend", "suspend", MANY),
+    Option("--resume", "resume", MANY),
+    Option("--send-signal", "send_signal", MANY),
+    Option("--requeue-job", "requeue_job", MANY),
+    Option("--change", "change", MANY),
+    Option("--rerun", "rerun", MANY),
     Option("--why", "why", MANY, values.read_ids),
 ]
 """What looks at jobs, or changes them, instead of submitting one; each stands alone."""
@@ -78,6 +86,8 @@ COMMAND_LINE = [
     Option("--map-file", "map_file"),
     Option("--cap", "cap", read=_count(1, 1_000_000, "tasks at once")),
     Option("--dry-run --test-only", "dry_run", FLAG),
+    Option("--reason", "reason"),
+    Option("--failed", "failed", FLAG),
     Option("--all", "every", FLAG),
     Option("--expand", "expand", FLAG),
     Option("--parsable", "parsable", FLAG),

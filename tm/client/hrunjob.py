@@ -67,7 +67,15 @@ look
   -i, --info ID…          the whole story of a job
   --why ID…               why it waits, and what would start it
   -s, --status [ID]       TMS and TaskDispatcher, then my jobs; or one job
+
+control
   -k, --kill ID… (--cancel)  stop jobs: 3  3,5  3-7  17_4  17_[0-9]  state=pending name=sim*
+  --hold-job ID…  --release ID…     let them not start, and start
+  --suspend ID…   --resume ID…      stop them where they are, and let them go on
+  --send-signal SIGNAL ID…          --requeue-job ID…   end them and let them wait for another start
+  --change ID… time=2h cores=4 mem=8G priority=5 dependency=afterok:3 cap=10 …; of a running job its time
+  --rerun ID… [--failed]            submit them again as they were; of an array with --failed what failed
+  --reason TEXT   said with it      --dry-run   only say which jobs it would touch
 
   --json                  one JSON object a line             -q, --quiet, --parsable   ids alone
   -h, --help              --version
@@ -121,19 +129,15 @@ def _look(options: Options, manner: Manner) -> int:
         return follow(
             Watch(lambda: tms.open_any(places), [options.follow], manner.say), options.follow, manner
         )
-    from tm.client import look
+    from tm.client import control, look
 
+    if control.is_order(options):
+        return control.run(options, places, manner)
     if options.status == 0:
         return look.show_status(places, manner)
-    if options.kill:
-        from tm.client.parser import parse_ids
-
-        ranges = parse_ids(options.kill)
     with tms.open_any(places) as connection:
         if options.list:
             return look.show_list(connection, options.every, options.expand, manner)
-        if options.kill:
-            return look.kill(connection, ranges, manner)
         if options.why:
             from tm.client.rows import screen_width
             from tm.client.why import show_why

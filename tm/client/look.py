@@ -1,4 +1,4 @@
-"""Looking at jobs and servers: lists, cards, the status of TMS and TaskDispatcher, and stopping jobs."""
+"""Looking at jobs and servers: lists, cards, the status of TMS and TaskDispatcher."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tm.client.connection import Connection, refusal
 from tm.client.rows import print_table
 from tm.client.table import plain
 from tm.client.watch import list_jobs, views_of
-from tm.errors import EXIT_REFUSED, TaskManagerError
+from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,33 +62,6 @@ def show_jobs(connection: Connection, numbers: list[int], manner: Manner) -> int
             else:
                 print("\n".join(([""] if at else []) + story(view)))
     return 0
-
-
-def kill(connection: Connection, ranges: list[tuple[int, int]], manner: Manner) -> int:
-    """Have the jobs in *ranges* ended; return 0 when all of them could be."""
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in _pieces(ranges)]
-    requests = [("canceljob", ",".join(texts[at : at + 1000])) for at in range(0, len(texts), 1000)]
-    status = 0
-    for reply in connection.ask_all(requests):
-        notes = reply.body
-        if not reply.ok:
-            error = refusal(reply)
-            if len(requests) == 1:
-                raise error
-            notes = [error.text]
-        elif not manner.quiet and not manner.json:
-            print(reply.text)
-        for note in notes:
-            manner.say(note)
-            status = EXIT_REFUSED
-    return status
-
-
-def _pieces(ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """Yield *ranges* in pieces that a server takes."""
-    for first, last in ranges:
-        for start in range(first, last + 1, 50000):
-            yield start, min(last, start + 49999)
 
 
 # -- servers -----------------------------------------------------------------------------------------------
