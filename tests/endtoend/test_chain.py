@@ -79,13 +79,15 @@ class StartTests(ChainCase):
         (job,) = self.run_jobs(["env", "-0"], environment=asked, stdout="out", name="some name")
         found = dict(entry.split("=", 1) for entry in self.content("out").decode().split("\0") if entry)
         self.assertEqual({name: found[name] for name in asked}, asked)
-        self.assertEqual(
-            {name: value for name, value in found.items() if name not in asked},
-            {
-                "TM_JOB_ID": str(job["id"]), "TM_ATTEMPT": "1", "TM_JOB_NAME": "some name", "TM_HOST": "n1",
-                "TM_USER": "alice", "TM_CLUSTER": "test", "TM_CORES": "1",
-            },
-        )  # fmt: skip
+        number = str(job["id"])
+        ours = {
+            "TM_JOB_ID": number, "TM_ATTEMPT": "1", "TM_JOB_NAME": "some name", "TM_HOST": "n1", "TM_USER": "alice",
+            "TM_CLUSTER": "test", "TM_CORES": "1", "SLURM_JOB_ID": number, "SLURM_CPUS_PER_TASK": "1",
+            "SLURMD_NODENAME": "n1", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        self.assertEqual({name: found.get(name) for name in ours}, ours)
+        others = [name for name in found if not name.startswith(("TM_", "SLURM"))]
+        self.assertEqual(set(others), {*asked, "OMP_NUM_THREADS"})
 
     def test_folder_umask_session_and_standard_input_are_as_asked(self) -> None:
         folder = Path(self.cluster.work, "sub folder")

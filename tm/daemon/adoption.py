@@ -12,9 +12,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from tm.keeper import procfs, tree
+from tm.keeper import cgroup, procfs, tree
 from tm.keeper.book import Running
+from tm.keeper.enforcing import Enforcing
 from tm.keeper.felling import Felling
+from tm.keeper.journal import Started
+from tm.keeper.limits import Limits
 from tm.keeper.pausing import Pausing
 from tm.model.lifecycle import Fact
 
@@ -43,13 +46,15 @@ class Adopted(Running):
 class Orphanage:
     """All jobs here that no keeper keeps."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], groups: cgroup.Groups | None = None) -> None:
         self._clock = clock
+        self._groups = groups
         self._jobs: dict[Key, Adopted] = {}
         self._mains: dict[int, Key] = {}
         self._stem = tree.Stem(os.getpid(), self._mains, procfs.claim, only_jobs=False)
         self._felling = Felling(self._stem, self._snapshot)
         self._pausing = Pausing(self._stem, self._snapshot)
+        self._enforcing = Enforcing(self._stem, self._felling, lambda roots: self._snapshot())
 
     def __contains__(self, key: Key) -> bool:
         return key in self._jobs
@@ -62,17 +67,23 @@ class Orphanage:
         """Return the dead keepers whose journals are still needed."""
         return {job.keeper for job in self._jobs.values()}
 
-    def take(self, key: Key, keeper: int, pid: int, ticks: int, at: float, turn: int = 0) -> None:
-        """Watch the process *pid*, started at *ticks*, which is the job *key*, suspended where *turn* is odd.
+    def take(self, key: Key, keeper: int, started: Started, limits: Limits | None = None) -> None:
+        """Watch the process that *keeper* had *started*, which is the job *key*, and keep it to its *limits*.
 
         What an earlier server here did to it is in no journal: how it stands is to be seen, and the turns go on from a
         number above all earlier ones.
         """
-        job = self._jobs[key] = Adopted(key, keeper, pid, ticks, at)
-        mine = [one for one in self._snapshot().values() if one.session == pid and not one.dead]
+        now = self._clock()
+        job = self._jobs[key] = Adopted(key, keeper, started.pid, started.ticks, started.at)
+        mine = [one for one in self._snapshot().values() if one.session == job.pid and not one.dead]
         stands = any(one.stopped for one in mine) and all(one.still for one in mine)
-        job.turn = 2 * int(self._clock()) + (stands or turn % 2 == 1)
+        suspended = started.turn % 2 == 1
+        job.turn = 2 * int(now) + (stands or suspended)
+        job.group = self._groups.find(key) if self._groups is not None else None
         self._note()
+        ran_until = started.turned_at if suspended else now
+        used = max(0.0, ran_until - started.at - started.paused)
+        self._enforcing.begin(job, limits or Limits({}), now, used, job.suspended)
 
     def _note(self) -> None:
         self._mains.clear()
@@ -109,6 +120,7 @@ class Orphanage:
         if job is not None:
             self._pausing.over(key)
             job.turn += job.suspended
+            self._enforcing.resume(key, self._clock())
             self._felling.begin([(job, grace)], self._clock())
         return job is not None
 
@@ -121,14 +133,25 @@ class Orphanage:
             self._pausing.nice(job, value[2])
         elif word == "suspend":
             job.turn += not job.suspended
+            self._enforcing.pause(job.key, self._clock())
             self._pausing.begin(job, self._clock())
             return self.standing()
         else:
             if job.suspended:
                 self._pausing.resume(job)
                 job.turn += 1
+                self._enforcing.resume(job.key, self._clock())
             return self.paused(job.key)
         return []
+
+    def signal(self, key: Key, number: int) -> None:
+        """Send signal *number* to the whole tree of *key* if it is one of ours."""
+        if key in self._jobs:
+            self._felling.signal(self._jobs[key], number)
+
+    def limit(self, key: Key, seconds: float) -> None:
+        """Let *key*, if it is one of ours, have *seconds* of wall time from its start, 0: without end."""
+        self._enforcing.change(key, seconds, self._clock())
 
     def standing(self) -> list[Fact]:
         """Stop what is to be suspended and still runs; return what is to be told of those that stand now."""
@@ -148,6 +171,10 @@ class Orphanage:
         """Return the endings there are to see, each with the pid that is to be reaped once it is on disk."""
         found: list[tuple[Fact, int | None]] = []
         now = self._clock()
+        if self._enforcing.tend(now):
+            for job in self._jobs.values():
+                if self._felling.holds(job.key):
+                    self._pausing.over(job.key)
         self._felling.tend(now, dict(self._jobs), self._is_dead)
         for job in self._jobs.values():
             ending = None if self._felling.holds(job.key) else self._ending(job, now)
@@ -155,22 +182,29 @@ class Orphanage:
                 found.append(ending)
         return found
 
-    def over(self, key: Key, pid: int | None) -> tuple[float | None, int | None]:
-        """The ending of *key* is on disk: reap it; return its CPU seconds and peak memory in bytes."""
+    def over(self, key: Key, pid: int | None) -> dict[str, float | int | None]:
+        """The ending of *key* is on disk: reap it; return what it has used, as fields of its fact."""
         job = self._jobs[key]
         for process in tree.members(self._stem, self._snapshot(), job.pid):
             if process.pid != job.pid:
                 procfs.send(process, signal.SIGKILL)
         self._felling.over(key)
+        watch = self._enforcing.over(key, self._clock())
+        seen = watch.peak if watch is not None else 0
+        moved = procfs.moved(job.pid) if pid is not None else None
         del self._jobs[key]
         self._note()
-        if pid is None:
-            return None, None
-        try:
-            usage = os.wait4(pid, 0)[2]
-        except ChildProcessError:
-            return None, None
-        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        used: dict[str, float | int | None] = {"max_rss": seen or None}
+        if moved is not None:
+            used["io_read"], used["io_written"] = moved
+        if pid is not None:
+            try:
+                usage = os.wait4(pid, 0)[2]
+            except ChildProcessError:
+                return used
+            used["cpu_seconds"] = usage.ru_utime + usage.ru_stime
+            used["max_rss"] = max(seen, usage.ru_maxrss * 1024)
+        return used
 
     def _ending(self, job: Adopted, now: float) -> tuple[Fact, int | None] | None:
         if job.child:
@@ -178,14 +212,18 @@ class Orphanage:
             if seen is None:
                 return None
             exited = seen.si_code == os.CLD_EXITED
+            code = seen.si_status if exited else None
+            cause, reason = self._enforcing.verdict(job.key, code)
             fact = Fact(
-                *job.key, "ended", now, pid=job.pid, started_at=job.at,
-                exit_code=seen.si_status if exited else None, signal=None if exited else seen.si_status,
+                *job.key, "ended", now, pid=job.pid, started_at=job.at, exit_code=code,
+                signal=None if exited else seen.si_status, cause=cause, reason=reason,
             )  # fmt: skip
             return fact, job.pid
         if not _is_gone(job):
             return None
-        return Fact(*job.key, "lost", now, pid=job.pid, started_at=job.at, reason=LOST), None
+        cause, reason = self._enforcing.verdict(job.key, None)
+        told = f"{reason}; {LOST}" if reason else LOST
+        return Fact(*job.key, "lost", now, pid=job.pid, started_at=job.at, reason=told, cause=cause), None
 
     def _is_dead(self, pid: int) -> bool:
         return any(job.pid == pid and _is_gone(job) for job in self._jobs.values())

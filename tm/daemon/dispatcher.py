@@ -285,7 +285,10 @@ class Dispatcher(Service):
             if len(known) > MOST_KNOWN:
                 known.clear()
             try:
-                for line in order_lines(orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment):
+                for line in order_lines(
+                    orders, self.brain.epoch, self.run, GRACE_SECONDS, known, self._environment,
+                    self.tables.scheduling.processes,
+                ):  # fmt: skip
                     peer.send_event(line)
             except StoreError as error:
                 _log.error("orders for {host} not sent: {text}", event="store", host=name, user=user, text=error.text)

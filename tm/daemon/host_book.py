@@ -3,19 +3,21 @@
 Pure: lines in, lines out. An order is claimed by its line being on disk before anybody acts on it; the mark (the
 highest command number seen) outlives the attempts, so a repeated order never starts twice.
 
-Journal lines: ``o`` an order line as it came; ``f`` a final fact that no keeper keeps; ``d`` attempts that are done
-with; ``s`` a snapshot of everything but the attempts, ``c`` an order line of a claim that a snapshot found.
+Journal lines: ``o`` an order line as it came; ``l`` other wall times of attempts; ``f`` a final fact that no keeper
+keeps; ``d`` attempts that are done with; ``s`` a snapshot of everything but the attempts, ``c`` an order line of a
+claim that a snapshot found.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tm.daemon.job_variables import Layer, layers, own
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
-from tm.model.ids import array_of, index_of, read_ranges, shown_id
 from tm.model.lifecycle import PASSING, Fact
 from tm.model.spec import JobSpec, filled, read_spec
 
@@ -25,6 +27,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_line = msgspec.json.Decoder(OrderLine).decode
 _decode_fact = msgspec.json.Decoder(Fact).decode
 _decode_keys = msgspec.json.Decoder(list[Key]).decode
+_decode_limits = msgspec.json.Decoder(list[tuple[int, int, float]]).decode
 
 
 class Snapshot(msgspec.Struct):
@@ -42,10 +45,10 @@ class Claim:
     """One attempt that this spool has claimed.
 
     *keeper* is the number of the keeper it was given to, *doomed* the grace in seconds once it is to be ended, *pause*
-    the last fact that said that it is suspended or goes on.
+    the last fact that said that it is suspended or goes on, *time* the wall time it was given after its order, if any.
     """
 
-    __slots__ = ("_spec", "doomed", "fact", "keeper", "order", "pause", "started")
+    __slots__ = ("_spec", "doomed", "fact", "keeper", "order", "pause", "started", "time")
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -55,6 +58,7 @@ class Claim:
         self.started: Fact | None = None
         self.pause: Fact | None = None
         self.fact: Fact | None = None
+        self.time: float | None = None
 
     @property
     def key(self) -> Key:
@@ -105,6 +109,8 @@ class Book:
             claim = self.claims.get((fact.job, fact.attempt))
             if claim is not None:
                 claim.fact = fact
+        elif kind == b"l":
+            self.limit(_decode_limits(rest))
         elif kind == b"d":
             for key in _decode_keys(rest):
                 self.claims.pop(key, None)
@@ -119,6 +125,8 @@ class Book:
         yield b"s" + _encode(self.about)
         for claim in self.claims.values():
             yield b"c" + _encode(OrderLine("", self.about.epoch, self.about.run, self.grant, orders=[claim.order]))
+            if claim.time is not None:
+                yield limit_line([(*claim.key, claim.time)])
             if claim.fact is not None and claim.keeper is None:
                 yield b"f" + _encode(claim.fact)
 
@@ -154,6 +162,13 @@ class Book:
         self.claims[claim.key] = claim
         self.about.mark = max(self.about.mark, order.c)
         return claim
+
+    def limit(self, limits: Iterable[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+        """Give attempts another wall time (seconds from their start, 0: without end); return those of whom it is."""
+        given = [limit for limit in limits if limit[:2] in self.claims]
+        for limit in given:
+            self.claims[limit[:2]].time = limit[2]
+        return given
 
     def learn(self, fact: Fact) -> Claim | None:
         """Take a fact; return its claim when it is news, None when it is known or not ours."""
@@ -216,28 +231,50 @@ def done_line(claims: Iterable[Claim]) -> bytes:
     return b"d" + _encode([claim.key for claim in claims])
 
 
-def start_entry(claim: Claim, host: str, cluster: str) -> dict[str, object]:
-    """Return what a keeper is told to start for *claim*. Raises `RefusedError` ``job.invalid``."""
+def limit_line(limits: Iterable[tuple[int, int, float]]) -> bytes:
+    """Return the journal line of other wall times."""
+    return b"l" + _encode(list(limits))
+
+
+def start_entry(claim: Claim, host: str, cluster: str) -> tuple[dict[str, object], tuple[Layer, Layer]]:
+    """Return what a keeper is told to start for *claim*, and the layers of variables that it names.
+
+    Raises `RefusedError` ``job.invalid``.
+    """
     order, spec = claim.order, claim.spec
     name = spec.shown_name
 
     def path(pattern: str | None) -> str | None:
         return None if pattern is None else filled(pattern, order.job, name, host, spec.user)
 
-    variables = {
-        "TM_JOB_ID": str(shown_id(order.job)), "TM_ATTEMPT": str(order.attempt), "TM_JOB_NAME": name, "TM_HOST": host,
-        "TM_USER": spec.user, "TM_CLUSTER": cluster, "TM_CORES": str(spec.cores),
+    below, above = layers(order, spec, host, cluster)
+    entry: dict[str, object] = {
+        "job": order.job, "attempt": order.attempt, "command": spec.command, "cwd": spec.cwd,
+        "env": [below[0], spec.environment, above[0]], "vars": own(order, spec), "umask": spec.umask,
+        "stdin": path(spec.stdin), "stdout": path(spec.stdout), "stderr": path(spec.stderr), "append": spec.append,
+        "cores": order.cores, **limits_of(claim),
     }  # fmt: skip
-    index = index_of(order.job)
-    if index is not None:
-        ranges = read_ranges(spec.array)
-        variables |= {
-            "TM_ARRAY_JOB_ID": str(array_of(order.job)), "TM_ARRAY_TASK_ID": str(index),
-            "TM_ARRAY_TASK_COUNT": str(sum(map(len, ranges))), "TM_ARRAY_TASK_MIN": str(ranges[0][0]),
-            "TM_ARRAY_TASK_MAX": str(max(one[-1] for one in ranges)), "TM_ARRAY_TASK_STEP": str(ranges[0].step),
-        }  # fmt: skip
-    return {
-        "job": order.job, "attempt": order.attempt, "command": spec.command, "cwd": spec.cwd, "env": spec.environment,
-        "vars": variables, "umask": spec.umask, "stdin": path(spec.stdin), "stdout": path(spec.stdout),
-        "stderr": path(spec.stderr), "append": spec.append, "cores": spec.cores,
-    }  # fmt: skip
+    if order.cpus:
+        entry["cpus"] = order.cpus
+    if spec.script:
+        entry["script"] = spec.script
+    return entry, (below, above)
+
+
+def limits_of(claim: Claim) -> dict[str, object]:
+    """Return the limits of *claim* as a keeper is told them."""
+    order, spec = claim.order, claim.spec
+    limits: dict[str, object] = {"processes": spec.processes or order.processes}
+    if spec.processes:
+        limits["own_processes"] = True
+    time = order.time if claim.time is None else claim.time
+    if time:
+        limits["time"] = time
+    if order.memory:
+        limits["memory"] = order.memory
+    if spec.output_limit:
+        limits["output"] = spec.output_limit
+    number = getattr(signal, "SIG" + spec.warn_signal.removeprefix("B:"), 0) if spec.warn_signal else 0
+    if number:
+        limits["warn"] = [int(number), spec.warn_seconds, spec.warn_signal.startswith("B:")]
+    return limits

@@ -7,6 +7,7 @@ one finds them by their sockets and journals in the spool.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ import tm
 from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
-from tm.daemon.host_book import Book, Claim, done_line, fact_line
+from tm.daemon.host_book import Book, Claim, done_line, fact_line, limit_line
 from tm.daemon.keeping import Keeping
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError, StoreError, TaskManagerError
@@ -249,6 +250,8 @@ class HostServer(Service):
                 self._cancel((job, attempt), grace)
             self.keeping.recall(line.recall)
             self._pause(line)
+            if line.limit or line.signal:
+                self._change(line)
             if line.forget:
                 self._forget([claim for key in line.forget if (claim := self.book.claims.get(key)) is not None])
 
@@ -275,6 +278,16 @@ class HostServer(Service):
         resume = [key for key in line.resume if not now.pause("resume", key, 0)]
         nice = [value for value in line.nice if not now.pause("nice", value[:2], value[2])]
         self.keeping.pause(suspend, resume, nice)
+
+    def _change(self, line: OrderLine) -> None:
+        """Send signals, and give other wall times, which outlive this server."""
+        assert self.keeping is not None
+        limits = self.book.limit(line.limit)
+        if limits:
+            self._write([limit_line(limits)], durable=True)
+            self.keeping.limit(limits)
+        numbers = ((job, attempt, getattr(signal, "SIG" + name, 0)) for job, attempt, name in line.signal)
+        self.keeping.signal([(job, attempt, int(number)) for job, attempt, number in numbers if number])
 
     # -- facts ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +25,8 @@ from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
 from tm.errors import TaskManagerError
 from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
+from tm.keeper.cgroup import Groups
+from tm.keeper.order import Order
 from tm.model.lifecycle import PASSING, Fact
 from tm.model.spec import read_spec
 
@@ -88,7 +90,7 @@ class Keeping:
     def __init__(
         self, keepers: Keepers, files: KeeperFiles, book: Book, told: Told, clock: IReactorTime,
         host: str, cluster: str,
-        keep: Callable[[list[bytes]], Deferred[Any]],
+        keep: Callable[[list[bytes]], Deferred[Any]], groups: Groups | None = None,
     ) -> None:  # fmt: skip
         self._keepers = keepers
         self._files = files
@@ -107,7 +109,7 @@ class Keeping:
         self._next_number = 1
         self._to_give: list[Claim] = []
         self._moving: set[Key] = set()
-        self._orphans = Orphanage(clock.seconds)
+        self._orphans = Orphanage(clock.seconds, groups)
         self._granted = -1
         self._look = LoopingCall(self._look_at_orphans)
         self._look.clock = clock
@@ -164,12 +166,16 @@ class Keeping:
             self._granted = grant
             keys["grant"] = grant
         entries = []
+        variables: dict[str, Mapping[str, str]] = {}
         for claim in self._to_give:
             if self._is_free(claim) and claim.key in self._book.claims:
                 claim.keeper = self._own.number
-                entries.append(start_entry(claim, self._host, self._cluster))
+                entry, layers = start_entry(claim, self._host, self._cluster)
+                entries.append(entry)
+                variables.update(layers)
         self._to_give.clear()
         if entries:
+            keys["env"] = variables
             keys["start"] = entries
         if keys:
             failpoint.reach("tmms.give")
@@ -216,6 +222,26 @@ class Keeping:
                         self._told.facts(self._orphans.pause(word, value), False)
         for number, keys in by_link.items():
             self._links[number].tell(**keys)
+
+    def signal(self, signals: list[tuple[int, int, int]]) -> None:
+        """Send signals (job, attempt, number) to the trees of attempts, wherever they are here."""
+        self._say("signal", signals, lambda value: self._orphans.signal(value[:2], int(value[2])))
+
+    def limit(self, limits: list[tuple[int, int, float]]) -> None:
+        """Give attempts another wall time (job, attempt, seconds), which is in the book, wherever they are here."""
+        self._say("limit", limits, lambda value: self._orphans.limit(value[:2], value[2]))
+
+    def _say(self, word: str, values: Iterable[Any], to_orphan: Callable[[Any], None]) -> None:
+        by_link: dict[int, list[Any]] = {}
+        for value in values:
+            claim = self._book.claims.get(value[:2])
+            if claim is not None and claim.fact is None:
+                if claim.keeper in self._links:
+                    by_link.setdefault(claim.keeper or 0, []).append(value)
+                else:
+                    to_orphan(value)
+        for number, said in by_link.items():
+            self._links[number].tell(**{word: said})
 
     def forget(self, claims: list[Claim]) -> None:
         """The dispatcher knows how *claims* ended."""
@@ -271,6 +297,8 @@ class Keeping:
                 claim.keeper = link.number
                 if claim.doomed is not None and claim.fact is None:
                     link.tell(cancel=[(*claim.key, claim.doomed)])  # it may not have heard it
+                if claim.time is not None and claim.fact is None:
+                    link.tell(limit=[(*claim.key, claim.time)])
             elif claim.keeper == link.number:
                 self._not_begun(claim)
         self._moving |= given_back
@@ -405,7 +433,7 @@ class Keeping:
             self._told.facts([self._rebooted(key, now)], True)
         elif started is not None:
             claim.keeper = None
-            self._adopt(claim, number, started.pid, started.ticks, started.at, started.turn)
+            self._adopt(claim, number, started)
             self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
             if self._orphans.is_suspended(key):
                 self._told.facts(self._orphans.paused(key), False)
@@ -413,7 +441,7 @@ class Keeping:
             claim.keeper = None
             child = self._orphans.stray_child(key, known) if known is not None else None
             if child is not None:
-                self._adopt(claim, number, child.pid, child.ticks, now)
+                self._adopt(claim, number, keeper_journal.Started(child.pid, child.ticks, now))
             elif known is not None:
                 again.append(claim)
             else:
@@ -423,8 +451,9 @@ class Keeping:
             claim.keeper = None
             again.append(claim)
 
-    def _adopt(self, claim: Claim, number: int, pid: int, ticks: int, at: float, turn: int = 0) -> None:
-        self._orphans.take(claim.key, number, pid, ticks, at, turn)
+    def _adopt(self, claim: Claim, number: int, started: keeper_journal.Started) -> None:
+        entry, _ = start_entry(claim, self._host, self._cluster)
+        self._orphans.take(claim.key, number, started, Order(entry).limits)
         if claim.doomed is not None:
             self._orphans.cancel(claim.key, claim.doomed)
 
@@ -447,8 +476,7 @@ class Keeping:
         await self._keep([fact_line(fact)])
         if key not in self._orphans:
             return
-        cpu_seconds, max_rss = self._orphans.over(key, pid)
-        whole = msgspec.structs.replace(fact, cpu_seconds=cpu_seconds, max_rss=max_rss)
+        whole = msgspec.structs.replace(fact, **self._orphans.over(key, pid))
         self._told.facts([whole], False)
         self.give([])
 

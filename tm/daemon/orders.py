@@ -8,17 +8,20 @@ import msgspec
 
 from tm.model.cluster import HostState
 from tm.model.effects import Orders
+from tm.model.settings import Scheduling
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
 _LARGEST = LARGE_LIMIT - 64 * 1024
 
+PROCESSES = Scheduling().processes
 GIVEN_UP = "its job was given up before it was sent"
 
 
 class Order(msgspec.Struct, omit_defaults=True):
-    """One job to start: command number *c* of the host's spool, its signed text and signature, its limits now, and
-    the cores and graphics processors of the host that it is given.
+    """One job to start: command number *c* of the host's spool, its signed text and signature, its limits now
+    (*processes* holds where the text names no number), and the cores and graphics processors of the host that it is
+    given.
 
     A user's server that refuses an order passes it on without its text and says why in *refused*; so does the
     dispatcher where the job of a command is declared lost. Nothing is started for such an order.
@@ -35,6 +38,7 @@ class Order(msgspec.Struct, omit_defaults=True):
     time: float | None = None
     cpus: tuple[int, ...] = ()
     gpus: tuple[int, ...] = ()
+    processes: int = PROCESSES
 
 
 class OrderLine(msgspec.Struct, omit_defaults=True, tag_field="topic", tag="orders"):
@@ -81,11 +85,13 @@ def want_line(host: HostState) -> bytes:
 
 
 def order_lines(
-    orders: Orders, epoch: int, run: str, grace: float, known: set[str], environment: Callable[[str], str | None]
+    orders: Orders, epoch: int, run: str, grace: float, known: set[str], environment: Callable[[str], str | None],
+    processes: int = PROCESSES,
 ) -> Iterator[bytes]:
     """Yield the events that carry *orders*, each within a line's limit.
 
-    *known* holds the digests of environments that host has been sent and grows by those sent now.
+    *known* holds the digests of environments that host has been sent and grows by those sent now; *processes* is the
+    most that the tree of a job may have that asks for no other number.
     """
     line = OrderLine(orders.host, epoch, run, orders.grant, orders.spool)
     size = 0
@@ -104,7 +110,7 @@ def order_lines(
             known.add(start.environment)
         order = Order(
             start.number, start.job, start.attempt, start.cores, start.spec, start.signature, "", start.memory,
-            start.time or None, start.cpus, start.gpus,
+            start.time or None, start.cpus, start.gpus, processes,
         )  # fmt: skip
         if not start.spec:
             order.refused = GIVEN_UP

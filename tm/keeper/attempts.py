@@ -11,8 +11,9 @@ import os
 import time
 
 from tm.failpoint import reach
-from tm.keeper import journal, procfs, spawn
+from tm.keeper import cgroup, journal, procfs, spawn
 from tm.keeper.book import Book, Running
+from tm.keeper.enforcing import Enforcing, near_memory
 from tm.keeper.environments import Environments
 from tm.keeper.felling import Felling
 from tm.keeper.order import Order, key_of
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
     from tm.keeper.book import Fact
     from tm.keeper.journal import Log
+    from tm.keeper.limits import Limits
     from tm.keeper.order import Key
 
+_MEMORY = {False: "memory: sampled", True: "memory: sampled and rlimit"}
 RETRY_AFTER = 1.0
 GATHER = 0.002
 """Seconds that endings wait for others to share a record with, while orders wait for their slots anyway."""
+IO_AFTER = 0.05
+"""Seconds after which it is worth while to ask what an attempt has read and written."""
 START_LINGERS = 0.01
 """Seconds that a start waits to be told: the ending of a short job then goes with it, as one message all the way."""
 
@@ -41,7 +46,7 @@ _PEEK = os.WEXITED | os.WNOWAIT | os.WNOHANG
 class Attempts:
     """All attempts of this keeper. *now* is always a monotonic clock's, ``at`` in facts the time of day."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, groups: cgroup.Groups | None = None) -> None:
         self.book = Book()
         self.environments = Environments("environments")
         self.news: list[Fact] = []
@@ -52,6 +57,9 @@ class Attempts:
         self._felling = Felling(stem)
         self._pausing = Pausing(stem)
         self._orphans = Orphans(stem)
+        self._enforcing = Enforcing(stem, self._felling)
+        self._groups = groups
+        self._freed: list[int] = []
         self._unrecorded: list[Fact] = []
         self._told_early: set[Key] = set()
         self._retry_at: float | None = None
@@ -62,7 +70,7 @@ class Attempts:
     @property
     def next_at(self) -> float | None:
         """When to `tend` even if no child dies, or None."""
-        tended = (self._felling.next_at, self._pausing.next_at, self._orphans.next_at)
+        tended = (self._felling.next_at, self._pausing.next_at, self._orphans.next_at, self._enforcing.next_at)
         times = (self._retry_at, self._record_at, self._tell_at, *tended)
         return min((at for at in times if at is not None), default=None)
 
@@ -101,7 +109,7 @@ class Attempts:
                 running = self.book.running[key]
                 self._pausing.over(key)
                 if running.suspended:
-                    self._turn(running)
+                    self._turn(running, now)
                     self.news.append(running.pause_fact(time.time()))
                 fell.append((running, grace))
         if fell:
@@ -114,22 +122,32 @@ class Attempts:
             if running is None or self._felling.holds(key):
                 continue
             if not running.suspended:
-                self._turn(running)  # before it is stopped: whoever kills the keeper leaves nobody stopped unknown
+                self._turn(running, now)  # before it is stopped: whoever kills the keeper leaves nobody stopped unknown
             self._pausing.begin(running, now)
 
-    def resume(self, keys: Iterable[Key]) -> None:
+    def resume(self, keys: Iterable[Key], now: float) -> None:
         """Let those of *keys* go on that were suspended; say again of the others that they run."""
         for key in keys:
             running = self.book.running.get(key)
             if running is not None:
                 if running.suspended:
                     self._pausing.resume(running)
-                    self._turn(running)
+                    self._turn(running, now)
                 self.news.append(running.pause_fact(time.time()))
 
-    def _turn(self, running: Running) -> None:
-        running.turn += 1
+    def _turn(self, running: Running, now: float) -> None:
+        running.turn_over(time.time())
         self._log.append(journal.pause(running))
+        if running.suspended:
+            self._enforcing.pause(running.key, now)
+        else:
+            self._enforcing.resume(running.key, now)
+
+    def limit(self, key: Key, seconds: float, now: float) -> None:
+        """Let *key*, waiting or running, have *seconds* of wall time from its start, 0: without end."""
+        if key in self.book.queued:
+            self.book.queued[key].limits.time = seconds
+        self._enforcing.change(key, seconds, now)
 
     def nice(self, key: Key, level: int) -> None:
         """Give the tree of *key*, if it runs, this niceness."""
@@ -158,13 +176,16 @@ class Attempts:
         """Do all there is to do at *now*; *child_died*: some child may have ended since the last time."""
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
-        fell_now = child_died and self._peek()
+        fell_now = child_died and self._peek(now)
+        if _due(self._enforcing.next_at, now):
+            fell_now = self._enforce(now) or fell_now
         if fell_now or _due(self._felling.next_at, now):
             self._fell(now)
         if _due(self._pausing.next_at, now):
             standing = self._pausing.tend(now, self.book.running)
             self.news += [self.book.running[key].pause_fact(time.time()) for key in standing]
         self._launch(now)
+        self._freed.clear()
         if self._unrecorded:
             self._gather(now)
         if _due(self._tell_at, now):
@@ -174,7 +195,18 @@ class Attempts:
         if self._log.grown:
             self._log.replace(self._still_counts())
 
-    def _peek(self) -> bool:
+    def _enforce(self, now: float) -> bool:
+        """See who is over a limit; return whether anybody has to end."""
+        if not self._enforcing.tend(now):
+            return False
+        for running in list(self.book.running.values()):
+            if running.suspended and self._felling.holds(running.key):
+                self._pausing.over(running.key)
+                self._turn(running, now)
+                self.news.append(running.pause_fact(time.time()))
+        return True
+
+    def _peek(self, now: float) -> bool:
         """See who has ended, without reaping; return whether a job that is being cancelled is among them."""
         held = False
         for running in list(self.book.running.values()):
@@ -187,7 +219,7 @@ class Attempts:
                 self._dead.add(running.pid)
                 held = True
             else:
-                self._end(running, seen)
+                self._end(running, seen, now)
         return held
 
     def _fell(self, now: float) -> None:
@@ -196,20 +228,27 @@ class Attempts:
             self._dead.discard(running.pid)
             seen = os.waitid(os.P_PID, running.pid, _PEEK)
             if seen is not None:
-                self._end(running, seen)
+                self._end(running, seen, now)
 
-    def _end(self, running: Running, seen: os.waitid_result) -> None:
+    def _end(self, running: Running, seen: os.waitid_result, now: float) -> None:
         exited = seen.si_code == os.CLD_EXITED
+        exit_code = seen.si_status if exited else None
+        cause, reason = self._enforcing.verdict(running.key, exit_code)
+        left = self._orphans.left_behind(running)
+        if left:
+            reason = f"{reason}; {left}" if reason else left
+        self._freed += running.cpus
         fact = {
             "what": "ended",
             "at": time.time(),
-            "exit_code": seen.si_status if exited else None,
+            "exit_code": exit_code,
             "signal": None if exited else seen.si_status,
             "started_at": running.at,
             "pid": running.pid,
             "cpu_seconds": 0.0,
             "max_rss": 0,
-            "reason": "",
+            "reason": reason,
+            "cause": cause,
         }
         self._conclude(running.key, fact)
 
@@ -238,19 +277,41 @@ class Attempts:
             return
         reach("keeper.intent")
         before = procfs.ticks()
+        limits = order.limits
+        group = self._groups.make(key, limits) if self._groups is not None and limits.wants_group else None
+        cpus = self._cpus(order)
+        memory = 0 if group is not None and group.limits_memory else limits.memory
         try:
-            pid = self._starter.start(order, environment)
+            pid = self._starter.start(order, environment, cpus, memory)
         except spawn.StartError as error:
+            self._starter.over(key)
+            if group is not None:
+                group.remove()
             self._refuse(key, error.exit_code, error.text)
             return
         reach("keeper.started")
         running = Running(key, order.cores, pid, procfs.started_at(pid, before), time.time())
+        if group is not None and group.take(pid):
+            running.group = group
+        running.cpus = cpus if self._starter.confined[0] else ()
+        running.rung = rung(limits, running, self._starter.confined[1])
         self._log.append(journal.start(running))
         self._mains[pid] = key
         self.book.start(running)
+        self._enforcing.begin(running, limits, now)
         self.news.append(running.fact())
         if self._tell_at is None:
             self._tell_at = now + START_LINGERS
+
+    def _cpus(self, order: Order) -> tuple[int, ...]:
+        """Return the processors for *order*: its own, else those of whom it follows at once."""
+        if order.cpus:
+            self._freed = [cpu for cpu in self._freed if cpu not in order.cpus]
+            return order.cpus
+        if not 0 < order.cores <= len(self._freed):
+            return ()
+        cpus, self._freed = tuple(self._freed[: order.cores]), self._freed[order.cores :]
+        return cpus
 
     def _gather(self, now: float) -> None:
         """Record what has ended: at once, but a moment later while orders wait and the disk is not full."""
@@ -287,16 +348,43 @@ class Attempts:
         if fact["what"] != "ended":
             return b""
         pid = fact["pid"]
+        key = _key(fact)
+        if fact["at"] - fact["started_at"] > IO_AFTER:
+            moved = procfs.moved(pid)
+            if moved is not None:
+                fact["io_read"], fact["io_written"] = moved
         used = os.wait4(pid, 0)[2]
         self._orphans.left_by(pid, self._mains.pop(pid))
+        self._starter.over(key)
+        watch = self._enforcing.over(key, time.monotonic())
         fact["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 6)
         fact["max_rss"] = used.ru_maxrss * 1024
+        if watch is not None and watch.looks:
+            fact["max_rss"] = max(watch.peak, fact["max_rss"])
+        if watch is not None and watch.limits.memory:
+            fact["reason"] = near_memory(watch.limits, fact["max_rss"], fact) or fact["reason"]
         return journal.usage(fact)
 
     def _still_counts(self) -> Iterator[bytes]:
         yield from map(journal.start, self.book.running.values())
         yield from (journal.pause(running) for running in self.book.running.values() if running.turn)
         yield from map(journal.final, self.book.ended.values())
+
+
+def rung(limits: Limits, running: Running, bounded: bool) -> str:
+    """Return in words how the *limits* of *running* are enforced; *bounded*: its processes' private memory is."""
+    group = running.group
+    words = []
+    if limits.memory:
+        words.append("memory: cgroup" if group is not None and group.limits_memory else _MEMORY[bounded])
+    if limits.processes:
+        by_kernel = group is not None and group.limits_processes
+        words.append("processes: cgroup" if by_kernel else "processes: sampled")
+    if group is not None:
+        words.append("ended by cgroup")
+    if running.cpus:
+        words.append("cores: affinity")
+    return ", ".join(words)
 
 
 def _key(fact: Fact) -> Key:

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tm.keeper.cgroup import Group
     from tm.keeper.order import Key, Order
 
     Fact = dict[str, Any]
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 class Running:
     """A started attempt: its first process *pid*, started at clock tick *ticks* since boot, at time *at*.
 
-    *turn* counts how often it was suspended and resumed: it is suspended while that is odd.
+    *turn* counts how often it was suspended and resumed: it is suspended while that is odd; *paused* is for how many
+    seconds it was before *turned_at*, when that was the last time. *group* is its control group, *rung* says how its
+    limits are enforced, *cpus* which of the machine's it was given.
     """
 
-    __slots__ = ("at", "cores", "key", "pid", "ticks", "turn")
+    __slots__ = ("at", "cores", "cpus", "group", "key", "paused", "pid", "rung", "ticks", "turn", "turned_at")
 
     def __init__(self, key: Key, cores: int, pid: int, ticks: int, at: float) -> None:
         self.key = key
@@ -28,6 +31,11 @@ class Running:
         self.ticks = ticks
         self.at = at
         self.turn = 0
+        self.turned_at = at
+        self.paused = 0.0
+        self.group: Group | None = None
+        self.rung = ""
+        self.cpus: tuple[int, ...] = ()
 
     @property
     def suspended(self) -> bool:
@@ -36,12 +44,24 @@ class Running:
 
     def fact(self) -> Fact:
         """Return the ``started`` fact."""
-        return {"job": self.key[0], "attempt": self.key[1], "what": "started", "at": self.at, "pid": self.pid}
+        fact = {"job": self.key[0], "attempt": self.key[1], "what": "started", "at": self.at, "pid": self.pid}
+        if self.rung:
+            fact["rung"] = self.rung
+        if self.cpus:
+            fact["cpus"] = self.cpus
+        return fact
+
+    def turn_over(self, at: float) -> None:
+        """It is suspended or goes on *at* this time of day."""
+        if self.suspended:
+            self.paused += max(0.0, at - self.turned_at)
+        self.turn += 1
+        self.turned_at = at
 
     def pause_fact(self, at: float) -> Fact:
         """Return the ``suspended`` or ``resumed`` fact that says how it is since *at*."""
-        what = "suspended" if self.suspended else "resumed"
-        return {**self.fact(), "what": what, "at": at, "started_at": self.at, "turn": self.turn}
+        fact = {"job": self.key[0], "attempt": self.key[1], "what": "suspended" if self.suspended else "resumed"}
+        return {**fact, "at": at, "pid": self.pid, "started_at": self.at, "turn": self.turn}
 
 
 class Book:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tm.keeper.order import Key, Order
 
 LIMIT = 1000
+WHOLE = 16
 
 
 class Environments:
@@ -23,10 +24,12 @@ class Environments:
         self._folder = folder
         self._limit = limit
         self._known: OrderedDict[str, dict[bytes, bytes]] = OrderedDict()
+        self._whole: dict[tuple[str, ...], dict[bytes, bytes]] = {}
 
     def keep(self, digest: str, variables: Mapping[str, str]) -> None:
-        """Remember *variables* under *digest*; raise `ValueError` where they are no environment."""
-        self._known[digest] = encode_environment(variables)
+        """Remember *variables* under *digest*, the same under the same; raise `ValueError` where they are none."""
+        if digest not in self._known:
+            self._known[digest] = encode_environment(variables)
         self._known.move_to_end(digest)
 
     def prune(self, waiting: Mapping[Key, Order]) -> None:
@@ -34,19 +37,32 @@ class Environments:
         surplus = len(self._known) - self._limit
         if surplus <= 0:
             return
-        needed = {order.env for order in waiting.values()}
+        needed = {digest for order in waiting.values() for digest in order.env}
         for digest in [digest for digest in self._known if digest not in needed][:surplus]:
             del self._known[digest]
+        self._whole.clear()
 
     def of(self, order: Order) -> dict[bytes, bytes]:
-        """Return the whole environment of *order*; raise `ValueError`, a sentence, where there is none."""
+        """Return the whole environment of *order*, of those that it names the later ones before the earlier.
+
+        Raises `ValueError`, a sentence, where there is none.
+        """
         own = encode_environment(order.vars)
-        if order.env is None:
+        if not order.env:
             return own
-        if order.env not in self._known:
-            self._load(order.env)
-        self._known.move_to_end(order.env)
-        return {**self._known[order.env], **own}
+        whole = self._whole.get(order.env)
+        if whole is None:
+            whole = {}
+            for digest in order.env:
+                if digest not in self._known:
+                    self._load(digest)
+                whole.update(self._known[digest])
+            if len(self._whole) >= WHOLE:
+                self._whole.clear()
+            self._whole[order.env] = whole
+        for digest in order.env:
+            self._known.move_to_end(digest)
+        return {**whole, **own}
 
     def _load(self, digest: str) -> None:
         try:

@@ -1,10 +1,13 @@
-"""Ending the trees of cancelled jobs: TERM, a grace, then KILL until nothing of the tree is left.
+"""Ending the trees of jobs, cancelled or over a limit: TERM, a grace, then KILL until nothing of the tree is left.
 
-Who was seen in a tree stays of it.
+Who was seen in a tree stays of it. Before the KILL the whole tree is stopped, round by round until nobody new appears:
+who forks faster than all processes can be read would outrun a KILL, and leave orphans of which nothing tells whose they
+are. Where a job has a control group the kernel kills that in one go.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 
 from tm.keeper import procfs
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1
 GIVE_UP_AFTER = 5.0
+ROUNDS = 20
 
 
 class Felling:
@@ -43,8 +47,12 @@ class Felling:
 
     def signal(self, running: Running, number: int) -> None:
         """Send signal *number* to the whole tree of *running*."""
-        for process in self._tree(running, self._snapshot()):
+        for process in self.tree(running):
             procfs.send(process, number)
+
+    def tree(self, running: Running) -> list[Process]:
+        """Return the living processes of *running*."""
+        return self._tree(running, self._snapshot())
 
     def begin(self, cancelled: Iterable[tuple[Running, float]], now: float) -> None:
         """Tell the trees of *cancelled* to end, each within its grace in seconds; the soonest holds."""
@@ -67,18 +75,39 @@ class Felling:
             self._look_at = min(self._kill_at.values(), default=now)
             return []
         self._look_at = now + LOOK_EVERY
-        processes = self._snapshot()
+        trees = self._kill([one for one in due if self._kill_at[one.key] <= now])
+        if len(trees) < len(due):
+            processes = self._snapshot()
+            trees.update((one.key, self._tree(one, processes)) for one in due if one.key not in trees)
         gone = []
         for one in due:
-            tree = self._tree(one, processes)
-            if self._kill_at[one.key] <= now:
-                for process in tree:
-                    procfs.send(process, signal.SIGKILL)
             hopeless = now > self._kill_at[one.key] + GIVE_UP_AFTER
-            if is_dead(one.pid) and (not tree or hopeless):
+            if is_dead(one.pid) and (not trees[one.key] or hopeless):
                 self.over(one.key)
                 gone.append(one.key)
         return gone
+
+    def _kill(self, ripe: list[Running]) -> dict[Key, list[Process]]:
+        """Stop the trees of *ripe*, then kill them; return what of each was there."""
+        trees: dict[Key, list[Process]] = {}
+        told: dict[int, int] = {}
+        for one in ripe:
+            if one.group is not None:
+                one.group.kill()
+            _stop_group(one)
+        for _ in range(ROUNDS if ripe else 0):
+            processes = self._snapshot()
+            trees = {one.key: self._tree(one, processes) for one in ripe}
+            fresh = [process for tree in trees.values() for process in tree if told.get(process.pid) != process.ticks]
+            if not fresh:
+                break
+            for process in fresh:
+                procfs.send(process, signal.SIGSTOP)
+                told[process.pid] = process.ticks
+        for tree in trees.values():
+            for process in tree:
+                procfs.send(process, signal.SIGKILL)
+        return trees
 
     def over(self, key: Key) -> None:
         """Let *key* be, whether or not it is gone."""
@@ -90,3 +119,13 @@ class Felling:
         if self.holds(running.key):
             self._seen[running.key] = {process.pid: process.ticks for process in tree}
         return tree
+
+
+def _stop_group(running: Running) -> None:
+    """Stop at one go all that are in the process group of the first process of *running*, as most of a job are."""
+    first = procfs.read(running.pid)
+    if first is not None and first.ticks == running.ticks and first.group == first.pid == first.session:
+        try:
+            os.killpg(first.pid, signal.SIGSTOP)
+        except (ProcessLookupError, PermissionError):
+            return

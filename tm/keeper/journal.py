@@ -1,11 +1,11 @@
 """The keeper's journal: what the host server can still learn when the keeper itself has been killed.
 
 A file of JSON arrays, one a line: ``["i", job, attempt]`` before a start, ``["s", job, attempt, pid, ticks,
-at]`` after it, ``["z", job, attempt, turn]`` before it is suspended (an odd turn) and after it was resumed,
-``["e", fact]`` for an ending and ``["r", fact]`` for what never ran (refused, returned), both on disk before
-anybody is told; ``["u", job, attempt, cpu seconds, peak bytes]`` once the process is reaped, ``["f", job,
-attempt]`` once the ending is forgotten. A record holds when its line has its end. When the file has grown it
-is replaced by one of what still counts.
+at]`` after it, ``["z", job, attempt, turn, at, paused]`` before it is suspended (an odd turn) and after it was
+resumed: when, and for how many seconds it was suspended before; ``["e", fact]`` for an ending and ``["r", fact]`` for
+what never ran (refused, returned), both on disk before anybody is told; ``["u", job, attempt, {what it has used}]``
+once the process is reaped, ``["f", job, attempt]`` once the ending is forgotten. A record holds when its line has its
+end. When the file has grown it is replaced by one of what still counts.
 """
 
 from __future__ import annotations
@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 
 LIMIT = 1024 * 1024
 AHEAD = 64 * 1024
+AFTERWARDS = ("io_read", "io_written", "reason")
+"""What else a fact may say only once its process is reaped."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class Started:
     """A process of which the journal knows no ending: *ticks* is its start in clock ticks since boot, *turn* how often
-    it was suspended and resumed."""
+    it was suspended and resumed, the last time at *turned_at*, before that for *paused* seconds in all."""
 
-    __slots__ = ("at", "pid", "ticks", "turn")
+    __slots__ = ("at", "paused", "pid", "ticks", "turn", "turned_at")
 
     def __init__(self, pid: int, ticks: int, at: float) -> None:
         self.pid = pid
         self.ticks = ticks
         self.at = at
         self.turn = 0
+        self.turned_at = at
+        self.paused = 0.0
 
 
 class Journal:
@@ -70,9 +74,10 @@ class Journal:
         elif kind == "s":
             self._move(key, started=Started(record[3], record[4], record[5]))
         elif kind == "z" and key in self.started:
-            self.started[key].turn = record[3]
+            started = self.started[key]
+            started.turn, started.turned_at, started.paused = record[3:6]
         elif kind == "u" and key in self.endings:
-            self.endings[key].update(cpu_seconds=record[3], max_rss=record[4])
+            self.endings[key].update(record[3])
         elif kind == "f":
             self._move(key)
 
@@ -114,7 +119,7 @@ def start(running: Running) -> bytes:
 
 def pause(running: Running) -> bytes:
     """Return the record of how often *running* has been suspended and resumed."""
-    return b'["z",%d,%d,%d]\n' % (*running.key, running.turn)
+    return b'["z",%d,%d,%d,%r,%r]\n' % (*running.key, running.turn, running.turned_at, running.paused)
 
 
 def final(fact: Fact) -> bytes:
@@ -123,9 +128,12 @@ def final(fact: Fact) -> bytes:
 
 
 def usage(fact: Fact) -> bytes:
-    """Return the record of what the process of *fact* has used."""
+    """Return the record of what the processes of *fact* have used, as is seen when the first is reaped."""
     values = fact["job"], fact["attempt"], fact["cpu_seconds"], fact["max_rss"]
-    return b'["u",%d,%d,%r,%d]\n' % values
+    if fact.get("reason") or "io_read" in fact:
+        more = {name: fact[name] for name in AFTERWARDS if name in fact}
+        return b'["u",%d,%d,{"cpu_seconds":%r,"max_rss":%d,%s\n' % (*values, _encode(more)[1:].encode() + b"]")
+    return b'["u",%d,%d,{"cpu_seconds":%r,"max_rss":%d}]\n' % values
 
 
 def forgotten(key: Key) -> bytes:

@@ -11,6 +11,7 @@ import time
 from tm.errors import WireError
 from tm.failpoint import reach
 from tm.keeper.attempts import Attempts
+from tm.keeper.limits import seconds
 from tm.keeper.order import key_of
 
 TYPE_CHECKING = False
@@ -100,15 +101,17 @@ class Keeper:
         for entry in message.get("start", ()):
             attempts.queue(entry)
         if "cancel" in message:
-            attempts.cancel([(key_of(values), _seconds(values[2])) for values in message["cancel"]], now)
+            attempts.cancel([(key_of(values), seconds(values[2])) for values in message["cancel"]], now)
         if "suspend" in message:
             attempts.suspend(map(key_of, message["suspend"]), now)
         if "resume" in message:
-            attempts.resume(map(key_of, message["resume"]))
+            attempts.resume(map(key_of, message["resume"]), now)
         for values in message.get("nice", ()):
             attempts.nice(key_of(values), _niceness(values[2]))
         for values in message.get("signal", ()):
             attempts.signal(key_of(values), _signal_number(values[2]))
+        for values in message.get("limit", ()):
+            attempts.limit(key_of(values), seconds(values[2]), now)
         attempts.recall(map(key_of, message.get("recall", ())))
         if "forget" in message:
             attempts.forget(map(key_of, message["forget"]))
@@ -126,13 +129,6 @@ class Keeper:
             self._link.tell({"facts": news})
             reach("keeper.told")
         news.clear()
-
-
-def _seconds(value: float) -> float:
-    seconds = float(value)
-    if not seconds >= 0:
-        raise ValueError(f"a grace is a number of seconds, not {value!r}")
-    return seconds
 
 
 def _niceness(value: int) -> int:

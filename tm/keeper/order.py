@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from os.path import join
+
+from tm.keeper.limits import Limits
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -9,6 +13,10 @@ if TYPE_CHECKING:
 
 Key = tuple[int, int]
 """Job and attempt."""
+
+_TASK = 1 << 52
+_INDEX_BITS = 20
+"""The ids of tasks, as `tm.model.ids` makes them; a test compares."""
 
 
 def key_of(values: Any) -> Key:
@@ -19,6 +27,14 @@ def key_of(values: Any) -> Key:
     return job, attempt
 
 
+def number_of(shown: bytes) -> int | None:
+    """Return the job that ``TM_JOB_ID`` names: ``17``, or ``17_4`` for a task of an array; None where it names none."""
+    array, underscore, index = shown.partition(b"_")
+    if not array.isdigit() or (underscore and not index.isdigit()):
+        return None
+    return _TASK | int(array) << _INDEX_BITS | int(index) if underscore else int(array)
+
+
 class Order:
     """One attempt to start. Raises `ValueError`, whose text is a sentence, for an entry that is no order."""
 
@@ -26,9 +42,12 @@ class Order:
         "append",
         "command",
         "cores",
+        "cpus",
         "cwd",
         "env",
         "key",
+        "limits",
+        "script",
         "stderr",
         "stdin",
         "stdout",
@@ -40,7 +59,8 @@ class Order:
         self.key = key_of((entry["job"], entry["attempt"]))
         self.command: str | list[str] = entry.get("command", "")
         self.cwd: str = entry.get("cwd", "/")
-        self.env: str | None = entry.get("env")
+        env = entry.get("env")
+        self.env: tuple[str, ...] = () if env is None else (env,) if isinstance(env, str) else tuple(env)
         self.vars: dict[str, str] = entry.get("vars") or {}
         umask = entry.get("umask")
         self.umask: int = -1 if umask is None else umask
@@ -49,7 +69,11 @@ class Order:
         self.stderr: str | None = entry.get("stderr")
         self.append = entry.get("append") is True
         self.cores: int = entry.get("cores", 1)
+        self.cpus: tuple[int, ...] = tuple(entry.get("cpus", ()))
+        self.script: str = entry.get("script", "")
         self._check()
+        files = (self.stdout, self.stderr) if entry.get("output") else ()
+        self.limits = Limits(entry, tuple({join(self.cwd, path) for path in files if path is not None}))
 
     def _check(self) -> None:
         if isinstance(self.command, list):
@@ -60,7 +84,7 @@ class Order:
         if not isinstance(self.cwd, str):
             raise ValueError("cwd must be a text")
         if not all(
-            path is None or isinstance(path, str) for path in (self.env, self.stdin, self.stdout, self.stderr)
+            path is None or isinstance(path, str) for path in (*self.env, self.stdin, self.stdout, self.stderr)
         ):
             raise ValueError("env, stdin, stdout and stderr must be texts or null")
         if not isinstance(self.vars, dict) or not all(isinstance(value, str) for value in self.vars.values()):
@@ -69,3 +93,7 @@ class Order:
             raise ValueError("umask must be an integer from 0 to 0777")
         if not isinstance(self.cores, int) or self.cores < 0:
             raise ValueError("cores must be an integer of at least 0")
+        if not all(type(cpu) is int and cpu >= 0 for cpu in self.cpus):
+            raise ValueError("cpus must be a list of numbers of processors")
+        if not isinstance(self.script, str) or (self.script and isinstance(self.command, str)):
+            raise ValueError("script must be a text, and its command then a list")

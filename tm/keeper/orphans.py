@@ -15,11 +15,13 @@ from tm.keeper.tree import Stem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tm.keeper.book import Running
     from tm.keeper.order import Key
     from tm.keeper.procfs import Process
 
 GRACE = 2.0
 LOOK_EVERY = 0.2
+MOST_NAMED = 3
 
 
 class Orphans:
@@ -31,16 +33,34 @@ class Orphans:
         self._kill_at: dict[Key | None, float] = {}
         self._told: set[int] = set()
         self._sessions: dict[int, Key] = {}
+        self._listed: list[int] | None = None
         self.next_at: float | None = None
 
     def left_by(self, main: int, key: Key) -> None:
         """Note that *main*, first process of *key* and leader of its session, has been reaped."""
         self._sessions[main] = key
 
+    def left_behind(self, running: Running) -> str:
+        """*running* has ended, and is not reaped: return in a sentence which processes it leaves, if it does any."""
+        left = []
+        if self._listed is None:
+            self._listed = procfs.children()
+        for pid in self._listed:
+            if pid not in self._stem.mains:
+                one = procfs.read(pid)
+                if one is not None and not one.dead and not one.daemon and self._owner(one) == running.key:
+                    left.append(f"{one.name.decode('utf-8', 'replace')} (pid {pid})")
+        if not left:
+            return ""
+        more = f" and {len(left) - MOST_NAMED} more" if len(left) > MOST_NAMED else ""
+        return f"it left {', '.join(left[:MOST_NAMED])}{more} running, ended with it"
+
     def sweep(self, now: float) -> None:
         """Reap what is dead, end what ended jobs have left."""
         self.next_at = None
-        orphans = [pid for pid in procfs.children() if pid not in self._stem.mains]
+        listed = procfs.children() if self._listed is None else self._listed
+        self._listed = None
+        orphans = [pid for pid in listed if pid not in self._stem.mains]
         living = [pid for pid in orphans if not _reap(pid)]
         if living or self._sessions or self._told:
             seen = {pid: procfs.read(pid) for pid in living}

@@ -6,19 +6,22 @@ import os
 import signal
 import time
 
-from tm.keeper.order import Key
+from tm.keeper.order import Key, number_of
 from tm.lineage import DAEMON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _DEAD = (b"Z", b"X")
 _STILL = (b"T", b"t", b"D", *_DEAD)
 _DAEMON = b"(" + DAEMON.encode() + b")"
 _EXEC_TAKES_MS = 100
 _LISTINGS = 20
+_MANY_THREADS = 64
+_lists_children = os.path.exists("/proc/thread-self/children")
 _pidfd_open = getattr(os, "pidfd_open", None)  # a Python built for an old kernel lacks it
 
 
@@ -26,10 +29,14 @@ class Process:
     """One process; *ticks*: its start in clock ticks since boot; *cpu*: seconds, children's included.
 
     *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is. *still*: it is stopped, dead, or
-    waits in the kernel, so that it does nothing of its own. *stopped*: by a signal, until another one.
+    waits in the kernel, so that it does nothing of its own. *stopped*: by a signal, until another one. *group* is its
+    process group, *rss* its resident memory in bytes, *name* that of its program as the kernel keeps it.
     """
 
-    __slots__ = ("cpu", "daemon", "dead", "pid", "ppid", "session", "still", "stopped", "ticks")
+    __slots__ = (
+        "cpu", "daemon", "dead", "group", "name", "pid", "ppid", "rss", "session", "still", "stopped", "threads",
+        "ticks",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +49,10 @@ class Process:
         daemon: bool = False,
         still: bool = False,
         stopped: bool = False,
+        group: int = 0,
+        threads: int = 1,
+        rss: int = 0,
+        name: bytes = b"",
     ) -> None:
         self.pid = pid
         self.ppid = ppid
@@ -52,6 +63,10 @@ class Process:
         self.daemon = daemon
         self.still = still
         self.stopped = stopped
+        self.group = group
+        self.threads = threads
+        self.rss = rss
+        self.name = name
 
 
 def read(pid: int) -> Process | None:
@@ -62,10 +77,13 @@ def read(pid: int) -> Process | None:
     named = stat.rindex(b")") + 1
     fields = stat[named + 1 :].split()
     cpu = sum(map(int, fields[11:15])) / _TICKS
-    daemon = stat[stat.index(b"(") : named] == _DAEMON
+    name = stat[stat.index(b"(") : named]
     state = fields[0]
     ppid, session, start = int(fields[1]), int(fields[3]), int(fields[19])
-    return Process(pid, ppid, session, start, state in _DEAD, cpu, daemon, state in _STILL, state == b"T")
+    return Process(
+        pid, ppid, session, start, state in _DEAD, cpu, name == _DAEMON, state in _STILL, state == b"T",
+        int(fields[2]), int(fields[17]), int(fields[21]) * _PAGE, name[1:-1],
+    )  # fmt: skip
 
 
 def ticks() -> int:
@@ -101,6 +119,61 @@ def snapshot() -> dict[int, Process]:
     return found
 
 
+def family(roots: Iterable[int]) -> dict[int, Process]:
+    """Return the processes *roots* and all that descend from them, by pid; but daemons of ours and theirs.
+
+    Only these are read; where the kernel does not list children, or a process has very many threads, all are.
+    """
+    if not _lists_children:
+        return snapshot()
+    found: dict[int, Process] = {}
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        process = read(pid) if pid not in found else None
+        if process is None:
+            continue
+        found[pid] = process
+        if process.daemon or process.dead:
+            continue
+        if process.threads > _MANY_THREADS:
+            return snapshot()
+        for thread in (pid,) if process.threads == 1 else threads(pid):
+            waiting += map(int, (_content(f"/proc/{pid}/task/{thread}/children") or b"").split())
+    return found
+
+
+def memory(pid: int) -> int | None:
+    """Return the bytes of memory that only the end of *pid* frees, its part of what it shares; None if unknown.
+
+    That is memory of no file, in memory or swapped out. It takes the kernel a while to count.
+    """
+    content = _content(f"/proc/{pid}/smaps_rollup")
+    if content is None:
+        return None
+    parts = {line[: line.find(b":")]: line for line in content.splitlines()}
+    names = (b"Pss_Anon", b"Pss_Shmem") if b"Pss_Anon" in parts else (b"Pss",)
+    return 1024 * sum(int(parts[name].split()[1]) for name in (*names, b"SwapPss") if name in parts)
+
+
+def moved(pid: int) -> tuple[int, int] | None:
+    """Return the bytes that *pid*, and all children it has waited for, have read and written; None if unknown."""
+    content = _content(f"/proc/{pid}/io")
+    if content is None:
+        return None
+    read_line, written_line = content.split(b"\n", 2)[:2]
+    return int(read_line[7:]), int(written_line[7:])
+
+
+def tasks() -> int:
+    """Return how many threads there are on this machine; 0 where that is not said."""
+    content = _content("/proc/loadavg")
+    try:
+        return int((content or b"").split()[3].partition(b"/")[2])
+    except (IndexError, ValueError):
+        return 0
+
+
 def children() -> list[int]:
     """Return the pids of this process's children, zombies included."""
     listed = _content(f"/proc/self/task/{os.getpid()}/children")
@@ -131,8 +204,8 @@ def claim(pid: int) -> Key | None:
         name, equals, value = entry.partition(b"=")
         if equals and name in (b"TM_JOB_ID", b"TM_ATTEMPT"):
             found.setdefault(name, value)
-    job, attempt = found.get(b"TM_JOB_ID", b""), found.get(b"TM_ATTEMPT", b"")
-    return (int(job), int(attempt)) if job.isdigit() and attempt.isdigit() else None
+    job, attempt = number_of(found.get(b"TM_JOB_ID", b"")), found.get(b"TM_ATTEMPT", b"")
+    return (job, int(attempt)) if job is not None and attempt.isdigit() else None
 
 
 def send(process: Process, number: int) -> None:

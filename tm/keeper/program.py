@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from tm.errors import EXIT_USAGE, TaskManagerError
-from tm.keeper import kernel, life
+from tm.keeper import cgroup, kernel, life
 from tm.keeper.attempts import Attempts
+from tm.keeper.confining import reserve_processes
 from tm.keeper.journal import Log
 from tm.keeper.link import Link
 from tm.keeper.loop import Keeper
@@ -27,7 +28,11 @@ def main(arguments: list[str]) -> int:
     signals = life.listen_to_signals()
     kernel.become_subreaper()
     link = Link(f"keeper-{number}.sock")
-    attempts = Attempts(Log(f"keeper-{number}.log"))
+    reserve_processes()
+    groups = cgroup.handed_over(".")
+    if groups is not None:
+        groups.tidy()
+    attempts = Attempts(Log(f"keeper-{number}.log"), groups)
     life.write_pidfile(number)
     Keeper(number, attempts, link, signals).run()
     link.close()

@@ -1,9 +1,10 @@
 """Start the command of an order: its folder, its files, its environment, its session.
 
 The way is `os.posix_spawn`, the quickest there is: no shell, no copy of this process. It knows neither
-working directory nor umask, so this process, which has one thread, takes the job's for that moment and then
-its own again; all its descriptors are closed on ``exec``. What cannot be started says so with the status a
-shell would give: 127 not found, 126 not executable, 125 our own side of it (files, working directory).
+working directory nor umask nor processors, so this process, which has one thread, takes the job's for that moment and
+then its own again (`tm.keeper.confining`); all its descriptors are closed on ``exec``. What cannot be started says so
+with the status a shell would give: 127 not found, 126 not executable, 125 our own side of it (files, working
+directory).
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import os
 import signal
 
 from tm.errors import TaskManagerError
+from tm.keeper import scripts
+from tm.keeper.confining import Confining
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tm.keeper.order import Order
+    from tm.keeper.order import Key, Order
 
     Files = tuple[int, int, int]
 
@@ -44,23 +47,58 @@ class Starter:
         self._home = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         self._null = os.open(os.devnull, os.O_RDWR)
         self._spawn = posix_spawn
+        self._spool = os.getcwd()
+        self._confining = Confining()
+        self.confined = (False, False)
+        self._scripts: set[Key] = set()
 
-    def start(self, order: Order, environment: Mapping[bytes, bytes]) -> int:
-        """Start *order* in a session of its own and return its pid. Raises `StartError`."""
+    def start(
+        self, order: Order, environment: Mapping[bytes, bytes], cpus: tuple[int, ...] = (), memory: int = 0
+    ) -> int:
+        """Start *order* in a session of its own and return its pid. Raises `StartError`.
+
+        It runs on *cpus* (none: on all), no process of it with much more than *memory* bytes (0: without bounds);
+        `confined` says whether each of them holds.
+        """
         opened: list[int] = []
+        arguments = self._arguments(order)
         umask = os.umask(order.umask) if order.umask >= 0 else None
         try:
             _enter(order.cwd)
             files = self._files(order, opened)
-            return self._execute(_arguments(order), environment, files)
+            self.confined = self._confining.take_on(cpus, memory) if cpus or memory else (False, False)
+            return self._execute(arguments, environment, files)
         except ValueError as error:
             raise StartError(NOT_PREPARED, f"cannot start: {error}") from None
         finally:
+            if cpus or memory:
+                self._confining.lay_off()
             os.fchdir(self._home)
             if umask is not None:
                 os.umask(umask)
             for file in opened:
                 os.close(file)
+
+    def _arguments(self, order: Order) -> list[bytes]:
+        try:
+            if isinstance(order.command, str):
+                return [b"/bin/sh", b"-c", to_bytes(order.command)]
+            words = [to_bytes(word) for word in order.command]
+            if not order.script:
+                return words
+            self._scripts.add(order.key)
+            path = scripts.keep(self._spool, order.key, order.script)
+            return [*scripts.interpreter(order.script), path, *words[1:]]
+        except ValueError as error:
+            raise StartError(NOT_PREPARED, f"cannot start: {error}") from None
+        except OSError as error:
+            raise StartError(NOT_PREPARED, f"cannot keep its script: {error.strerror}") from None
+
+    def over(self, key: Key) -> None:
+        """The attempt *key* is over, or has not begun: its script goes."""
+        if key in self._scripts:
+            self._scripts.discard(key)
+            scripts.drop(self._spool, key)
 
     def _files(self, order: Order, opened: list[int]) -> Files:
         stdin = stdout = self._null
@@ -128,12 +166,6 @@ def to_bytes(text: str) -> bytes:
 def encode_environment(variables: Mapping[str, str]) -> dict[bytes, bytes]:
     """Return *variables* as bytes; raise `ValueError` where a name or value cannot be one."""
     return {to_bytes(name): to_bytes(value) for name, value in variables.items()}
-
-
-def _arguments(order: Order) -> list[bytes]:
-    if isinstance(order.command, str):
-        return [b"/bin/sh", b"-c", to_bytes(order.command)]
-    return [to_bytes(word) for word in order.command]
 
 
 def _enter(cwd: str) -> None:

@@ -65,3 +65,44 @@ def members(
                 reached[process.pid] = process
                 waiting.append(process)
     return [process for process in reached.values() if not process.dead]
+
+
+def trees(
+    stem: Stem, processes: Mapping[int, Process], seen: Mapping[int, tuple[int, Key]] | None = None
+) -> dict[Key, list[Process]]:
+    """Return the living processes of every job of which *processes* has any, as `members` finds them, at one go.
+
+    *seen* says of processes that were in a tree before in whose, by pid: ticks of its start, and the job.
+    """
+    seen = seen or {}
+    offspring: dict[int, list[Process]] = {}
+    reached: dict[int, Key] = {}
+    for process in processes.values():
+        offspring.setdefault(process.ppid, []).append(process)
+        key = stem.mains.get(process.pid) or (None if process.daemon else _whose(stem, process, seen))
+        if key is not None:
+            reached[process.pid] = key
+    waiting = list(reached)
+    while waiting:
+        pid = waiting.pop()
+        for process in offspring.get(pid, ()):
+            if process.pid not in reached and not process.daemon:
+                reached[process.pid] = reached[pid]
+                waiting.append(process.pid)
+    found: dict[Key, list[Process]] = {}
+    for pid, key in reached.items():
+        if not processes[pid].dead:
+            found.setdefault(key, []).append(processes[pid])
+    return found
+
+
+def _whose(stem: Stem, process: Process, seen: Mapping[int, tuple[int, Key]]) -> Key | None:
+    """Return whose *process* is for itself, not for its parent's sake."""
+    key = stem.mains.get(process.session)
+    if key is None and process.pid in seen and seen[process.pid][0] == process.ticks:
+        key = seen[process.pid][1]
+    if key is None and process.ppid == stem.keeper and not process.dead:
+        key = stem.owner(process)
+        if stem.only_jobs and len(stem.mains) == 1 and key not in stem.mains.values():
+            key = next(iter(stem.mains.values()))
+    return key

@@ -11,8 +11,9 @@ from typing_extensions import override
 
 import tm
 from tm.daemon import background
-from tm.daemon.host_book import Book, Claim, Snapshot, start_entry
+from tm.daemon.host_book import Book, Claim, Snapshot
 from tm.daemon.host_server import HostServer, HostSurroundings
+from tm.daemon.job_variables import whole
 from tm.daemon.keeping import Keeping, machine
 from tm.edge import survival
 from tm.edge.committer import Committer
@@ -25,7 +26,7 @@ from tm.edge.spool import Spool, boot_id, private_directory
 from tm.edge.tls import client_context_factory
 from tm.edge.way import WayWatch, read_way, tell_way
 from tm.errors import ConfigError, StoreError, TaskManagerError
-from tm.keeper import kernel
+from tm.keeper import cgroup, kernel
 from tm.model.lifecycle import Fact
 from tm.places import Places, find, valid_name
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
@@ -95,7 +96,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
     keepers = Keepers(clock, where.python, program, spool.path)
     server.keeping = Keeping(
         keepers, spool, book, server, clock, host, where.cluster,
-        lambda lines: writer.run(lambda: spool.append(lines, durable=True)),
+        lambda lines: writer.run(lambda: spool.append(lines, durable=True)), cgroup.handed_over(spool.path),
     )  # fmt: skip
     own = frozenset({fingerprint(load_certificate(where.certificate))})
 
@@ -138,8 +139,7 @@ class _RunningNow:
 
     def start(self, claim: Claim) -> None:
         """Start the command of *claim*."""
-        variables: Any = start_entry(claim, self._host, self._cluster)["vars"]
-        self._commands.begin(claim.key, claim.spec, variables)
+        self._commands.begin(claim.key, claim.spec, whole(claim.order, claim.spec, self._host, self._cluster, {}))
 
     def cancel(self, key: tuple[int, int], grace: float) -> bool:
         """End it if it is one of these; return whether it is."""

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.processes import is_alive, wait_for
 from tm.daemon.adoption import Orphanage
 from tm.keeper import procfs
+from tm.keeper.journal import Started
 
 STUBBORN = "(trap '' TERM; echo ready; while :; do sleep 0.05; done) & trap 'exit 3' TERM; wait"
 
@@ -46,7 +47,7 @@ class CancelTests(SynchronousTestCase):
     def test_the_ending_of_a_cancelled_job_is_seen_once_its_tree_is_gone(self) -> None:
         orphanage = Orphanage(time.monotonic)
         job, process = self.start(STUBBORN)
-        orphanage.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        orphanage.take((1, 1), 1, Started(job.pid, process.ticks, 0.0))
         orphanage.cancel((1, 1), 0.3)
         wait_for(lambda: not is_alive(job.pid), "the end of the first process")
         self.assertEqual([], orphanage.look())
@@ -62,7 +63,7 @@ class CancelTests(SynchronousTestCase):
     def test_the_end_of_a_child_that_has_the_pid_of_a_job_by_now_is_not_the_jobs(self) -> None:
         orphanage = Orphanage(time.monotonic)
         other, process = self.start("echo ready; exit 5")
-        orphanage.take((1, 1), 1, other.pid, process.ticks - 1, 0.0)
+        orphanage.take((1, 1), 1, Started(other.pid, process.ticks - 1, 0.0))
         orphanage.cancel((1, 1), 0.0)
 
         ((fact, pid),) = orphanage.look()
@@ -74,7 +75,7 @@ class CancelTests(SynchronousTestCase):
     def test_a_job_is_suspended_goes_on_and_is_ended_while_it_is_suspended(self) -> None:
         orphanage = Orphanage(time.time)
         job, process = self.start("trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done")
-        orphanage.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        orphanage.take((1, 1), 1, Started(job.pid, process.ticks, 0.0))
         self.assertFalse(orphanage.is_suspended((1, 1)))
         turns = []
         for word, what in (("suspend", "suspended"), ("resume", "resumed"), ("suspend", "suspended")):
@@ -99,16 +100,16 @@ class CancelTests(SynchronousTestCase):
         for session, suspended in (([waiting], False), ([waiting, child], True)):
             self.patch(procfs, "snapshot", lambda session=session: {one.pid: one for one in session})
             orphanage = Orphanage(lambda: 1000.0)
-            orphanage.take((1, 1), 1, 4711, 17, 0.0)
+            orphanage.take((1, 1), 1, Started(4711, 17, 0.0))
             self.assertEqual(orphanage.is_suspended((1, 1)), suspended)
 
     def test_one_that_an_earlier_server_suspended_is_seen_to_stand_and_its_turns_go_on_above(self) -> None:
         job, process = self.start("echo ready; while :; do sleep 0.01; done")
         first = Orphanage(lambda: 1000.0)
-        first.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        first.take((1, 1), 1, Started(job.pid, process.ticks, 0.0))
         told = first.pause("suspend", (1, 1)) or wait_for(first.standing, "a job that stands")
         second = Orphanage(lambda: 1001.0)
-        second.take((1, 1), 1, job.pid, process.ticks, 0.0)
+        second.take((1, 1), 1, Started(job.pid, process.ticks, 0.0))
         self.assertTrue(second.is_suspended((1, 1)))
         (fact,) = second.pause("resume", (1, 1))
         self.assertEqual((fact.what, fact.turn > told[0].turn), ("resumed", True))

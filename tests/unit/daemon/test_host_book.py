@@ -199,20 +199,15 @@ class StartTests(SynchronousTestCase):
         (claim,) = Book(fresh()).claim(
             [signed(5, job=17, name="sim", stdout="%n-%j.%h", stderr=None, cores=2, umask=0o77)]
         )
-        entry = start_entry(claim, "n1", "physics")
+        entry, (below, above) = start_entry(claim, "n1", "physics")
         self.assertEqual(
             (entry["job"], entry["attempt"], entry["stdout"], entry["stderr"]), (17, 1, "sim-17.n1", None)
         )
         self.assertEqual((entry["umask"], entry["cwd"], entry["command"]), (0o77, "/", "true"))
         self.assertEqual(
-            entry["vars"],
-            {
-                "TM_JOB_ID": "17",
-                "TM_ATTEMPT": "1",
-                "TM_JOB_NAME": "sim",
-                "TM_HOST": "n1",
-                "TM_USER": "alice",
-                "TM_CLUSTER": "physics",
-                "TM_CORES": "2",
-            },
+            entry["vars"], {"TM_JOB_ID": "17", "TM_ATTEMPT": "1", "SLURM_JOB_ID": "17", "SLURM_JOBID": "17"}
         )
+        self.assertEqual(entry["env"], [below[0], claim.spec.environment, above[0]])
+        self.assertEqual(below[1], {"OMP_NUM_THREADS": str(claim.order.cores)})
+        named = {"TM_JOB_NAME": "sim", "TM_HOST": "n1", "TM_USER": "alice", "TM_CLUSTER": "physics"}
+        self.assertLessEqual(named.items(), above[1].items())

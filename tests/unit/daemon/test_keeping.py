@@ -144,7 +144,7 @@ class FindTests(SynchronousTestCase):
         self.assertEqual(keepers.living[2].told[-1:], [{"resume": [(2, 1)], "nice": [(2, 1, 19)]}])
 
     def test_who_was_suspended_when_its_keeper_died_is_told_to_be_so(self) -> None:
-        told, _ = self.found({1: [["s", 7, 1, NOBODY, 1, 1.0], ["z", 7, 1, 1]]}, {})
+        told, _ = self.found({1: [["s", 7, 1, NOBODY, 1, 1.0], ["z", 7, 1, 1, 2.0, 0.0]]}, {})
         self.assertEqual(["started", "suspended"], told.heard[:2])
 
     def test_what_a_dead_keeper_gave_back_is_no_ending_of_what_a_living_one_runs(self) -> None:

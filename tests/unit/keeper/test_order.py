@@ -17,7 +17,7 @@ class OrderTests(SynchronousTestCase):
             ((1, 2), "/", -1, 1, False), (order.key, order.cwd, order.umask, order.cores, order.append)
         )
         self.assertEqual(
-            (None, None, None, None, {}), (order.env, order.stdin, order.stdout, order.stderr, order.vars)
+            ((), None, None, None, {}), (order.env, order.stdin, order.stdout, order.stderr, order.vars)
         )
 
     def test_what_is_no_order_is_refused_with_a_sentence(self) -> None:
