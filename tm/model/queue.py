@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from tm.model.demand import Demand
-from tm.model.ids import number_at, place_of, task_id
+from tm.model.ids import array_of, index_of, number_at, place_of, task_id
 from tm.model.job import Job
 from tm.model.tasks import Tasks
 
@@ -56,6 +56,16 @@ class _Line:
             places[:] = [place for place in places if place not in removed]
             heapify(places)
             removed.clear()
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return len(self.places) - len(self._removed)
+
+    def before(self, place: int) -> Iterator[int]:
+        """Yield the places before *place*, in any order."""
+        removed = self._removed
+        return (one for one in self.places if one < place and one not in removed)
 
     def in_order(self) -> Iterator[int]:
         frontier = [(place, at) for at, place in enumerate(self.places[:1])]
@@ -174,6 +184,37 @@ class WaitingQueue:
     def head(self, kind: JobClass) -> int:
         """Return the id of the oldest entry of a class that is there; an array stands for its tasks."""
         return number_at(self._lines[kind].places[0])
+
+    def newest(self, kind: JobClass) -> int:
+        """Return the id of an entry of a class that is there, hardly older than any other."""
+        return number_at(self._lines[kind].places[-1])
+
+    def sizes(self) -> dict[JobClass, int]:
+        """Return how many jobs and tasks wait in each class, also the tasks that the caps of their arrays hold back."""
+        found = {kind: line.size for kind, line in self._lines.items()}
+        for number, (_, _, waiting) in self._arrays.items():
+            kind = self._class_of.get(number)
+            if kind is not None:
+                found[kind] += waiting - 1
+        return found
+
+    def before(self, number: int) -> tuple[JobClass, int] | None:
+        """Return the class in which the job, array or task *number* waits, and how many there are before it there.
+
+        None: it does not wait for a turn. It costs as much as the class has entries.
+        """
+        entry = number if number in self._class_of else array_of(number)
+        kind = self._class_of.get(entry)
+        if kind is None:
+            return None
+        mine = place_of(entry)
+        ahead = 0
+        for place in self._lines[kind].before(mine):
+            array = self._arrays.get(number_at(place))
+            ahead += 1 if array is None else array[2]
+        if entry != number:
+            ahead += self._arrays[entry][1].ready_before(index_of(number) or 0)
+        return kind, ahead
 
     def next_of(self, kind: JobClass, after: int = 0) -> int | None:
         """Return the id of the job or task of *kind* that is next, or the one *after* so many others; None: no more."""

@@ -36,11 +36,11 @@ class Run(NamedTuple):
 class Watcher(Protocol):
     """Whoever wants to see a replay as it goes."""
 
-    def submitted(self, job: Job, hall: Hall, at: float) -> None:
-        """*job* waits; nothing has been placed since."""
+    def waits(self, job: Job, hall: Hall, at: float) -> None:
+        """*job*, or the first piece of a job, was submitted, and not all of it could begin at once."""
 
     def began(self, job: Job, at: float) -> None:
-        """All of *job* runs."""
+        """All of the job runs of which *job* is the first piece."""
 
 
 class _Going:
@@ -78,6 +78,7 @@ class Replay:
         self.hall = Hall(self._hosts, rules=rules, settings=settings, estimate=estimate)
         self._ends: list[tuple[float, int]] = []
         self._going: dict[int, _Going] = {}
+        self._new: list[_Going] = []
         self.too_wide = sum(job.cores > self.cores for job in trace.jobs)
 
     def run(self) -> list[Run]:
@@ -95,7 +96,14 @@ class Replay:
                 next_up += 1
             for started in self.hall.place(self.at):
                 self._began(started)
+            self._look_at_new()
         return done
+
+    def _look_at_new(self) -> None:
+        new, self._new = self._new, []
+        for going in new:
+            if going.waiting and self._watcher is not None:
+                self._watcher.waits(going.lead, self.hall, self.at)
 
     def _go_on(self, submitted: float | None) -> None:
         """Let the clock be at the next thing that happens, or a little on where somebody waits meanwhile."""
@@ -112,8 +120,7 @@ class Replay:
             self.hall.submitted(piece, self.at)
         going = _Going(job, pieces)
         self._going.update((piece.id, going) for piece in pieces)
-        if self._watcher is not None:
-            self._watcher.submitted(pieces[0], self.hall, self.at)
+        self._new.append(going)
         return number + len(pieces)
 
     def _pieces(self, job: TraceJob, number: int) -> Iterator[Job]:

@@ -128,6 +128,10 @@ class Tasks:
             at += 1
             left -= 1
 
+    def ready_before(self, index: int) -> int:
+        """Return how many tasks are ready whose index is lower."""
+        return self._states.count(READY, 0, max(0, index - self._first))
+
     def started(self, index: int) -> None:
         """Task *index*, the lowest that is ready or any other, is active now."""
         self.set(index, ACTIVE)

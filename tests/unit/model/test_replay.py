@@ -39,7 +39,7 @@ class Seen:
         self.at = 0.0
         self.waiting: set[int] = set()
 
-    def submitted(self, job: Job, hall: Hall, at: float) -> None:
+    def waits(self, job: Job, hall: Hall, at: float) -> None:
         """One more waits."""
         assert at >= self.at
         assert all(host.used_cores <= host.whole_cores for host in hall.hosts.values())
@@ -50,7 +50,7 @@ class Seen:
         """One less does."""
         assert at >= self.at and at >= job.submitted_at
         self.at = at
-        self.waiting.remove(job.id)
+        self.waiting.discard(job.id)
 
 
 JOBS = st.lists(
