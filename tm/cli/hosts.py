@@ -285,6 +285,6 @@ def _json_lines(values: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _width() -> int | None:
-    from tm.client.look import screen_width
+    from tm.client.rows import screen_width
 
     return screen_width()

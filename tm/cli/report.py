@@ -76,7 +76,7 @@ def _csv(names: Sequence[str], uses: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _table(keys: Sequence[str], uses: Sequence[Mapping[str, Any]]) -> list[str]:
-    from tm.client.look import screen_width
+    from tm.client.rows import screen_width
     from tm.client.table import Column, render
 
     names = [*keys, *(name for name in _NUMBERS if name != "gpu_hours" or any(use.get(name) for use in uses))]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from tm.cli.checks.judging import BAD, GOOD, Finding, is_bad
-from tm.client.look import screen_width
+from tm.client.rows import screen_width
 from tm.client.table import Column, plain, render
 
 _TOPICS = {
