@@ -29,7 +29,7 @@ PHASE_OF: Final[Mapping[int, Phase]] = {
 }  # fmt: skip
 _WAITING: Final = (READY, BLOCKED, HELD)
 _CODES: Final = DROPPED + 1
-_SET: Final = re.compile(b"\1+")
+_WIDEST_STEP: Final = 1024
 _RUNS: Final = {code: re.compile(re.escape(bytes([code])) + b"+") for code in range(_CODES)}
 
 
@@ -140,22 +140,23 @@ class Tasks:
 
     def ranges(self, state: int) -> list[range]:
         """Return the indices of all tasks that are *state*, as ranges; a step of the array is found again."""
-        return _found(_RUNS[state], self._states, self._first) if self._counts[state] else []
+        return _found(state, self._states, self._first) if self._counts[state] else []
 
     def among(self, ranges: Iterable[range], states: Iterable[int]) -> list[range]:
         """Return those of *ranges* that are in one of *states*, each index once."""
-        asked = [self._within(one) for one in ranges]
-        asked = [at for at in asked if at.start < at.stop]
+        asked = [at for at in map(self._within, ranges) if at.start < at.stop]
         if not asked:
             return []
         low, high = min(at.start for at in asked), max(at.stop for at in asked)
-        mask = bytearray(high - low)
-        for at in asked:
-            mask[at.start - low : at.stop - low : at.step] = b"\1" * len(range(at.start, at.stop, at.step))
         wanted = set(states)
         flags = self._states[low:high].translate(bytes(code in wanted for code in range(256)))
-        both = int.from_bytes(mask, "little") & int.from_bytes(flags, "little")
-        return _found(_SET, both.to_bytes(high - low, "little"), low + self._first)
+        if len(asked) > 1 or asked[0].step > 1:
+            mask = bytearray(high - low)
+            for at in asked:
+                mask[at.start - low : at.stop - low : at.step] = b"\1" * len(range(at.start, at.stop, at.step))
+            both = int.from_bytes(mask, "little") & int.from_bytes(flags, "little")
+            flags = bytearray(both.to_bytes(high - low, "little"))
+        return _found(1, flags, low + self._first)
 
     def _within(self, one: range) -> slice:
         """Return where the indices of *one* stand."""
@@ -215,17 +216,34 @@ class Tasks:
             self._counts[CODE_OF[phase]] = count
 
 
-def _found(runs: re.Pattern[bytes], states: bytes | bytearray, first: int) -> list[range]:
-    """Return where *runs* are in *states*, which begin with the index *first*; a step of the array is found again."""
+def _found(code: int, states: bytearray, first: int) -> list[range]:
+    """Return where *code* is in *states*, which begin with the index *first*; a step of the array is found again."""
     found: list[range] = []
-    for run in runs.finditer(states):
-        low, high = run.start() + first, run.end() - 1 + first
+    runs, at = _RUNS[code], 0
+    while (run := runs.search(states, at)) is not None:
+        low, at = run.span()
         before = found[-1] if found else None
-        if before is not None and low == high and _goes_on(before, low):
-            found[-1] = range(before.start, low + 1, low - before[-1])
+        if before is not None and at - low == 1 and _goes_on(before, low + first):
+            step = low + first - before[-1]
+            last = _last_alone(code, states, low, step)
+            found[-1] = range(before.start, last + first + 1, step)
+            at = last + 1
         else:
-            found.append(range(low, high + 1))
+            found.append(range(low + first, at + first))
     return found
+
+
+def _last_alone(code: int, states: bytearray, low: int, step: int) -> int:
+    """Return how far *code* goes on from *low* by *step*, and is nowhere between."""
+    size = 32
+    while step <= _WIDEST_STEP:
+        part = states[low : low + size * step]
+        alone = part[::step]
+        if len(alone) < 2 or not part.count(code) == alone.count(code) == len(alone):
+            break
+        low += (len(alone) - 1) * step
+        size = min(2 * size, 1 << 16)
+    return low
 
 
 def _goes_on(before: range, index: int) -> bool:
