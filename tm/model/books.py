@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -17,6 +18,7 @@ from tm.model.demand import one_of
 from tm.model.effects import Attempt, Effects, JobEvent, Message, Notice, Orders
 from tm.model.fairshare import FairShare
 from tm.model.families import Families
+from tm.model.forecast import Forecaster
 from tm.model.gate import Gate
 from tm.model.grounds import Grounds
 from tm.model.host import HostConfig
@@ -35,6 +37,9 @@ from tm.model.spec import accepted_spec
 from tm.model.tasks import CODE_OF
 from tm.model.telling import Teller
 from tm.model.views import job_fields, shown_time
+
+if TYPE_CHECKING:
+    from tm.model.placing import Placing
 
 SUSPENDED = "suspended: "
 WORST_FIRST = (
@@ -92,12 +97,15 @@ class Books:
         self.licenses: dict[str, int] = {}
         self._in_use: dict[int, tuple[str, int, tuple[tuple[str, int], ...]]] = {}
         self._charged: set[str] = set()
-        self._just_ended: set[tuple[str, str]] = set()
-        self.grounds = Grounds(self)
+        self._quick: set[tuple[str, str]] = set()
+        self._resting: set[tuple[str, str]] = set()
+        self._in_trouble: set[str] = set()
+        self.grounds = Grounds(cast("Placing", self))
         self.scheduler = Scheduler(
             self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings, permit=self.limits,
             estimate=self._likely,
         )  # fmt: skip
+        self.forecaster = Forecaster(self, self.scheduler, self.families)
         for name in self.hosts:
             self.scheduler.host_changed(name)
         self._effects = Effects()
@@ -230,7 +238,7 @@ class Books:
             session = self._session(job.user, host)
             self.scheduler.host_changed(host)
             if job.phase not in ON_HOST:
-                self._just_ended.add((job.user, host))
+                self._quick.add((job.user, host))
                 session.release(job.id)
                 session.ended(job.started_at or started_at, fact.at)
                 self._uses_no_more(job, fact.at)

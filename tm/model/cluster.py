@@ -399,6 +399,18 @@ class Session:
         lasted = max(0.0005, at - started_at)
         self.mean_run = lasted if self.mean_run is None or lasted > 1 else 0.8 * self.mean_run + 0.2 * lasted
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether jobs have proved short here, and some are there now."""
+        return self.mean_run is not None and self.mean_run < 1.0 and bool(self.occupying)
+
+    @property
+    def wants_ahead(self) -> bool:
+        """Whether more could stand in line here than do."""
+        if self.link is not Link.UP or not self.mean_run:
+            return False
+        return int(AHEAD_SECONDS * len(self.occupying) / self.mean_run) > len(self.ahead) < MOST_AHEAD
+
     def room_ahead(self, job: Job) -> int:
         """Return how many jobs alike to *job* may be sent ahead now."""
         if self.link is not Link.UP or not self.occupying or self.mean_run is None or job.interactive:

@@ -91,6 +91,15 @@ class Holds:
         self.ready[kind] = self.ready.get(kind, 0) + 1
         self.review(host, at)
 
+    def left(self, room: Room) -> int:
+        """Return how many cores of *room* are left beside those for whom it is being made ready."""
+        ready = [
+            hold.beside.free_cores
+            for hold in self._on.get(room.name, ())
+            if hold.beside and hold.why != RESERVED
+        ]
+        return min(ready, default=room.free_cores)
+
     def review(self, host: str, at: float) -> None:
         """Something is other than before on *host*: see when what is kept of it can be used, and what it leaves."""
         room = self._floor.rooms.get(host)

@@ -32,6 +32,9 @@ class Hosting(Manners):
                 continue
             self._reconfigured(old, new)
             fresh[name] = old
+        for name in self.hosts.keys() | fresh.keys():
+            self.scheduler.host_changed(name)
+        self.matcher.forget()
         self.hosts = fresh
         for key in [key for key in self.sessions if key[1] not in fresh]:
             del self.sessions[key]
@@ -41,7 +44,8 @@ class Hosting(Manners):
             self._review(host, at)
 
     def _reconfigured(self, host: HostState, new: HostState) -> None:
-        before, host.config = host.config, new.config
+        before = host.config
+        host.configured(new.config)
         if (before.policy, before.cores, before.memory) != (new.config.policy, new.config.cores, new.config.memory):
             host.level = Level()
         if not host.declared and not (host.drain_reason and not new.active):
@@ -58,6 +62,7 @@ class Hosting(Manners):
         host.active, host.reason = active, "" if active else reason
         host.declared, host.drain_deadline, host.drain_reason = "", None, ""
         host.trouble.cleared()
+        self.scheduler.host_changed(name)
         self._remember(host)
         for session in host.sessions.values():
             session.retry_at = 0.0
@@ -108,7 +113,9 @@ class Hosting(Manners):
         host = self.hosts.get(name)
         if host is None:
             return
-        host.about, host.report, host.reported_at = about, report, at
+        host.described(about)
+        host.report, host.reported_at = report, at
+        self.scheduler.host_changed(name)
         if about is not None:
             host.saw(about.cores, about.memory)
         if report is None:

@@ -29,6 +29,8 @@ class Manners(Servers):
         """See what *host* offers now, and make what runs there fit."""
         before, host.offer = host.offer, host.offers(at)
         now = host.offer
+        if now != before:
+            self.scheduler.host_changed(host.name)
         if _told(before) != _told(now):
             for session in host.sessions.values():
                 self._recall(session, at_start=now.action is not Action.NONE)

@@ -70,6 +70,7 @@ class Scheduler:
         self._limited: dict[str, set[JobClass]] = {}
         self._freed = False
         self._unkept = False
+        self._exhausted: set[JobClass] = set()
 
     # -- what happened --------------------------------------------------------------------------------------------
 
@@ -130,6 +131,13 @@ class Scheduler:
     def place(self, at: float) -> int:
         """Start what can start now; return how many started. What did not change since costs nothing."""
         started = rounds = 0
+        for kind in list(self._exhausted):
+            if (
+                kind not in self._queue.kinds
+                or self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is not None
+            ):
+                self._exhausted.discard(kind)
+                self._again.add(kind)
         while (
             self._floor.changed or self._queue.fresh or self._again or self._freed
         ) and rounds < MOST_ROUNDS:
@@ -228,6 +236,7 @@ class Scheduler:
         """Return the room for the next job of *kind*, of the hosts *where* or all; else why there is none."""
         demand, user, around = kind.demand, kind.user, self._around
         if self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is None:
+            self._exhausted.add(kind)
             return None, self._verdicts.get(kind) or Verdict("start")
         if not around.here(user):
             return None, Verdict("away")
@@ -257,7 +266,8 @@ class Scheduler:
             elif reach == 2:
                 return room, verdict
             else:
-                second = second or room
+                if second is None or self._holds.left(room) > self._holds.left(second):
+                    second = room
                 seen += 1
                 if seen >= MOST_SEEN:
                     break
@@ -285,9 +295,9 @@ class Scheduler:
             return at + lasting(self._jobs[self._queue.head(kind)], self._estimate)
 
         for hold in holds:
-            if hold.kind == kind or (demand.scavenge and hold.why == RESERVED):
+            if hold.why == RESERVED and (hold.kind == kind or demand.scavenge):
                 continue
-            if self.order.key(kind, at) > self.order.key(hold.kind, at):
+            if hold.kind != kind and self.order.key(kind, at) > self.order.key(hold.kind, at):
                 continue
             if not hold.lets(demand, end, self._matcher):
                 return hold

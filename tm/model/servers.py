@@ -27,6 +27,7 @@ class Servers(Gating):
     def user_server_attached(self, user: str) -> None:
         """The user's server (TMS) is there: their jobs can be placed."""
         self.attached.add(user)
+        self.scheduler.user_changed(user)
         for (owner, _), session in self.sessions.items():
             if owner == user and session.link is not Link.UP:
                 session.link, session.retry_at = Link.DOWN, 0.0
@@ -44,6 +45,7 @@ class Servers(Gating):
             return
         session.link, session.reason, session.since = Link.DOWN, _one_line(reason), at
         session.retry_at = 0.0
+        self.scheduler.server_changed(host)
         self._notice_link(session, at)
 
     def launch_reported(self, user: str, host: str, state: str, reason: str, at: float) -> None:
@@ -54,6 +56,8 @@ class Servers(Gating):
         reason = _one_line(reason)
         if state == "failed":
             session.failed(reason, at)
+            self._resting.add((user, host))
+            self.scheduler.server_changed(host)
             if not reason.startswith(NOT_THERE):
                 self._failed_at_start(session.host, user, None, reason, at)
         else:
@@ -70,6 +74,7 @@ class Servers(Gating):
         stale = self._staleness(hello, spool, user)
         if stale:
             session.link, session.reason, session.since = Link.STALE, stale, at
+            self.scheduler.server_changed(hello.host)
             raise RefusedError("store.stale", stale)
         self.spools[spool.id] = self._effects.records.spools[spool.id] = spool
         new = session.link is not Link.UP
@@ -78,6 +83,7 @@ class Servers(Gating):
         session.host.saw(hello.cores, hello.memory)
         self._reconcile(session, hello, at)
         session.agree(hello)
+        self.scheduler.server_changed(hello.host)
         if new:
             self._notice_link(session, at)
 
@@ -160,6 +166,7 @@ class Servers(Gating):
             self._failed_at_start(host, job.user, job.id, f"job {job.id}: {fact.reason}", at)
         elif fact.what in ("started", "ended"):
             if trouble.started(job.user, job.id, at):
+                self.scheduler.host_changed(host.name)
                 self._notice_host(at, None, host=host.name, trouble="", reason=f"job {job.id} has started there")
         if job.phase not in ON_HOST:
             trouble.gone(job.id)
@@ -168,6 +175,8 @@ class Servers(Gating):
         alone = len(self.attached.union(owner for owner, _ in self.sessions)) <= 1
         if not host.trouble.failed(user, job, _one_line(text), at, alone):
             return
+        self._in_trouble.add(host.name)
+        self.scheduler.host_changed(host.name)
         for session in host.sessions.values():
             self._recall(session, at_start=True)
         until = shown_time(host.trouble.out_until)
