@@ -10,32 +10,55 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH, signal.SIGTSTP, signal.SIGQUIT)
 
 
 class RawTerminal:
-    """While entered, the terminal behind *fd* passes every key on."""
+    """The terminal behind *fd*: from `begin` to `end` it passes every key on. As a context it is put back."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._saved: list[Any] = []
 
-    def __enter__(self) -> RawTerminal:
+    @property
+    def is_raw(self) -> bool:
+        """Whether it passes every key on."""
+        return bool(self._saved)
+
+    def begin(self) -> None:
+        """Pass every key on."""
         import termios
         import tty
 
-        self._saved = termios.tcgetattr(self._fd)
-        tty.setraw(self._fd)
+        if not self._saved:
+            self._saved = termios.tcgetattr(self._fd)
+            tty.setraw(self._fd)
+
+    def end(self) -> None:
+        """Be as before."""
+        import termios
+
+        if self._saved:
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+            self._saved = []
+
+    def __enter__(self) -> RawTerminal:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        import termios
-
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+        self.end()
 
 
 class NoTerminal:
     """What stands in for a `RawTerminal` where there is none."""
+
+    is_raw = False
+
+    def begin(self) -> None:
+        """There is nothing to pass on."""
+
+    def end(self) -> None:
+        """There is nothing to put back."""
 
     def __enter__(self) -> NoTerminal:
         return self
@@ -76,6 +99,12 @@ class Signals:
             pass
         caught, self._caught = self._caught, []
         return caught
+
+    def stop(self) -> None:
+        """Stop this process, as ^Z does, with all that its shell started with it; return when it goes on."""
+        mine = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(0, signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, mine)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self._caught.append(number)

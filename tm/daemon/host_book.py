@@ -236,10 +236,12 @@ def limit_line(limits: Iterable[tuple[int, int, float]]) -> bytes:
     return b"l" + _encode(list(limits))
 
 
-def start_entry(claim: Claim, host: str, cluster: str) -> tuple[dict[str, object], tuple[Layer, Layer]]:
+def start_entry(
+    claim: Claim, host: str, cluster: str, outputs: str = ""
+) -> tuple[dict[str, object], tuple[Layer, Layer]]:
     """Return what a keeper is told to start for *claim*, and the layers of variables that it names.
 
-    Raises `RefusedError` ``job.invalid``.
+    An output that is bundled with others' goes to a file in *outputs* first. Raises `RefusedError` ``job.invalid``.
     """
     order, spec = claim.order, claim.spec
     name = spec.shown_name
@@ -247,11 +249,14 @@ def start_entry(claim: Claim, host: str, cluster: str) -> tuple[dict[str, object
     def path(pattern: str | None) -> str | None:
         return None if pattern is None else filled(pattern, order.job, name, host, spec.user)
 
+    stdout, stderr = path(spec.stdout), path(spec.stderr)
+    if spec.bundle:
+        stdout, stderr = output_path(outputs, claim.key), None
     below, above = layers(order, spec, host, cluster)
     entry: dict[str, object] = {
         "job": order.job, "attempt": order.attempt, "command": spec.command, "cwd": spec.cwd,
         "env": [below[0], spec.environment, above[0]], "vars": own(order, spec), "umask": spec.umask,
-        "stdin": path(spec.stdin), "stdout": path(spec.stdout), "stderr": path(spec.stderr), "append": spec.append,
+        "stdin": path(spec.stdin), "stdout": stdout, "stderr": stderr, "append": spec.append,
         "cores": order.cores, **limits_of(claim),
     }  # fmt: skip
     if order.cpus:
@@ -259,6 +264,11 @@ def start_entry(claim: Claim, host: str, cluster: str) -> tuple[dict[str, object
     if spec.script:
         entry["script"] = spec.script
     return entry, (below, above)
+
+
+def output_path(outputs: str, key: Key) -> str:
+    """Return where in the folder *outputs* the attempt *key* writes what is to be bundled."""
+    return f"{outputs}/{key[0]}.{key[1]}"
 
 
 def limits_of(claim: Claim) -> dict[str, object]:

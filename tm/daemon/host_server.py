@@ -23,9 +23,11 @@ import tm
 from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
+from tm.daemon.bundling import Bundling
 from tm.daemon.host_book import Book, Claim, done_line, fact_line, limit_line
 from tm.daemon.keeping import Keeping
 from tm.daemon.orders import Order, OrderLine
+from tm.daemon.visitors import KINDS, Visitors
 from tm.errors import RefusedError, StoreError, TaskManagerError
 from tm.model.lifecycle import PASSING, Fact
 from tm.ports import Link, Worker
@@ -65,19 +67,6 @@ class SpoolFiles(Protocol):
         """Forget all environments."""
 
 
-class RunningNow(Protocol):
-    """Runs commands with their input and output on a connection."""
-
-    def start(self, claim: Claim) -> None:
-        """Start the command of *claim*; its facts come by `HostServer.facts`."""
-
-    def cancel(self, key: tuple[int, int], grace: float) -> bool:
-        """End it if it is one; return whether it is."""
-
-    def pause(self, word: str, key: tuple[int, int], level: int) -> bool:
-        """Suspend, resume or nice it if it is one; return whether it is."""
-
-
 @dataclass(frozen=True, slots=True)
 class HostSurroundings:
     """What a server on a host is given."""
@@ -105,7 +94,8 @@ class HostServer(Service):
         self.clock = surroundings.clock
         self.book = book
         self.keeping: Keeping | None = None
-        self.running_now: RunningNow | None = None
+        self.visitors: Visitors | None = None
+        self.bundling: Bundling | None = None
         self._link: Link | None = None
         self._joined = False
         self._lines: list[bytes] = []
@@ -157,6 +147,8 @@ class HostServer(Service):
         elif topic == "rejoin":
             self._joined = False
             background.start(self._join(link), "joining the user's server again")
+        elif topic in KINDS and self.visitors is not None:
+            self.visitors.event(json)
 
     def bulk(self, link: Link, data: object) -> None:
         """No raw bytes come on this link."""
@@ -247,37 +239,13 @@ class HostServer(Service):
             given = [claim for claim in claims if self._is_for_keeper(claim)]
             self.keeping.give(given)
             for job, attempt, grace in [*line.cancel, *line.give_way]:
-                self._cancel((job, attempt), grace)
+                self.keeping.cancel((job, attempt), grace)
             self.keeping.recall(line.recall)
-            self._pause(line)
+            self.keeping.pause(line.suspend, line.resume, line.nice)
             if line.limit or line.signal:
                 self._change(line)
             if line.forget:
                 self._forget([claim for key in line.forget if (claim := self.book.claims.get(key)) is not None])
-
-    def _is_for_keeper(self, claim: Claim) -> bool:
-        order = claim.order
-        if order.refused:
-            self.facts([Fact(*claim.key, "refused", self.clock.seconds(), exit_code=125, reason=order.refused)], True)
-            return False
-        if not claim.spec.interactive:
-            return True
-        assert self.running_now is not None
-        self.running_now.start(claim)
-        return False
-
-    def _cancel(self, key: tuple[int, int], grace: float) -> None:
-        assert self.keeping is not None and self.running_now is not None
-        if not self.running_now.cancel(key, grace):
-            self.keeping.cancel(key, grace)
-
-    def _pause(self, line: OrderLine) -> None:
-        assert self.keeping is not None and self.running_now is not None
-        now = self.running_now
-        suspend = [key for key in line.suspend if not now.pause("suspend", key, 0)]
-        resume = [key for key in line.resume if not now.pause("resume", key, 0)]
-        nice = [value for value in line.nice if not now.pause("nice", value[:2], value[2])]
-        self.keeping.pause(suspend, resume, nice)
 
     def _change(self, line: OrderLine) -> None:
         """Send signals, and give other wall times, which outlive this server."""
@@ -288,6 +256,15 @@ class HostServer(Service):
             self.keeping.limit(limits)
         numbers = ((job, attempt, getattr(signal, "SIG" + name, 0)) for job, attempt, name in line.signal)
         self.keeping.signal([(job, attempt, int(number)) for job, attempt, number in numbers if number])
+
+    def _is_for_keeper(self, claim: Claim) -> bool:
+        order = claim.order
+        if order.refused:
+            self.facts([Fact(*claim.key, "refused", self.clock.seconds(), exit_code=125, reason=order.refused)], True)
+            return False
+        if claim.spec.interactive and self.visitors is not None:
+            self.visitors.start(claim)
+        return True
 
     # -- facts ----------------------------------------------------------------------------------------------------
 
@@ -302,17 +279,42 @@ class HostServer(Service):
                 if to_keep and fact.what not in PASSING:
                     self._write([fact_line(fact)], durable=True)
                 self._untold.append(fact)
+        if self.visitors is not None:
+            self.visitors.facts(facts)
         self._report()
         return strange
+
+    def report(self) -> None:
+        """Tell what may be told by now."""
+        self._report()
 
     def _report(self) -> None:
         if not self._joined or self._link is None or not self._untold or self._reported:
             return
-        facts, self._untold = self._untold[:FACTS_PER_REPORT], self._untold[FACTS_PER_REPORT:]
+        facts = self._ready()
+        if not facts:
+            return
         self._reported = facts
         failpoint.reach("tmms.report")
         background.start(self._tell(self._link, self.book.about.acked + 1, facts), "reporting")
         failpoint.reach("tmms.reported")
+
+    def _ready(self) -> list[Fact]:
+        """Take what may be told out of what is untold; outputs that are still to be bundled are, meanwhile."""
+        ready: list[Fact] = []
+        later: list[Fact] = []
+        waiting: list[Claim] = []
+        for fact in self._untold:
+            claim = self.book.claims.get((fact.job, fact.attempt))
+            if claim is None or self.bundling is None or self.bundling.may_tell(claim, fact):
+                (ready if len(ready) < FACTS_PER_REPORT else later).append(fact)
+            else:
+                waiting.append(claim)
+                later.append(fact)
+        self._untold = later
+        if self.bundling is not None:
+            self.bundling.begin(waiting)
+        return ready
 
     async def _tell(self, link: Link, number: int, facts: list[Fact]) -> None:
         about = {"host": self.around.host, "spool": self.book.about.spool, "k": number, "facts": _merged(facts)}
@@ -339,6 +341,8 @@ class HostServer(Service):
         for claim in claims:
             self.book.claims.pop(claim.key, None)
         self._write([done_line(claims)], durable=False)
+        if self.bundling is not None:
+            self.bundling.forget(claims)
         self.keeping.forget(claims)
 
     # -- the journal and time -------------------------------------------------------------------------------------

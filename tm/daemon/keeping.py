@@ -22,13 +22,13 @@ from tm import failpoint
 from tm.daemon import background
 from tm.daemon.adoption import Orphanage
 from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
+from tm.daemon.visitors import Holding
 from tm.errors import TaskManagerError
 from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
 from tm.keeper.cgroup import Groups
 from tm.keeper.order import Order
 from tm.model.lifecycle import PASSING, Fact
-from tm.model.spec import read_spec
 
 _log = Logger()
 
@@ -90,7 +90,8 @@ class Keeping:
     def __init__(
         self, keepers: Keepers, files: KeeperFiles, book: Book, told: Told, clock: IReactorTime,
         host: str, cluster: str,
-        keep: Callable[[list[bytes]], Deferred[Any]], groups: Groups | None = None,
+        keep: Callable[[list[bytes]], Deferred[Any]], holding: Holding, groups: Groups | None = None,
+        outputs: str = "",
     ) -> None:  # fmt: skip
         self._keepers = keepers
         self._files = files
@@ -100,6 +101,8 @@ class Keeping:
         self._host = host
         self._cluster = cluster
         self._keep = keep
+        self._holding = holding
+        self._outputs = outputs
         self._links: dict[int, KeeperLink] = {}
         self._own: KeeperLink | None = None
         self._starting = False
@@ -143,9 +146,9 @@ class Keeping:
         """Every keeper has been asked: what none of them knows has never been started."""
         self._finding = False
         free = [claim for claim in self._book.claims.values() if self._is_free(claim)]
-        other = [claim for claim in free if claim.order.refused or read_spec(claim.order.spec).interactive]
-        self._told.facts([_broken_off(claim, self._clock.seconds()) for claim in other], True)
-        self.give([claim for claim in free if claim not in other])
+        refused = [claim for claim in free if claim.order.refused]
+        self._told.facts([_refused(claim, self._clock.seconds()) for claim in refused], True)
+        self.give([claim for claim in free if claim not in refused])
 
     def _is_free(self, claim: Claim) -> bool:
         return claim.fact is None and claim.keeper is None and claim.key not in self._orphans
@@ -170,8 +173,8 @@ class Keeping:
         for claim in self._to_give:
             if self._is_free(claim) and claim.key in self._book.claims:
                 claim.keeper = self._own.number
-                entry, layers = start_entry(claim, self._host, self._cluster)
-                entries.append(entry)
+                entry, layers = start_entry(claim, self._host, self._cluster, self._outputs)
+                entries.append(self._holding.first(claim, entry) if claim.spec.interactive else entry)
                 variables.update(layers)
         self._to_give.clear()
         if entries:
@@ -181,6 +184,14 @@ class Keeping:
             failpoint.reach("tmms.give")
             self._own.tell(**keys)
             failpoint.reach("tmms.given")
+
+    def beside(self, claim: Claim, make: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
+        """Have what *make* makes of its entry run beside *claim*, as of its tree; return whether that has a keeper."""
+        link = self._links.get(claim.keeper or 0)
+        if link is not None:
+            entry, layers = start_entry(claim, self._host, self._cluster, self._outputs)
+            link.tell(env=dict(layers), beside=[make(entry)])
+        return link is not None
 
     def cancel(self, key: Key, grace: float) -> None:
         """End the attempt *key*, wherever it is here."""
@@ -452,7 +463,7 @@ class Keeping:
             again.append(claim)
 
     def _adopt(self, claim: Claim, number: int, started: keeper_journal.Started) -> None:
-        entry, _ = start_entry(claim, self._host, self._cluster)
+        entry, _ = start_entry(claim, self._host, self._cluster, self._outputs)
         self._orphans.take(claim.key, number, started, Order(entry).limits)
         if claim.doomed is not None:
             self._orphans.cancel(claim.key, claim.doomed)
@@ -487,14 +498,8 @@ def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     return waiting
 
 
-def _broken_off(claim: Claim, now: float) -> Fact:
-    """Return what became of *claim*, which no keeper is given: it was refused, or ran on a connection that is gone."""
-    if claim.order.refused:
-        return Fact(*claim.key, "refused", now, exit_code=125, reason=claim.order.refused)
-    for process in procfs.snapshot().values():
-        if not process.dead and procfs.claim(process.pid) == claim.key:
-            procfs.send(process, signal.SIGKILL)
-    return Fact(*claim.key, "lost", now, reason="its connection ended with the server that was killed on its host")
+def _refused(claim: Claim, now: float) -> Fact:
+    return Fact(*claim.key, "refused", now, exit_code=125, reason=claim.order.refused)
 
 
 def _lives(pid: int, surely: bool = False) -> bool:

@@ -196,7 +196,7 @@ class Look(Stream):
         """The holder says how its command is."""
         state = told.get("state")
         if state == "started":
-            self.say(state="started", host=self.streams.host)
+            self.say(state="started", host=self.streams.host, terminal=told.get("terminal") is True)
         elif state == "detached":
             self.close(state="detached")
         elif state == "ended":

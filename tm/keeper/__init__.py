@@ -21,6 +21,7 @@ does not name is certainly not here. A last line without its end does not count.
 | ``cancel`` | ``[[job, attempt, grace], …]`` | waiting: taken back; running: TERM, after *grace* s KILL |
 | ``suspend`` | ``[[job, attempt], …]`` | running: the whole tree is stopped |
 | ``resume`` | ``[[job, attempt], …]`` | suspended: the whole tree goes on |
+| ``beside`` | list of orders | each at once, in the name of a running attempt: of its tree, no attempt itself |
 | ``nice`` | ``[[job, attempt, level], …]`` | the whole tree gets this niceness, where the system permits it |
 | ``signal`` | ``[[job, attempt, number], …]`` | to the whole tree of a running job |
 | ``recall`` | ``[[job, attempt], …]`` | waiting: taken back; else nothing |

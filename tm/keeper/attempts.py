@@ -149,6 +149,21 @@ class Attempts:
             self.book.queued[key].limits.time = seconds
         self._enforcing.change(key, seconds, now)
 
+    def beside(self, entry: dict[str, Any]) -> None:
+        """Start *entry*, an order in the name of an attempt that runs here, beside that: of its tree, in its limits."""
+        order = Order(entry)
+        running = self.book.running.get(order.key)
+        if running is None or self._felling.holds(order.key):
+            return
+        group = running.group
+        memory = 0 if group is not None and group.limits_memory else order.limits.memory
+        try:
+            pid = self._starter.start(order, self.environments.of(order), running.cpus, memory)
+        except (ValueError, spawn.StartError):
+            return  # who waits for it hears nothing of it in time, and says so
+        if group is not None:
+            group.take(pid)
+
     def nice(self, key: Key, level: int) -> None:
         """Give the tree of *key*, if it runs, this niceness."""
         if key in self.book.running:

@@ -14,7 +14,7 @@ exit code, or by the same signal. KIND is ``terminal`` or ``pipes``, MODE says w
 **Who connects says** lines: first ``attach types|watches ROWS COLUMNS``, then ``size ROWS COLUMNS``, ``signal NUMBER``,
 ``detach``, ``leave`` (nobody will come, it need not begin), and input as ``= 0 COUNT`` with so many raw bytes (none:
 the end of input). **The holder says** output as ``= CHANNEL COUNT`` with raw bytes (channel 2: stderr, where there are
-pipes), first the last 64 KiB of it, and lines ``* {"state": …}``: ``started``, ``stopped`` (by ^Z), ``detached``, and
+pipes), first the last 64 KiB of it, and lines ``* {"state": …}``: ``started`` with ``terminal``, ``stopped`` (by ^Z), ``detached``, and
 ``ended`` with ``exit_code`` and ``signal``.
 
 Many may watch, one types: who came last of those that want to. With the next that comes, or when that one leaves, the
@@ -91,7 +91,10 @@ class Holder:
         self._begun = True
         self._deadline = None
         self._held.start(*self._size)
-        self._tell(b'{"state":"started"}')
+        self._tell(self._started())
+
+    def _started(self) -> bytes:
+        return b'{"state":"started","terminal":%b}' % (b"true" if self._held.terminal else b"false")
 
     # -- a turn ---------------------------------------------------------------------------------------------
 
@@ -237,7 +240,7 @@ class Holder:
             self._begin()
             self._feed()
         else:
-            viewer.send(b'* {"state":"started"}\n')
+            viewer.send(b"* %b\n" % self._started())
             self._replay(viewer)
         if types:
             self._hand_over(viewer)

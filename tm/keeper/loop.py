@@ -106,6 +106,8 @@ class Keeper:
             attempts.suspend(map(key_of, message["suspend"]), now)
         if "resume" in message:
             attempts.resume(map(key_of, message["resume"]), now)
+        for entry in message.get("beside", ()):
+            attempts.beside(entry)
         for values in message.get("nice", ()):
             attempts.nice(key_of(values), _niceness(values[2]))
         for values in message.get("signal", ()):

@@ -7,27 +7,30 @@ import os
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.threads import deferToThreadPool
 from typing_extensions import override
 
 import tm
 from tm.daemon import background
-from tm.daemon.host_book import Book, Claim, Snapshot
+from tm.daemon.bundling import Bundling
+from tm.daemon.host_book import Book, Snapshot
 from tm.daemon.host_server import HostServer, HostSurroundings
-from tm.daemon.job_variables import whole
 from tm.daemon.keeping import Keeping, machine
+from tm.daemon.visitors import Holding, Visitors
 from tm.edge import survival
+from tm.edge.bundles import Bundles
 from tm.edge.committer import Committer
 from tm.edge.keeper_link import Keepers
 from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
-from tm.edge.running_now import CommandsNow
+from tm.edge.reading import Lookout
 from tm.edge.spool import Spool, boot_id, private_directory
+from tm.edge.streams import StreamsNow
 from tm.edge.tls import client_context_factory
 from tm.edge.way import WayWatch, read_way, tell_way
 from tm.errors import ConfigError, StoreError, TaskManagerError
 from tm.keeper import cgroup, kernel
-from tm.model.lifecycle import Fact
 from tm.places import Places, find, valid_name
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 from tm.tap.user_server import start_detached
@@ -93,10 +96,15 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
         book,
     )  # fmt: skip
     program = os.path.join(where.root, "tm", "keeper", "__main__.py")
+    holding = Holding([where.python, "-I", "-S", os.path.join(where.root, "tm", "keeper", "holder.py")], spool.path)
+    groups = cgroup.handed_over(spool.path)
     keepers = Keepers(clock, where.python, program, spool.path)
+    bundles = Bundles(spool.path, host, spool.name)
+    bundler = Committer(clock, "bundles")
+    server.bundling = Bundling(bundles, bundler, server.report)
     server.keeping = Keeping(
         keepers, spool, book, server, clock, host, where.cluster,
-        lambda lines: writer.run(lambda: spool.append(lines, durable=True)), cgroup.handed_over(spool.path),
+        lambda lines: writer.run(lambda: spool.append(lines, durable=True)), holding, groups, bundles.folder,
     )  # fmt: skip
     own = frozenset({fingerprint(load_certificate(where.certificate))})
 
@@ -106,58 +114,25 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
             lambda: client_context_factory(where.key, where.certificate, own),
         )  # fmt: skip
 
-    server.running_now = _RunningNow(
-        CommandsNow(
-            clock, host=host, python=where.python, dialler=dialler, environment=lambda d: _environment(spool, d),
-            told=lambda fact: _told(server, fact),
-        ),
-        host, where.cluster,
-    )  # fmt: skip
+    lookout = Lookout(clock, lambda work: deferToThreadPool(clock, clock.getThreadPool(), work))
+    streams = StreamsNow(clock, host, dialler, lookout)
+    server.visitors = Visitors(book, server.keeping, holding, streams, host)
     late.add(server)
     main = dialler(server)
     watch = WayWatch(clock, spool.path, main)
     watch.start()
     background.start(_begin(server, rebooted, main), "finding what runs here")
-    for ending in (spool.close, writer.stop, pidfile(os.path.join(spool.path, "tmms.pid")), main.stop, watch.stop):
+    running = pidfile(os.path.join(spool.path, "tmms.pid"))
+    for ending in (spool.close, writer.stop, bundler.stop, running, main.stop, watch.stop):
         late.at_end(ending)
 
 
 async def _begin(server: HostServer, rebooted: bool, dialler: Dialler) -> None:
-    assert server.keeping is not None
+    assert server.keeping is not None and server.visitors is not None
     await server.keeping.find(rebooted)
     server.keeping.settled()
+    server.visitors.find()
     dialler.start()
-
-
-class _RunningNow:
-    """Commands that run now, as the server asks for them."""
-
-    def __init__(self, commands: CommandsNow, host: str, cluster: str) -> None:
-        self._commands = commands
-        self._host = host
-        self._cluster = cluster
-
-    def start(self, claim: Claim) -> None:
-        """Start the command of *claim*."""
-        self._commands.begin(claim.key, claim.spec, whole(claim.order, claim.spec, self._host, self._cluster, {}))
-
-    def cancel(self, key: tuple[int, int], grace: float) -> bool:
-        """End it if it is one of these; return whether it is."""
-        return self._commands.cancel(key, grace)
-
-    def pause(self, word: str, key: tuple[int, int], level: int) -> bool:
-        """Suspend, resume or nice it if it is one of these; return whether it is."""
-        return self._commands.pause(word, key, level)
-
-
-def _told(server: HostServer, fact: Fact) -> None:
-    server.facts([fact], True)
-
-
-def _environment(spool: Spool, digest: str) -> dict[str, str]:
-    with open(os.path.join(spool.path, "environments", digest), encoding="utf-8") as file:
-        loaded: dict[str, str] = json.load(file)
-    return loaded
 
 
 def _address(where: Places, tms: str) -> tuple[str, int]:

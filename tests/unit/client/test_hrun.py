@@ -235,7 +235,8 @@ class TerminalTests(Runs):
         self.addCleanup(os.close, slave)
         before = termios.tcgetattr(slave)
 
-        with self.assertRaises(ZeroDivisionError), RawTerminal(slave):
+        with self.assertRaises(ZeroDivisionError), RawTerminal(slave) as terminal:
+            terminal.begin()
             self.assertFalse(termios.tcgetattr(slave)[3] & termios.ECHO)
             raise ZeroDivisionError
 

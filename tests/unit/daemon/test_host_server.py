@@ -49,16 +49,6 @@ class Keepers:
         self.forgotten += [claim.key for claim in claims]
 
 
-class NothingNow:
-    """No command runs now."""
-
-    def pause(self, what: str, key: Key, level: int) -> bool:
-        return False
-
-    def cancel(self, key: Key, grace: float) -> bool:
-        return False
-
-
 class Link:
     """A link to the user's server whose answers the test gives."""
 
@@ -81,7 +71,6 @@ class ReportingTests(SynchronousTestCase):
         )  # type: ignore[arg-type]  # fmt: skip
         self.server = HostServer(surroundings, Book(Snapshot("sp", "boot")))
         self.server.keeping = self.keepers  # type: ignore[assignment]  # what is used of it
-        self.server.running_now = NothingNow()  # type: ignore[assignment]  # and of this
         self.link = self.join()
         self.server.event(self.link, raw(order_line(*map(signed, range(1, 6)), spool="sp")))  # type: ignore[arg-type]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -14,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tm.daemon.host_book import Book, Snapshot
 from tm.daemon.keeping import Keeping
 from tm.daemon.orders import Order
+from tm.daemon.visitors import Beside, Holding
 from tm.edge.keeper_link import Greeting
 from tm.errors import TaskManagerError
 from tm.model.lifecycle import Fact
@@ -24,6 +23,7 @@ SPEC = json.dumps({"user": "alice", "command": "true", "cwd": "/", "environment"
 INTERACTIVE = json.dumps({**json.loads(SPEC), "interactive": True})
 NOBODY = 2**22 + 1
 """Above the highest pid."""
+HOLDING = Holding(["holder"], "/spool")
 
 
 class Link:
@@ -105,7 +105,15 @@ class FindTests(SynchronousTestCase):
         book.claim([Order(1, 7, 1, 1, SPEC, "")])
         told, keepers, clock = Told(book), Keepers(living), Clock()
         keeping = Keeping(
-            keepers, Files(self.mktemp(), journals), book, told, clock, "n1", "test", lambda lines: succeed(None)
+            keepers,
+            Files(self.mktemp(), journals),
+            book,
+            told,
+            clock,
+            "n1",
+            "test",
+            lambda lines: succeed(None),
+            HOLDING,
         )
         self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
         keeping.settled()
@@ -118,7 +126,15 @@ class FindTests(SynchronousTestCase):
         journals: dict[int, list[object]] = {1: [["s", 7, 1, NOBODY, 1, 1.0]], 2: [["s", 8, 1, NOBODY, 1, 2.0]]}
         keepers, told = Keepers({2: Greeting(1, 2, [], [Fact(8, 1, "started", 2.0, pid=NOBODY)], [])}), Told(book)
         keeping = Keeping(
-            keepers, Files(self.mktemp(), journals), book, told, clock, "n1", "test", lambda lines: succeed(None)
+            keepers,
+            Files(self.mktemp(), journals),
+            book,
+            told,
+            clock,
+            "n1",
+            "test",
+            lambda lines: succeed(None),
+            HOLDING,
         )
         self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
         keeping.settled()
@@ -135,7 +151,7 @@ class FindTests(SynchronousTestCase):
         living = {k: Greeting(1, k, [], [Fact(k, 1, "started", 2.0, pid=NOBODY)], []) for k in (1, 2)}
         keepers = Keepers(living)
         files, told = Files(self.mktemp(), {1: [], 2: []}), Told(book)
-        keeping = Keeping(keepers, files, book, told, Clock(), "n1", "test", lambda lines: succeed(None))
+        keeping = Keeping(keepers, files, book, told, Clock(), "n1", "test", lambda lines: succeed(None), HOLDING)
         self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
 
         keeping.pause([(1, 1), (3, 1), (9, 1)], [(2, 1)], [(2, 1, 19)])
@@ -178,7 +194,15 @@ class FindTests(SynchronousTestCase):
         greeting = Greeting(os.getpid(), 1, [(8, 1), (9, 1)], [Fact(7, 1, "started", 2.0, pid=NOBODY)], [])
         keepers, told = Keepers({1: greeting}), Told(book)
         keeping = Keeping(
-            keepers, Files(self.mktemp(), {1: []}), book, told, clock, "n1", "test", lambda lines: succeed(None)
+            keepers,
+            Files(self.mktemp(), {1: []}),
+            book,
+            told,
+            clock,
+            "n1",
+            "test",
+            lambda lines: succeed(None),
+            HOLDING,
         )
         self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
         keeping.settled()
@@ -218,21 +242,37 @@ class FindTests(SynchronousTestCase):
 
         self.assertEqual((["lost"], []), (told.heard, keepers.started))
 
-    def test_what_ran_on_a_connection_is_ended_and_lost_with_its_server_and_never_given_to_a_keeper(self) -> None:
+    def test_a_command_that_runs_now_is_held_and_one_that_was_refused_is_never_started(self) -> None:
         book, clock = Book(Snapshot("spool", "boot")), Clock()
         book.grant = 3
-        book.claim([Order(1, 7, 1, 1, INTERACTIVE, ""), Order(2, 2**40, 3, 1, INTERACTIVE, "")])
-        book.claim([Order(3, 9, 1, 1, "", "", "not its user's")])
+        book.claim([Order(1, 7, 1, 1, INTERACTIVE, ""), Order(3, 9, 1, 1, "", "", "not its user's")])
         told, keepers = Told(book), Keepers({})
         keeping = Keeping(
-            keepers, Files(self.mktemp(), {}), book, told, clock, "n1", "test", lambda lines: succeed(None)
+            keepers, Files(self.mktemp(), {}), book, told, clock, "n1", "test", lambda lines: succeed(None), HOLDING
         )
-        environment = {"TM_JOB_ID": str(2**40), "TM_ATTEMPT": "3"}
-        left = subprocess.Popen(["/bin/sleep", "1000"], env=environment)
-        self.addCleanup(left.wait)
-        self.addCleanup(left.kill)
-
         keeping.settled()
 
-        self.assertEqual((["lost", "lost", "refused"], []), (told.heard, keepers.started))
-        self.assertEqual(-signal.SIGKILL, left.wait())
+        self.assertEqual(["refused"], told.heard)
+        (entry,) = next(line["start"] for line in keepers.started[0].told if "start" in line)  # type: ignore[misc]  # what is said
+        held = ["holder", "/spool", "run-7-1-0.sock", "first", "pipes", "0", "0", "/bin/sh", "-c", "true"]
+        self.assertEqual((held, None), (entry["command"], entry["stdout"]))
+
+    def test_what_is_beside_a_job_is_said_to_its_keeper_in_the_jobs_name(self) -> None:
+        book = Book(Snapshot("spool", "boot"))
+        (claim, lone) = book.claim([Order(1, 7, 1, 1, SPEC, ""), Order(2, 8, 1, 1, SPEC, "")])
+        keepers = Keepers({1: Greeting(1, 1, [], [Fact(7, 1, "started", 2.0, pid=NOBODY)], [])})
+        keeping = Keeping(
+            keepers, Files(self.mktemp(), {1: []}), book, Told(book), Clock(), "n1", "test",
+            lambda lines: succeed(None), HOLDING,
+        )  # fmt: skip
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+        visit = Beside(7, 4, ["top"], 24, 80, "vt100")
+
+        self.assertTrue(keeping.beside(claim, lambda entry: HOLDING.beside(claim.key, visit, entry)))
+        self.assertFalse(keeping.beside(lone, lambda entry: entry))
+
+        (entry,) = keepers.living[1].told[-1]["beside"]  # type: ignore[misc]  # what is said
+        held = ["holder", "/spool", "run-7-1-4.sock", "beside", "terminal", "24", "80", "top"]
+        self.assertEqual(
+            (7, held, "vt100", "7"), (entry["job"], entry["command"], entry["vars"]["TERM"], entry["vars"]["TM_JOB_ID"])
+        )
