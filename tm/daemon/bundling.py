@@ -25,9 +25,6 @@ _log = Logger()
 class Bundles(Protocol):
     """Where outputs wait, and what appends them."""
 
-    def path(self, job: int, attempt: int) -> str:
-        """Return where an attempt writes its output."""
-
     def put(self, outputs: Iterable[Output]) -> dict[Key, str]:
         """Append *outputs* durably; return of which that failed and why. Blocks."""
 
@@ -41,10 +38,6 @@ class Bundling:
         self._put = put
         self._busy = False
         self._done: set[Key] = set()
-
-    def path(self, claim: Claim) -> str | None:
-        """Return where the attempt of *claim* is to write, None where its request says it itself."""
-        return self._bundles.path(*claim.key) if claim.spec.bundle else None
 
     def may_tell(self, claim: Claim, fact: Fact) -> bool:
         """Whether *fact*, the ending of *claim*, may be told: its output is in its file, or it has none there."""

@@ -13,13 +13,13 @@ class Bundles:
     """Appends outputs to the segment of *host*; *spool* is the folder of this server's spool, *name* its own name."""
 
     def __init__(self, spool: str, host: str, name: str) -> None:
-        self._folder = os.path.join(spool, "outputs")
+        self.folder = os.path.join(spool, "outputs")
         self._segment = f"{host}-{name[:8]}.part"
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
-    def path(self, job: int, attempt: int) -> str:
-        """Return where an attempt writes its output."""
-        return os.path.join(self._folder, f"{job}.{attempt}")
+    def _path(self, key: tuple[int, int]) -> str:
+        """Return where an attempt has written its output."""
+        return os.path.join(self.folder, f"{key[0]}.{key[1]}")
 
     def put(self, outputs: Iterable[Output]) -> dict[tuple[int, int], str]:
         """Append *outputs* to their bundles, durably; return of which that failed and why. Blocks.
@@ -35,11 +35,11 @@ class Bundles:
                 self._append(path, several)
             except OSError as error:
                 for output in several:
-                    failed[output.key] = f"{path}: {error.strerror}; it stays in {self.path(*output.key)}"
+                    failed[output.key] = f"{path}: {error.strerror}; it stays in {self._path(output.key)}"
         return failed
 
     def _append(self, path: str, outputs: list[Output]) -> None:
-        there = [(one.about, self.path(*one.key)) for one in outputs if os.path.exists(self.path(*one.key))]
+        there = [(one.about, self._path(one.key)) for one in outputs if os.path.exists(self._path(one.key))]
         if not there:
             return
         folder = bundle.folder_of(path)
