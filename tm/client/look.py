@@ -71,24 +71,33 @@ def show_status(places: Places, manner: Manner) -> int:
     """Print how TMS and TaskDispatcher are, each in a line, then my first jobs; start nothing."""
     tms = _status_of(lambda: Connection.open_tms(places, start=False))
     dispatcher: dict[str, Any]
+    me: dict[str, Any] = {}
     jobs: list[View] = []
     failure: TaskManagerError | None = None
     try:
         with Connection.open_dispatcher(places) as connection:
             asked: list[tuple[str, str | None]] = [
                 ("status", None),
+                ("whoami", None),
                 ("lsjobs", f"state=active:limit={SHOWN}"),
             ]
-            first, second = connection.ask_all(asked, json=True)
-            if not second.ok:
-                raise refusal(second)
+            first, second, third = connection.ask_all(asked, json=True)
+            for reply in (first, third):
+                if not reply.ok:
+                    raise refusal(reply)
             dispatcher = _object(first.body)
-            jobs = [_object([line]) for line in second.body]
+            me = _object(second.body) if second.ok else {}
+            jobs = [_object([line]) for line in third.body]
     except TaskManagerError as error:
         failure = error
         dispatcher = {"state": error.word, "reason": error.text}
     if manner.json:
-        print(json.dumps({"tms": tms, "dispatcher": dispatcher, "jobs": jobs}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"tms": tms, "dispatcher": dispatcher, "used": me.get("used"), "jobs": jobs},
+                ensure_ascii=False,
+            )
+        )
     else:
         print("TMS             " + tms_line(tms))
         print("TaskDispatcher  " + dispatcher_line(dispatcher, places))
@@ -97,13 +106,13 @@ def show_status(places: Places, manner: Manner) -> int:
         if failure is None:
             print_table(jobs, "no waiting or running jobs")
             if len(jobs) == SHOWN:
-                print(_others(dispatcher.get("yours") or {}))
+                print(_others(me.get("used") or {}))
     return failure.exit_status if failure is not None else 0
 
 
-def _others(yours: dict[str, Any]) -> str:
+def _others(used: dict[str, Any]) -> str:
     """Return that there are more jobs than shown, and how many of mine wait and run."""
-    counts = f": {yours.get('running', 0):,} running, {yours.get('queued', 0):,} waiting" if yours else ""
+    counts = f": {used.get('running', 0):,} running, {used.get('queued', 0):,} waiting" if used else ""
     return f"these are the first {SHOWN} of yours{counts}; hRunJob -l lists all"
 
 
