@@ -22,7 +22,7 @@ from tm.model.rights import permitted
 from tm.model.spec import accepted_spec
 from tm.model.story import show_story, shown_tasks, story_lines
 from tm.model.tasks import BLOCKED, HELD, PHASE_OF, READY
-from tm.model.views import Shown, show_job, shown_state
+from tm.model.views import Shown, show_job, shown_state, shown_time
 from tm.model.waiting import why_waiting
 from tm.ports import JobQuery, Peer
 from tm.wire.message import Reply, Request
@@ -125,12 +125,18 @@ class JobLists:
         if job.id != number:
             job = task_as_job(job, number)
         spec = accepted_spec(job.spec)
-        shown = {**self.show(job), **show_story(job, spec, *read[1:])}
+        shown = {**self.show(job), **show_story(job, spec, *read[1:]), "expected_start": self.expected_start(number)}
         told = {name: value for name, value in shown.items() if name != "events"}
         return as_reply(request, shown, [*as_lines(told), *story_lines(shown)])
 
     def _may(self, peer: Peer, job: Job) -> bool:
         return permitted(RULES, "jobinfo", self._dispatcher.rights_of(peer.user), own=job.user == peer.user)
+
+    def expected_start(self, number: int) -> list[str | None] | None:
+        """Return from when to when job or task *number* is expected to start; None where nobody can say."""
+        dispatcher = self._dispatcher
+        expected = dispatcher.brain.forecaster.expected(number, dispatcher.now)
+        return None if expected is None else [shown_time(expected.earliest), shown_time(expected.latest)]
 
     # -- views ----------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from tm.model.score import Order
 FRESH_SECONDS = 10.0
 FRESH_FOR_EACH = 0.02
 MOST_REMEMBERED = 2000
+SAMPLE_SECONDS = 60.0
+SAMPLED = 8
 FARTHEST = 10 * 366 * 86400.0
 
 
@@ -47,6 +49,8 @@ class Forecaster:
         self._outlook: Outlook | None = None
         self._seen_at = -math.inf
         self._said: dict[int, tuple[float, float]] = {}
+        self._sampled_at = -math.inf
+        self._turn = 0
         self.ranges = Ranges()
 
     def expected(self, number: int, at: float, last: bool = False) -> Expected | None:
@@ -73,18 +77,27 @@ class Forecaster:
             del self._said[next(iter(self._said))]
         self._said[number] = at, expected.guess - at
 
-    def remembers(self, number: int) -> bool:
-        """Whether something that was said of *number* is to be judged."""
-        return number in self._said
+    def sample(self, at: float) -> None:
+        """Said about once a second: see, not often, when some of the waiting are expected, so as to learn from it."""
+        if at - self._sampled_at < SAMPLE_SECONDS or not self._stage.queue:
+            return
+        self._sampled_at = at
+        queue, jobs = self._stage.queue, self._stage.jobs
+        kinds = list(queue.kinds)
+        self._turn += SAMPLED
+        for place in range(min(SAMPLED, len(kinds))):
+            number = queue.newest(kinds[(self._turn + place) % len(kinds)])
+            job = jobs.get(number)
+            if job is None or job.tasks is not None or number in self._said:
+                continue
+            expected = self.expected(number, at)
+            if expected is not None:
+                self.remember(number, expected, at)
 
     def began(self, number: int, at: float) -> bool | None:
         """*number* starts: return whether that is within what was said of it; None: nothing was."""
         said = self._said.pop(number, None)
         return None if said is None else self.ranges.learned(said[1], at - said[0])
-
-    def gone(self, number: int) -> None:
-        """*number* will not start."""
-        self._said.pop(number, None)
 
     def _picture(self, at: float) -> Outlook:
         fresh = FRESH_SECONDS + FRESH_FOR_EACH * (len(self._stage.hosts) + len(self._stage.queue.kinds))

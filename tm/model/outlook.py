@@ -123,7 +123,8 @@ class Outlook:
     def _line(self, kind: JobClass, size: int, order: Order, lasting: Lasting, at: float) -> Line:
         queue, matcher, jobs = self._stage.queue, self._stage.matcher, self._stage.jobs
         demand = kind.demand
-        head, newest = jobs[queue.head(kind)], jobs[queue.newest(kind)]
+        head = jobs[queue.head(kind)]
+        newest = jobs.get(queue.newest(kind), head)
         pools = [
             number for number, pool in enumerate(self._pools)
             if pool.wide >= demand.cores and not matcher.may_ever(demand, kind.user, pool.host)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.properties import examples
 from tm.model.demand import Demand, one_of
 from tm.model.families import Families
-from tm.model.forecast import MOST_REMEMBERED, Expected, Forecaster
+from tm.model.forecast import MOST_REMEMBERED, SAMPLE_SECONDS, SAMPLED, Expected, Forecaster
 from tm.model.hall import Hall
 from tm.model.host import HostConfig
 from tm.model.job import Job
@@ -158,5 +158,16 @@ class RangesTests(SynchronousTestCase):
         self.assertIsNone(forecaster.began(4, 50.0))
         self.assertTrue(forecaster.began(5, 50.0))
         self.assertIsNone(forecaster.began(5, 50.0))
-        forecaster.gone(6)
-        self.assertFalse(forecaster.remembers(6))
+
+    def test_some_of_those_that_wait_are_remembered_now_and_then(self) -> None:
+        stage = hall(1)
+        for number in range(1, 40):
+            stage.submitted(job(number, 1, 100.0 + number), 10.0)
+        stage.submitted(job(50, tasks="0-9"), 10.0)
+        stage.place(10.0)
+        forecaster = Forecaster(stage, stage.scheduler, Families())
+        for at in (10.0, 11.0, 69.0):
+            forecaster.sample(at)
+            self.assertTrue(0 < len(forecaster._said) <= SAMPLED)
+        forecaster.sample(10.0 + SAMPLE_SECONDS)
+        self.assertGreater(len(forecaster._said), SAMPLED)
