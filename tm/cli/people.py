@@ -67,7 +67,7 @@ def add_commands(commands: Any, group: Callable[[Any, str, str], Any], command: 
         parser.add_argument("--limit", metavar="WHAT=NUMBER", action="append", default=[], help=limit)
         each = "the same for each member alone"
         parser.add_argument("--user-limit", metavar="WHAT=NUMBER", action="append", default=[], help=each)
-        parser.add_argument("--shares", type=int, help="its part of the cluster beside other groups' (1)")
+        parser.add_argument("--shares", type=int, help="its part of the cluster beside other groups' (none)")
     _named(command(groups, _remove_group, "groups remove", "take a group out"), "group")
 
 

@@ -107,11 +107,13 @@ def _limit(document: Document, value: object, name: str, key: str, word: str) ->
 
 
 def _shares(document: Document, name: str, table: dict[str, Any]) -> int:
-    value = table.get("shares", 1)
+    value = table.get("shares")
+    if value is None:
+        return 0
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SHARES:
         return value
     document.complain(f"expected a number of shares from 1 to {MOST_SHARES}", "groups", name, "shares")
-    return 1
+    return 0
 
 
 def _removed_jobs(document: Document) -> str:

@@ -122,6 +122,7 @@ class Dispatcher(Service):
         """Read ``etc/`` again, wholly or not at all; return what changed, which is recorded. Raises `ConfigError`."""
         before, self.tables = self.tables, self.around.read_tables()
         self.hosts_changed(self.tables.hosts)
+        self.brain.cluster_configured(self.tables.scheduling, self.now)
         self.people_changed(before.users, by)
         self.audit.reloaded(by or "SIGHUP", self.tables.raw)
         _log.info("read etc/ again", event="reloaded")
@@ -207,13 +208,14 @@ class Dispatcher(Service):
     def _begin(self, loaded: Loaded, hosts: Iterable[HostState]) -> None:
         self.brain = Brain(
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
-            memos=loaded.memos, families=loaded.families,
+            memos=loaded.memos, families=loaded.families, shares=loaded.shares,
             next_message=max((message.id for message in loaded.messages), default=0) + 1,
         )  # fmt: skip
         self.turns = Turns(
             self.brain, self.around.store, self.around.writer, self.clock, self._tell, self._store_failed
         )
         self.brain.people_configured(self.tables.groups, self.now)
+        self.brain.cluster_configured(self.tables.scheduling, self.now)
         self.audit.goes_on(loaded.next_change)
         self.post.post(loaded.messages)
         self._trouble = None

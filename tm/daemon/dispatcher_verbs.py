@@ -21,6 +21,7 @@ from tm.daemon.job_verbs import JobVerbs
 from tm.daemon.listing import whole_number
 from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.server_verbs import ServerVerbs
+from tm.daemon.share_verbs import ShareVerbs
 from tm.daemon.usage_verbs import UsageVerbs
 from tm.errors import RefusedError
 from tm.model.people_views import all_warnings, dispatcher_warnings
@@ -53,6 +54,7 @@ class DispatcherVerbs:
             **AuditVerbs(dispatcher).methods,
             **PeopleVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
+            **ShareVerbs(dispatcher).methods,
             **UsageVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
         }  # fmt: skip

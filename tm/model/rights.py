@@ -90,7 +90,7 @@ class Group(msgspec.Struct, frozen=True):
     """A group of ``etc/groups``; the member ``*`` stands for every user.
 
     *limits* hold for all members together, *user_limits* for each of them alone; *shares* is the group's part of the
-    cluster beside the other groups'.
+    cluster beside the other groups', 0 where it takes no part in sharing (`tm.model.fairshare`).
     """
 
     name: str
@@ -98,7 +98,7 @@ class Group(msgspec.Struct, frozen=True):
     rights: frozenset[str] = frozenset()
     limits: Limits = Limits()
     user_limits: Limits = Limits()
-    shares: int = 1
+    shares: int = 0
 
 
 def spelled_out(rights: frozenset[str]) -> frozenset[str]:

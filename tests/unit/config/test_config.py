@@ -231,7 +231,7 @@ class GroupsTests(ConfigTestCase):
         a, b = config.load(self.etc).groups.groups
         self.assertEqual((a.limits, a.user_limits, a.shares), (Limits(100, 64, 256 << 30, 0), Limits(), 40))
         self.assertEqual((a.rights, b.rights), ({"verb:canceljob", "log"}, {"all"}))
-        self.assertEqual((b.limits, b.user_limits, b.shares), (Limits(), Limits(memory=1000), 1))
+        self.assertEqual((b.limits, b.user_limits, b.shares), (Limits(), Limits(memory=1000), 0))
         self.assertEqual(config.load(self.etc).groups.rights_of("bob"), set(RIGHTS))
 
     def test_every_value_is_checked(self) -> None:

@@ -127,7 +127,7 @@ class GroupTests(PeopleCase):
                   "set": {"limits": {"cores": None, "running": 5}, "rights": ["log"]}}  # fmt: skip
         self.done("kate", "changegroup", change)
         chem = self.dispatcher.tables.groups.groups[-1]
-        self.assertEqual((chem.members, chem.rights, chem.shares), ({"bob"}, {"log"}, 1))
+        self.assertEqual((chem.members, chem.rights, chem.shares), ({"bob"}, {"log"}, 0))
         self.assertEqual(chem.limits, Limits(running=5, memory=1 << 30))
         self.done("kate", "removegroup", "chem")
         self.assertEqual(self.text("groups"), GROUPS)
