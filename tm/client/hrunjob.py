@@ -115,6 +115,9 @@ def _run(argv: list[str], manner: Manner) -> int:
         raise UsageError("a command is submitted by itself, without -f, -l, -i, -s or -k")
     if (options.every or options.expand) and not options.list:
         raise UsageError(f"{'--all' if options.every else '--expand'} belongs to --list")
+    for dest in ("reason", "failed"):
+        if dest in options.given and not actions:
+            raise UsageError(f"{options.given[dest]} belongs to an order for jobs, e.g. --kill 17")
     return _look(options, manner) if actions else _submit(options, words, verbatim, manner)
 
 
@@ -126,9 +129,8 @@ def _look(options: Options, manner: Manner) -> int:
         from tm.client.follow import follow
         from tm.client.watch import Watch
 
-        return follow(
-            Watch(lambda: tms.open_any(places), [options.follow], manner.say), options.follow, manner
-        )
+        watch = Watch(lambda: tms.open_any(places), [options.follow], manner.say)
+        return follow(watch, options.follow, manner, lambda: tms.find_tms(places))
     from tm.client import control, look
 
     if control.is_order(options):
@@ -152,6 +154,13 @@ def _submit(options: Options, words: list[str], verbatim: bool, manner: Manner) 
 
     request = make_request(options, words, verbatim, manner.say)
     places = whereabouts.find()
+    if options.dry_run:
+        from tm.client import tms
+        from tm.client.fits import show_fits
+        from tm.client.rows import screen_width
+
+        with tms.open_any(places) as connection:
+            return show_fits(connection, request, manner, screen_width())
     submission = Submission(
         lambda: Connection.open_tms(places),
         make_lines(request.commands, request.common),

@@ -22,16 +22,27 @@ MOST_TEXT = 1_020_000
 
 
 class Request:
-    """The *commands* to submit, and what all of them have in *common*; *tasks* each has that is an array, else 0."""
+    """The *commands* to submit, and what all of them have in *common*; *tasks* each has that is an array, else 0.
+
+    *texts* returns what the first tasks run where that is not the command.
+    """
 
     def __init__(self, commands: list[Command], common: dict[str, Any]) -> None:
         self.commands = commands
         self.common = common
         self.tasks = 0
+        self.texts: Callable[[int], list[str]] | None = None
         if "array" in common:
             from tm.model.ids import read_ranges
 
             self.tasks = sum(map(len, read_ranges(common["array"])))
+
+    def shown(self, most: int) -> list[str]:
+        """Return the first *most* commands as people write them."""
+        import shlex
+
+        words = self.texts(most) if self.texts is not None else self.commands[:most]
+        return [" ".join(map(shlex.quote, word)) if isinstance(word, list) else word for word in words]
 
 
 def make_request(options: Options, words: list[str], verbatim: bool, say: Callable[[str], None]) -> Request:
@@ -108,7 +119,9 @@ def _mapped(options: Options, words: list[str]) -> Request:
             f"{made.count:,} values of this length do not fit into one job ({_cost(common):,} bytes, at most"
             f" {MOST_TEXT:,}): submit them in parts, or let the command read line $TM_ARRAY_TASK_ID of a file itself",
         )
-    return Request([[made.shown]], common)
+    request = Request([[made.shown]], common)
+    request.texts = made.commands
+    return request
 
 
 def _cost(common: dict[str, Any]) -> int:

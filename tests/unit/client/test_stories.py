@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -181,6 +182,33 @@ class WhyTests(House):
         self.assertEqual('{"sentence":"3"}\n', self.run_client(hrunjob.main, "--why", "3", "--json")[1])
 
 
+class DryRunTests(House):
+    def test_hosts_that_would_fit_are_named_and_nothing_is_submitted(self) -> None:
+        server, cluster = self.serve_cluster()
+        hosts = [
+            {"host": "n1", "fits": "now", "word": "", "reason": ""},
+            {"host": "n2", "fits": "never", "word": "cores", "reason": "it has 2 cores"},
+        ]
+        server.answers["fits"] = lambda talker, request: Reply(body=[json.dumps(host) for host in hosts])
+
+        status, out, _ = self.run_client(
+            hrunjob.main, "--dry-run", "-c", "4", "--map", "gzip {}", ":::", "a b", "c"
+        )
+
+        self.assertEqual((0, {"cores": 4}), (status, json.loads(server.heard[-1].rest or "")))
+        for sign in (
+            "2 tasks in an array; nothing was submitted",
+            "gzip 'a b'\n",
+            "fits 1 host now, 0 later, of 2",
+        ):
+            self.assertIn(sign, out)
+        self.assertRegex(out, "n2 +never +it has 2 cores")
+        self.assertEqual([], cluster.submitted)
+        self.assertEqual("n1\n", self.run_client(hrunjob.main, "--dry-run", "-q", "x")[1])
+        hosts.pop(0)
+        self.assertEqual(1, self.run_client(hrunjob.main, "--test-only", "x")[0])
+
+
 class ArrayTests(House):
     def setUp(self) -> None:
         super().setUp()
@@ -219,8 +247,6 @@ class ArrayTests(House):
         self.assertIn("array 1: 1 completed, 2 failed of 3; job 1_3 failed", err)
 
     def tasks(self, rest: str) -> Reply:
-        import json
-
         self.assertIn("array=1:state=failed", rest)
         views = [
             job for number, job in self.cluster.jobs.items() if isinstance(number, str) and job["exit_code"]
