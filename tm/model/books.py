@@ -381,8 +381,8 @@ class Books:
         return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]
 
     def _reach_at(self, user: str, name: str, at: float) -> int:
-        host = self.hosts[name]
-        if user not in self.attached or not self.may_use(user, host) or host.trouble.keeps_away(user, at):
+        host = self.hosts.get(name)
+        if host is None or user not in self.attached or not self.may_use(user, host) or host.trouble.keeps_away(user, at):
             return 0
         session = self.sessions.get((user, name))
         if session is None or (session.link is not Link.STALE and at >= session.retry_at):
