@@ -13,7 +13,7 @@ PERMITTED: dict[str, str] = {
     # everybody
     "help": "everybody", "version": "everybody", "whoami": "everybody", "status": "everybody",
     "lshosts": "everybody", "hostinfo": "everybody", "whois": "everybody", "lsgroups": "everybody",
-    "subscribe": "everybody", "unsubscribe": "everybody",
+    "subscribe": "everybody", "unsubscribe": "everybody", "fits": "everybody",
     # for what is one's own
     "runjob": "own", "submit": "own", "jobtexts": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
     # for what is one's own, or with a right
@@ -39,7 +39,7 @@ LINES: dict[str, str] = {
     **{verb: f"{verb}:nobody" for verb in ("activatehost", "deactivatehost", "drainhost", "removehost", "declarelost")},
     **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
     "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
-    "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
+    "fits": "fits:{}", "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
     **{verb: f"{verb}:JOB" for verb in ("holdjob", "releasejob", "suspendjob", "resumejob", "requeuejob")},
     "signaljob": "signaljob:JOB:USR1", "tryjobs": "tryjobs:holdjob:JOB",
     "changejob": 'changejob:{"ids":"JOB","set":{"priority":1}}',

@@ -13,6 +13,7 @@ import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_reply, version_reply
 from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
+from tm.daemon.fit_verbs import FitVerbs
 from tm.daemon.host_orders import HostOrders
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
@@ -56,6 +57,7 @@ class DispatcherVerbs:
             **ServerVerbs(dispatcher).methods,
             **ShareVerbs(dispatcher).methods,
             **UsageVerbs(dispatcher).methods,
+            **FitVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
         }  # fmt: skip
 
