@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tm.client.program import Manner
 
-_COLUMNS = (Column("HOST", least=6), Column("VERDICT", least=20))
+_COLUMNS = (Column("HOST", least=6), Column("VERDICT"), Column("WHY", least=20))
 
 
 def show_why(connection: Connection, numbers: list[int], manner: Manner, width: int | None) -> int:
@@ -48,7 +48,7 @@ def why_lines(number: int, why: dict[str, Any], width: int | None = None) -> lis
         lines.append("; ".join(f"{count} {plain(str(word))}" for word, count in counts.items()))
     hosts = why.get("hosts")
     if isinstance(hosts, list) and hosts:
-        rows = [[str(host.get("host") or "-"), str(host.get("verdict") or "-")] for host in hosts]
+        rows = [[str(host.get(key) or "-") for key in ("host", "verdict", "reason")] for host in hosts]
         lines += render(_COLUMNS, rows, width)
     return lines
 

@@ -17,6 +17,7 @@ from tm.daemon.answers import Answer, Spoken, decoded, json_line
 from tm.daemon.dependencies import Dependencies, targets
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.job_lists import JobLists
+from tm.daemon.why_verbs import WhyVerbs
 from tm.errors import RefusedError
 from tm.model.brain import Brain
 from tm.model.changing import Wanted
@@ -114,7 +115,7 @@ class JobVerbs:
         self._dependencies = Dependencies(dispatcher)
         self.state = self._lists.state
         self.methods: dict[str, Spoken] = {
-            **self._lists.methods, "canceljob": self._canceljob, "holdjob": self._holdjob,
+            **self._lists.methods, **WhyVerbs(dispatcher, self._lists).methods, "canceljob": self._canceljob, "holdjob": self._holdjob,
             "releasejob": self._releasejob, "suspendjob": self._suspendjob, "resumejob": self._resumejob,
             "signaljob": self._signaljob, "requeuejob": self._requeuejob, "changejob": self._changejob,
             "tryjobs": self._tryjobs,

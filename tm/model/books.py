@@ -103,7 +103,7 @@ class Books:
         self.grounds = Grounds(cast("Placing", self))
         self.scheduler = Scheduler(
             self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings, permit=self.limits,
-            estimate=self._likely,
+            estimate=self.likely,
         )  # fmt: skip
         self.forecaster = Forecaster(self, self.scheduler, self.families)
         for name in self.hosts:
@@ -275,12 +275,13 @@ class Books:
     def _paused(self, session: Session, job: Job, at: float) -> None:
         """*job* runs, or is suspended: see whether it is as was wished; what nobody wished for is to go on."""
         pause = session.pauses.get(job.id)
+        if job.suspended_by is not None and (pause is None or not pause.wanted):
+            pause = session.pauses[job.id] = Pause(True, "", at)
+            if job.phase is not Phase.SUSPENDED:
+                self._orders(session).pause(suspend=[(job.id, job.attempt)])
         if job.phase is Phase.SUSPENDED:
             pause = session.pauses.setdefault(job.id, pause or Pause(False, "", 0.0))
             self._say_why_suspended(job, pause)
-        elif job.suspended_by is not None and pause is None:
-            session.pauses[job.id] = Pause(True, "", at)
-            self._orders(session).pause(suspend=[(job.id, job.attempt)])
         elif pause is not None and not pause.wanted:
             del session.pauses[job.id]
 
@@ -372,7 +373,7 @@ class Books:
         self.licenses.clear()
         self.licenses.update(free_licenses(self.settings.licenses, used))
 
-    def _likely(self, job: Job) -> float:
+    def likely(self, job: Job) -> float:
         """Return how many seconds *job* is likely to run; inf where nothing is known of its kind."""
         found = self.families.estimate(job)
         return found.likely if found.known else math.inf
