@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from twisted.logger import Logger
@@ -108,11 +108,15 @@ class ServerVerbs:
 
     def _accept(self, user: str, given: Submission, ended: Mapping[int, Job]) -> Reply:
         dispatcher = self._dispatcher
-        ids = dispatcher.brain.submitted(
-            user, given.token, given.orders, given.environments, dispatcher.now, ended
-        )
+        ids = dispatcher.brain.submitted(user, given.token, given.orders, given.environments, dispatcher.now, ended)
         dispatcher.token_used(user, given.token, ids)
-        return _accepted(ids)
+        return _accepted(ids, self._advice(ids))
+
+    def _advice(self, ids: range) -> list[str]:
+        """Return what those who submit like this could ask for: jobs of one submission are mostly of a kind."""
+        brain = self._dispatcher.brain
+        job = brain.jobs.get(ids[0])
+        return brain.families.advice(job) if job is not None else []
 
     def _check_environments(self, given: Submission) -> None:
         for digest, text in given.environments.items():
@@ -162,5 +166,5 @@ class ServerVerbs:
         return Reply()
 
 
-def _accepted(ids: range) -> Reply:
-    return Reply(f"accepted {len(ids)}", map(str, ids))
+def _accepted(ids: range, advice: Sequence[str] = ()) -> Reply:
+    return Reply(f"accepted {len(ids)}", [*map(str, ids), *(f"# {text}" for text in advice)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.application.service import Service
@@ -71,6 +71,20 @@ class UserSurroundings:
     log_path: str
     bell: Callable[[], Bell]
     merge: Merge
+
+
+class Accepted(NamedTuple):
+    """The ids of what was submitted, and lines of advice (``# …``) for whoever submits the like again."""
+
+    ids: list[int]
+    advice: list[str]
+
+    def reply(self, json: bool) -> Reply:
+        """Return the answer to whoever submitted."""
+        if json:
+            notes = [json_line({"advice": line[1:].strip()}) for line in self.advice]
+            return Reply(f"accepted {len(self.ids)}", [*(json_line({"id": number}) for number in self.ids), *notes])
+        return Reply(f"accepted {len(self.ids)}", [*map(str, self.ids), *self.advice])
 
 
 class HostLink:
@@ -217,10 +231,14 @@ class UserServer(Service):
 
         Raises `RefusedError` as the dispatcher or `sign_wish` refuse; the same token may then be sent again.
         """
+        return (await self.accepted(wish)).ids
+
+    async def accepted(self, wish: Wish) -> Accepted:
+        """Do as `submit`; return also what the dispatcher advises."""
         return await self._submitted(sign_wish(wish, self.around.user, self.around.signer))
 
-    async def rerun(self, asked: Rerun) -> list[int]:
-        """Submit jobs again, as they were signed; return the new ids in the order of the old. Raises `RefusedError`."""
+    async def rerun(self, asked: Rerun) -> Accepted:
+        """Submit jobs again, as they were signed; the new ids are in the order of the old. Raises `RefusedError`."""
         reply = await self.relay("jobtexts", asked.question())
         if reply.word is not None:
             raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
@@ -229,17 +247,17 @@ class UserServer(Service):
             signed_again(asked.token, reply.body, around.user, around.signer, self.clock.seconds())
         )
 
-    async def _submitted(self, chunks: list[Chunk]) -> list[int]:
+    async def _submitted(self, chunks: list[Chunk]) -> Accepted:
         link = await self.dispatcher_link()
         failpoint.reach("tms.submit")
         if len(chunks) == 1:
-            ids = await self._hand_in(link, chunks[0])
+            accepted = await self._hand_in(link, chunks[0])
         else:
-            ids = await _joined([Deferred.fromCoroutine(self._hand_in(link, chunk)) for chunk in chunks])
+            accepted = await _joined([Deferred.fromCoroutine(self._hand_in(link, chunk)) for chunk in chunks])
         failpoint.reach("tms.submitted")
-        return ids
+        return accepted
 
-    async def _hand_in(self, link: Link, chunk: Chunk) -> list[int]:
+    async def _hand_in(self, link: Link, chunk: Chunk) -> Accepted:
         """Return the ids of *chunk*; an environment that the dispatcher has recorded is only named."""
         digests = set(chunk.environments)
         if digests <= self._recorded:
@@ -249,7 +267,10 @@ class UserServer(Service):
             raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
         if link is self.dispatcher and len(self._recorded) < MOST_RECORDED:
             self._recorded |= digests
-        return [int(line) for line in reply.body]
+        return Accepted(
+            [int(line) for line in reply.body if not line.startswith("#")],
+            [line for line in reply.body if line.startswith("#")],
+        )
 
     def plain_wish(self, command: str) -> Wish:
         """Return the wish of ``runjob``: one shell command in the home folder, with this server's environment."""
@@ -365,15 +386,17 @@ class UserServer(Service):
             background.start(_ignored(asked), "host news")
 
 
-async def _joined(answers: list[Deferred[list[int]]]) -> list[int]:
+async def _joined(answers: list[Deferred[Accepted]]) -> Accepted:
     """Return the ids of all *answers* in order; raise the first failure once all have come."""
     results: list[tuple[bool, Any]] = await DeferredList(answers, consumeErrors=True)
     ids: list[int] = []
+    advice: dict[str, None] = {}
     for good, answer in results:
         if not good:
             raise answer.value
-        ids += answer
-    return ids
+        ids += answer.ids
+        advice.update(dict.fromkeys(answer.advice))
+    return Accepted(ids, list(advice))
 
 
 async def _ignored(asked: Any) -> None:

@@ -95,9 +95,7 @@ class UserVerbs:
         wish = decoded(Wish, arguments[0])
 
         async def submitted() -> Reply:
-            ids = await self._server.submit(wish)
-            body = [json_line({"id": number}) for number in ids] if request.json else map(str, ids)
-            return Reply(f"accepted {len(ids)}", body)
+            return (await self._server.accepted(wish)).reply(request.json)
 
         return _later(submitted())
 
@@ -105,9 +103,7 @@ class UserVerbs:
         asked = decoded(Rerun, arguments[0])
 
         async def submitted() -> Reply:
-            ids = await self._server.rerun(asked)
-            body = [json_line({"id": number}) for number in ids] if request.json else map(str, ids)
-            return Reply(f"accepted {len(ids)}", body)
+            return (await self._server.rerun(asked)).reply(request.json)
 
         return _later(submitted())
 

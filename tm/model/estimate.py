@@ -17,14 +17,14 @@ OUTLIVED = 2.0
 
 
 class Ending(NamedTuple):
-    """What is kept of a job that ended: seconds it ran, bytes of its peak memory (0: not known), the cores it had and
-    the wall time it asked for (0: none), and the bytes it asked for."""
+    """What is kept of a job that ended: seconds it *run*, bytes of its peak *memory* (0: not known), its *cores*,
+    the wall time it *asked* for (0: none), and the processor seconds it was *busy* (0: not known)."""
 
     run: float
     memory: float
     cores: float
     asked: float
-    asked_memory: float = 0.0
+    busy: float = 0.0
 
 
 class Estimate(NamedTuple):

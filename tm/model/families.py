@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from tm.model.advice import advice, wants_any
 from tm.model.estimate import Ending, Estimate, estimate
 from tm.model.job import Job
 from tm.model.phase import Phase
@@ -86,8 +87,8 @@ class Families:
         if job.started_at is None or job.ended_at is None:
             return
         run = max(0.0, job.ended_at - job.started_at)
-        demand = job.demand
-        ending = Ending(run, float(job.max_rss or 0), float(demand.cores), demand.time, float(demand.memory))
+        memory, busy = float(job.max_rss or 0), job.cpu_seconds or 0.0
+        ending = Ending(run, memory, float(job.cores), job.demand.time, busy)
         self._learn(job.family, ending)
         self._learn(job.user, ending)
 
@@ -105,6 +106,11 @@ class Families:
         if family is None:
             return estimate((), demand.cores, demand.time, ran)
         return family.estimate(demand.cores, demand.time, ran)
+
+    def advice(self, job: Job) -> list[str]:
+        """Return what whoever submits *job* could ask for instead, in sentences."""
+        family = self._families.get(job.family) if wants_any(job.demand) else None
+        return advice(list(family.endings()), job.demand) if family is not None else []
 
     def unwritten(self, at: float) -> dict[str, str]:
         """Return what is to be written at *at*, name → JSON, empty for what is forgotten: seldom, and not all at once.
