@@ -38,6 +38,10 @@ class Floor:
                 for host in self._by_free[free]:
                     yield self.rooms[host]
 
+    def most_free(self) -> int:
+        """Return how many cores are free on the host that has the most."""
+        return max(0, *self._by_free) if self._by_free else 0
+
     def some(self, most: int, turn: int) -> Iterable[Room]:
         """Return *most* rooms at most, others each *turn*."""
         rooms = list(self.rooms.values())

@@ -15,7 +15,7 @@ from tm.model.matching import Matcher
 from tm.model.queue import JobClass
 from tm.model.room import Room
 
-LONG = 10 * 366 * 86400.0
+LONG = 5 * 366 * 86400.0
 """Seconds that a job may last of which nobody knows anything."""
 OUTLIVED = 0.5
 """A job that has outlived its estimate is thought to go on for this part of what it has run already."""

@@ -162,6 +162,8 @@ class Scheduler:
                 room, verdict = self._choose(kind, None if everywhere else changed, at)
                 if room is None:
                     if self._blocked(kind, verdict, everywhere, at):
+                        for _, _, other, _ in heap:
+                            self._verdicts.setdefault(other, Verdict("turn"))
                         return started
                     break
                 started += self._start(kind, room, at)
@@ -381,6 +383,10 @@ class Scheduler:
     def verdict(self, kind: JobClass) -> Verdict | None:
         """Return why jobs of *kind* waited when they were last looked at; None when they were not yet."""
         return self._verdicts.get(kind)
+
+    def most_free(self) -> int:
+        """Return how many cores are free on the host that has the most."""
+        return self._floor.most_free()
 
     def holds(self) -> Iterator[Hold]:
         """Yield what is kept of hosts for whom."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from tm.model.books import Books
 from tm.model.cluster import HostState, Link
+from tm.model.ids import array_of, shown_id
 from tm.model.job import Job
 from tm.model.phase import Phase
+from tm.model.queue import class_of
+from tm.model.reservation import LONG
 from tm.model.tasks import ACTIVE, BLOCKED, HELD, READY
 from tm.model.views import shown_time
 
 MOST_NAMED = 3
+MANY_HOSTS = 64
+"""With more than these they are not looked at one by one for a job of which it is known that none has room."""
 
 
 def why_waiting(brain: Books, job: Job, at: float) -> str:
@@ -43,6 +48,9 @@ def _cause(brain: Books, job: Job, at: float) -> str:
     limit = brain.limits.may_start(job.user, job.cores, job.memory)
     if limit:
         return limit
+    told = _of_turns(brain, job)
+    if told:
+        return told
     usable = [host for host in brain.hosts.values() if not job.hosts or host.name in job.hosts]
     if not usable:
         return "there is no host it may use"
@@ -64,6 +72,26 @@ def _cause(brain: Books, job: Job, at: float) -> str:
     return _no_room(job, whole)
 
 
+def _of_turns(brain: Books, job: Job) -> str:
+    """Return what of the scheduler's last look at jobs like *job* says it all, or an empty text."""
+    verdict = brain.scheduler.verdict(class_of(job))
+    if verdict is None:
+        return ""
+    other = brain.jobs.get(verdict.job) or brain.jobs.get(array_of(verdict.job))
+    if verdict.why == "reserved" and other is not None:
+        when = f" until about {shown_time(verdict.until)}" if verdict.until < job.submitted_at + LONG / 2 else ""
+        return f"what is free on {verdict.host} is kept for job {shown_id(verdict.job)} of {other.user}{when}"
+    if verdict.why == "yield":
+        return f"scavengers on {verdict.host} have been asked to make room"
+    if verdict.why == "room" and len(brain.hosts) > MANY_HOSTS:
+        return _cores_needed(job, brain.scheduler.most_free())
+    return ""
+
+
+def _cores_needed(job: Job, free: int) -> str:
+    return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
+
+
 def _no_room(job: Job, hosts: list[HostState]) -> str:
     wide = [host for host in hosts if host.whole_cores >= job.cores and host.whole_memory >= job.memory]
     if not wide:
@@ -74,7 +102,7 @@ def _no_room(job: Job, hosts: list[HostState]) -> str:
     if not offering:
         return _named(wide, [host.held_back or "others leave too little memory" for host in wide])
     free = max(0, *(host.cores - host.used_cores for host in offering))
-    return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
+    return _cores_needed(job, free)
 
 
 def _trouble(host: HostState) -> str:
