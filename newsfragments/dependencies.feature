@@ -1,0 +1,1 @@
+Jobs, arrays and tasks wait for each other (`--dependency` with after, afterok, afternotok, afterany, aftercorr, singleton), for a time (`--begin`), until a `--deadline`, and are tried again after the endings their owner names (`--retries`, `--retry-on`, `--retry-delay`, `--retry-memory`).
