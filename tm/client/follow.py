@@ -1,5 +1,5 @@
-"""Following a job's output: the files themselves are read as they grow, for homes are shared and no daemon
-is in the way."""
+"""Following a job's output: the server on its host reads it where it is written and sends it, whatever a network
+file system does. Where that one is not reached the files themselves are read, as far as they are seen from here."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ import stat
 import time
 
 from tm.client.ending import exit_status, has_ended, sentence
+from tm.client.live import Live
 from tm.client.program import EXIT_INTERRUPTED
 from tm.client.timing import parse_time
 from tm.client.wait import hint
+from tm.errors import TaskManagerError
+from tm.model.ids import shown_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from tm.client.connection import Connection
     from tm.client.program import Manner
     from tm.client.watch import Watch
+
+    View = dict[str, Any]
 
 TAIL_LINES = 10
 JUST_STARTED_SECONDS = 10.0
 UNSEEN_SECONDS = 5.0
 _BLOCK = 256 * 1024
 _FASTEST, _SLOWEST = 0.05, 0.25
+_TURN = 0.5
+_DOUBT = 2.0
 _WAITING = ("held", "pending", "starting")
 
 
@@ -32,11 +41,25 @@ class Tail:
 
     def __init__(self, path: str, out: int, last_lines: int | None = None) -> None:
         self.path = path
+        self.channel = out
+        self.last_lines = last_lines
         self.seen = False
         self._out = out
-        self._last_lines = last_lines
         self._fd = -1
         self._at = 0
+        self._begun = False
+
+    def show(self, data: memoryview) -> None:
+        """Copy what somebody else has read of the file."""
+        self.seen = True
+        write_all(self._out, data)
+
+    def go_on(self, at: int) -> None:
+        """Go on at the place *at* of the file; below 0 as at the beginning."""
+        self.seen = False
+        if at >= 0:
+            self._begun = True
+            self._at = at
 
     def pump(self) -> bool:
         """Copy what is new; return whether there was anything."""
@@ -75,9 +98,9 @@ class Tail:
             self.seen = True
             self.close()
             return False
-        if not self.seen and self._last_lines is not None:
-            self._at = _start_of_last_lines(self._fd, found.st_size, self._last_lines)
-        self.seen = True
+        if not self._begun and self.last_lines is not None:
+            self._at = _start_of_last_lines(self._fd, found.st_size, self.last_lines)
+        self.seen = self._begun = True
         return True
 
 
@@ -104,14 +127,19 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
             select.select([], [fd], [])
 
 
-def follow(watch: Watch, number: int, manner: Manner) -> int:
-    """Show the output of a job until it ends; return the job's exit status."""
+def follow(watch: Watch, number: int, manner: Manner, connect: Callable[[], Connection | None] = lambda: None) -> int:
+    """Show the output of a job until it ends; return the job's exit status.
+
+    *connect* gives a connection to the user's server, None where none runs.
+    """
     try:
-        view = _started(watch, number, manner)
-        tails = make_tails(view, time.time())
-        if not tails and not has_ended(view):
-            manner.say(f"job {number} writes its output nowhere; waiting for its end")
-        _copy(watch, view, tails, manner)
+        while number in watch.left:
+            view = _started(watch, number, manner)
+            if not view.get("stdout") and not view.get("stderr") and not has_ended(view):
+                manner.say(f"job {shown_id(number)} writes its output nowhere; waiting for its end")
+            tails = make_tails(view, time.time())
+            if has_ended(view) or not tails or not _live(watch, view, tails, manner, connect):
+                _copy(watch, view, tails, manner)
     except KeyboardInterrupt:
         hint([number], manner)
         return EXIT_INTERRUPTED
@@ -120,6 +148,55 @@ def follow(watch: Watch, number: int, manner: Manner) -> int:
     if status and not manner.quiet:
         manner.say(sentence(ended))
     return status
+
+
+def _live(
+    watch: Watch, view: View, tails: list[Tail], manner: Manner, connect: Callable[[], Connection | None]
+) -> bool:
+    """Show the output of an attempt as its host sends it; return whether that went well.
+
+    Where it did not, *tails* go on where it stopped.
+    """
+    by_channel = {tail.channel: tail for tail in tails}
+    live = None
+    try:
+        connection = connect()
+        if connection is None:
+            raise TaskManagerError("net.tms", "your server (TMS) is not running")
+        live = Live(
+            connection, view["id"], tails[0].last_lines, {}, lambda channel, data: by_channel[channel].show(data)
+        )
+        quiet_until = float("inf")
+        while not live.over:
+            if live.look(_TURN) or watch.left:
+                quiet_until = time.monotonic() + UNSEEN_SECONDS
+            if watch.left:
+                watch.look(0.0)
+            elif time.monotonic() > quiet_until:
+                raise TaskManagerError("net.host", "its host says nothing more")
+    except (TaskManagerError, OSError) as error:
+        for tail in tails:
+            tail.go_on(live.places.get(tail.channel, -1) if live is not None else -1)
+        if not manner.quiet:
+            paths = " and ".join(tail.path for tail in tails)
+            manner.say(f"{getattr(error, 'text', error)}; reading {paths} from here")
+        return False
+    finally:
+        if live is not None:
+            live.close()
+    _await_next(watch, view)
+    return True
+
+
+def _await_next(watch: Watch, view: View) -> None:
+    """Wait until the job, one of whose attempts is over, has ended, or waits for the next."""
+    number = next(iter(watch.left), 0)
+    while watch.left and watch.views.get(number, view).get("state") not in _WAITING:
+        watch.look(_DOUBT)
+        if watch.left:
+            watch.views[number] = {**watch.views.get(number, {}), **watch.describe(number)}
+            if watch.views[number].get("attempt") != view.get("attempt"):
+                return
 
 
 def make_tails(view: dict[str, Any], now: float) -> list[Tail]:
@@ -167,6 +244,5 @@ def _complain(view: dict[str, Any], tails: list[Tail], manner: Manner) -> None:
     for tail in tails:
         if not tail.seen:
             manner.say(
-                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; "
-                "it cannot be seen from here"
+                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; it cannot be seen from here"
             )

@@ -28,7 +28,7 @@ FIRST = 0
 LOOK_SECONDS = 2.0
 VISIT_SECONDS = 15.0
 MOST_EARLY = 1 << 20
-_GOES_ON = ("started", "stopped")
+_GOES_ON = ("started", "stopped", "reading")
 _WAITS = ("held", "pending", "starting")
 
 

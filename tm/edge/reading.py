@@ -84,11 +84,12 @@ class Place:
 
 @implementer(IPushProducer)
 class Reader:
-    """One follower: *output* takes pieces by channel, *done* the places of all files once it is *over*."""
+    """One follower: *output* takes pieces by channel, *begun* the places in all files where they begin, *done* those
+    where they end once it is *over*."""
 
     def __init__(
-        self, files: Files, lines: int | None, output: Callable[[int, bytes], None],
-        done: Callable[[dict[int, int]], None],
+        self, files: Files, lines: int | None, begun: Callable[[dict[int, int]], None],
+        output: Callable[[int, bytes], None], done: Callable[[dict[int, int]], None],
     ) -> None:  # fmt: skip
         self.places = [Place(channel, path, at) for channel, path, at in files]
         self.over = False
@@ -96,6 +97,7 @@ class Reader:
         self.gone = False
         self.wake: Callable[[], None] = lambda: None
         self._lines = lines
+        self._begun: Callable[[dict[int, int]], None] | None = begun
         self._output = output
         self._done = done
         self._ending = False
@@ -108,6 +110,10 @@ class Reader:
 
     def take(self, pieces: list[Piece]) -> None:
         """Hand on what a look has found."""
+        if self._begun is not None:
+            sizes = {channel: len(data) for channel, data in pieces}
+            self._begun({place.channel: place.at - sizes.get(place.channel, 0) for place in self.places})
+            self._begun = None
         for channel, data in pieces:
             self._output(channel, data)
         if not pieces and self._ending:

@@ -356,7 +356,7 @@ class Followed(Stream):
 
     def __init__(self, streams: StreamsNow, key: Key, number: int, files: Files, lines: int | None, over: bool) -> None:
         super().__init__(streams, key, number)
-        self._reader = Reader(files, lines, self._output, self._all_read)
+        self._reader = Reader(files, lines, self._begun, self._output, self._all_read)
         self._ended = over
 
     @override
@@ -370,6 +370,9 @@ class Followed(Stream):
         if self.link is not None and not self.is_over:
             for at in range(0, len(data), BULK_LIMIT):
                 self.link.send_bulk(channel, data[at : at + BULK_LIMIT])
+
+    def _begun(self, places: dict[int, int]) -> None:
+        self.say(state="reading", host=self.streams.host, places=list(places.items()))
 
     def _all_read(self, places: dict[int, int]) -> None:
         self.close(state="read", places=list(places.items()))

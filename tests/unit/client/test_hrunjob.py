@@ -249,6 +249,8 @@ class LookTests(RunJobs):
 class FollowTests(RunJobs):
     def setUp(self) -> None:
         super().setUp()
+        refusal = Reply("your server does not reach n1", word="net.host")
+        self.server.answers["follow"] = lambda talker, request: refusal
         self.out = self.path("out")
         self.read_end, self.write_end = os.pipe()
         self.addCleanup(os.close, self.read_end)
@@ -284,7 +286,8 @@ class FollowTests(RunJobs):
         timer.join()
 
         self.assertEqual((5, "".join(f"{n}\n" for n in range(20, 30)) + "last\n"), (status, out))
-        self.assertEqual("hRunJob: job 7 failed (on n1, exit code 5)\n", err)
+        unseen = f"hRunJob: your server does not reach n1; reading {self.out} from here\n"
+        self.assertEqual(unseen + "hRunJob: job 7 failed (on n1, exit code 5)\n", err)
 
     def test_a_job_that_has_just_started_is_followed_from_its_beginning(self) -> None:
         self.add("x\n" * 30, state="completed", exit_code=0, started_at="2099-01-01T00:00:00Z")
