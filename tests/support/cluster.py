@@ -25,7 +25,7 @@ from tests.support.talk import HungUpError, Refused, Talk
 from tm.places import find_root
 
 ROOT = find_root()
-FINAL = {"completed", "failed", "cancelled", "timeout", "out_of_memory", "lost"}
+FINAL = {"completed", "failed", "cancelled", "timeout", "out_of_memory", "output_limit", "lost"}
 LEDGER_JOB = [sys.executable, "-I", "-S", os.path.join(ROOT, "tests", "support", "ledger.py")]
 
 View = dict[str, Any]

@@ -24,7 +24,7 @@ MOST_RETRIES = 1000
 LATEST = 253_402_300_799.0
 NOTIFY_EVENTS = ("begin", "end", "fail", "requeue", "time_limit", "waiting", "first_fail", "all")
 _CONSUMABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
-_SIGNAL = re.compile(r"[A-Z][A-Z0-9]{1,9}\Z")
+_SIGNAL = re.compile(r"(B:)?[A-Z][A-Z0-9]{1,9}\Z")
 
 
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,8 +38,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     What a job needs and where it may run: `Demand`. *array* names the indices of tasks (``0-99:2``), *array_cap* how
     many of them run at once (0: any). *dependency* is written like ``afterok:17,afterany:18``
     (`tm.model.dependency`). *begin* and *deadline* are seconds since the epoch, 0 for none: not before, and in vain
-    after. *warn_signal* is sent *warn_seconds* before the wall time is over. *processes* and *output_limit* (bytes)
-    bound the job's tree and each of its output files, 0: as the host does.
+    after. *warn_signal* (``B:USR1``: to the first process alone) is sent *warn_seconds* before the wall time is over.
+    *processes* and *output_limit* (bytes) bound the job's tree and each of its output files, 0: as the host does.
 
     An ending of which *retry_on* speaks is followed by another attempt, *retries* times at most, after *retry_delay*
     seconds, with *retry_memory* times the memory after one for lack of it. *notify* are addresses that hear of
