@@ -59,8 +59,10 @@ class WhyTests(SynchronousTestCase):
     def test_what_is_kept_for_a_wide_job_is_reserved_for_others(self) -> None:
         self.world.submit("bob", cores=3, hosts=["n1"])
         self.why(1)
+        self.world.at += 60
         self.world.submit("bob", cores=4)
         self.why(2)
+        self.world.at += 60
         self.world.submit("bob", cores=1, hosts=["n1"])
         why = self.why(3)
         self.assertEqual(self.verdicts(3)["n1"], "reserved")
