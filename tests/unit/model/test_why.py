@@ -58,7 +58,9 @@ class WhyTests(SynchronousTestCase):
 
     def test_what_is_kept_for_a_wide_job_is_reserved_for_others(self) -> None:
         self.world.submit("bob", cores=3, hosts=["n1"])
-        self.why(1)
+        for _ in range(3):
+            self.world.turn()
+            self.world.report("bob", "n1")
         self.world.at += 60
         self.world.submit("bob", cores=4)
         self.why(2)
