@@ -69,7 +69,17 @@ def _cause(brain: Books, job: Job, at: float) -> str:
             return f"{host.name}: {session.reason}"
         if session is not None and session.link is Link.STARTING:
             return f"starting {job.user}'s server on {host.name}"
-    return _no_room(job, whole)
+    return _of_turn(brain, job) or _no_room(job, whole)
+
+
+def _of_turn(brain: Books, job: Job) -> str:
+    """Return for whom what is free is kept, where that is what *job* waits for."""
+    verdict = brain.scheduler.verdict(class_of(job))
+    if verdict is None or verdict.why not in ("reserved", "yield"):
+        return ""
+    if verdict.why == "yield":
+        return f"scavengers on {verdict.host} have been asked to make room for it"
+    return f"what is free on {verdict.host} is kept for job {shown_id(array_of(verdict.job))}, which is before it"
 
 
 def _of_turns(brain: Books, job: Job) -> str:
