@@ -130,6 +130,9 @@ def _waits(brain: Brain, job: Job) -> bool:
 def _gate_broken(brain: Brain) -> list[str]:
     """Return what is wrong about who waits at the gate."""
     wrong = []
+    held = sum(brain.jobs[number].waiting for number in brain.gate if brain.jobs[number].phase is Phase.HELD)
+    if held != brain.gate.held:
+        wrong.append(f"{held} are held, the gate counts {brain.gate.held}")
     for job in brain.jobs.values():
         if job.id in brain.queue and job.id in brain.gate:
             wrong.append(f"job {job.id} waits in the queue and at the gate")

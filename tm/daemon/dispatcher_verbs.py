@@ -85,8 +85,10 @@ class DispatcherVerbs:
         brain = dispatcher.brain
         on_hosts = [job for session in brain.sessions.values() for job in session.jobs]
         jobs = Counter(self._jobs.state(job)[0] for job in on_hosts)
-        if brain.queue:
-            jobs["pending"] = len(brain.queue)
+        held = brain.gate.held
+        for word, count in (("pending", len(brain.queue) + len(brain.gate) - held), ("held", held)):
+            if count:
+                jobs[word] = count
         tables, rights = dispatcher.tables, dispatcher.rights_of(peer.user)
         hosts = Counter(str(shown["state"]) for shown in dispatcher.conditions.shown(brain.hosts))
         shown: dict[str, Any] = {

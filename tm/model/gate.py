@@ -25,7 +25,8 @@ News = tuple[Job, list[range] | None]
 
 
 class Gate:
-    """What waits outside the queue. *counted* is told of each user's starts that wait here, more or fewer."""
+    """What waits outside the queue, so many starts, and how many of these are *held*. *counted* is told of each
+    user's starts that wait here, more or fewer."""
 
     def __init__(
         self, jobs: Mapping[int, Job], counted: Callable[[str, int], None] = lambda user, jobs: None
@@ -34,6 +35,8 @@ class Gate:
         self._counted = counted
         self._inside: dict[int, int] = {}
         self._size = 0
+        self._held: set[int] = set()
+        self.held = 0
         self._begins: Timed = []
         self._deadlines: Timed = []
         self._dependency: dict[int, Dependency] = {}
@@ -66,6 +69,8 @@ class Gate:
         """Let *job* wait here; one that does already is left alone."""
         if job.id not in self._inside:
             self._inside[job.id] = 0
+            if job.phase is Phase.HELD:
+                self._held.add(job.id)
             self.changed(job.id)
 
     def watch(self, job: Job) -> None:
@@ -89,9 +94,11 @@ class Gate:
         """Let the job wait here no longer; unknown numbers are left alone."""
         if number in self._inside:
             self._count(number, -self._inside.pop(number))
+            self._held.discard(number)
 
     def _count(self, number: int, starts: int) -> None:
         self._size += starts
+        self.held += starts if number in self._held else 0
         if starts:
             self._counted(self._jobs[number].user, starts)
 
