@@ -14,13 +14,16 @@ from tm.client.ending import exit_status, sentence
 from tm.client.jobspec import capture, current_umask, job_directory
 from tm.client.parser import Parser, parse_cores, parse_size, split_command
 from tm.client.program import Manner, UsageError
+from tm.client.values import read_count, read_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from tm.client.interactive import Manners
+
+    T = TypeVar("T")
 
 HELP = """
 hRun hostname                        run a command now, on any vacant host
@@ -34,6 +37,8 @@ hRun [options] [--] COMMAND ARGUMENT…
   -t, --host NAME             on this host
   -c, --cores N (--cpus-per-task)
   -m, --mem SIZE              500M, 4G; a bare number counts MiB
+  --time TIME                 its wall time, 30m, 1h30m; a bare number counts minutes
+  -G, --gpus N                -C, --constraint EXPRESSION   'gpu and not old'
   -n, --name NAME
   -d, --chdir DIR             working directory (here)
   --env NAME=VALUE            set a variable, may be repeated
@@ -58,7 +63,7 @@ exit status: the command's own, 128+n for signal n, 0 when it was left; 125 Task
 executable, 127 not found, 75 no vacant host, 69 unreachable, 77 not permitted, 78 configuration, 2 usage
 """
 _ONE_VALUE = """-t --host -c --cores --cpus-per-task -m --mem -n --name -d --chdir --env --export --attach --in
---detach-key""".split()
+--detach-key --time -G --gpus -C --constraint""".split()
 _ID = re.compile(r"\d{1,18}(?:_\d{1,10})?\Z")
 
 
@@ -74,6 +79,9 @@ def make_parser() -> Parser:
     add("-t", "--host")
     add("-c", "--cores", "--cpus-per-task", type=parse_cores, default=1)
     add("-m", "--mem", type=parse_size, default=0)
+    add("--time", type=_reader(read_time), default=0.0)
+    add("-G", "--gpus", type=_reader(read_count(0, 100_000, "GPUs")), default=0)
+    add("-C", "--constraint", default="")
     add("-n", "--name", default="")
     add("-d", "--chdir")
     add("--env", action="append", default=[])
@@ -87,6 +95,18 @@ def make_parser() -> Parser:
     visits.add_argument("--attach", type=parse_job)
     visits.add_argument("--in", type=parse_job, dest="beside")
     return parser
+
+
+def _reader(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return *read* with its complaints as the parser shows them."""
+
+    def value(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return value
 
 
 def parse_key(text: str) -> bytes:
@@ -155,6 +175,7 @@ def make_wish(options: argparse.Namespace, command: str | list[str], on_terminal
     wish: dict[str, Any] = {
         "command": command, "name": options.name, "cwd": cwd, "umask": current_umask(),
         "cores": options.cores, "memory": options.mem, "host": options.host, "tty": tty, "detach": options.detach,
+        "time": options.time, "gpus": options.gpus, "constraint": options.constraint,
         "environment": capture(os.environ, options.export, options.env, cwd),
     }  # fmt: skip
     return "run", wish

@@ -8,12 +8,12 @@ What runs is the keeper's: a visit can end without it, and it without a visit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any, Protocol
 
 import msgspec
 
-from tm.daemon.host_book import Book, Claim, Key
+from tm.daemon.host_book import Book, Claim, Key, output_path
 from tm.model.lifecycle import PASSING, Fact
 
 FIRST = 0
@@ -89,6 +89,13 @@ class Holding:
         """Return the path of the holder's socket of *key*, or of what runs beside it for visit *number*."""
         return os.path.join(self._spool, _name(key, number))
 
+    def tidy(self, kept: Set[Key]) -> None:
+        """Remove the sockets of holders that were killed: all but those of *kept*."""
+        for name in os.listdir(self._spool):
+            words = name.removesuffix(".sock").split("-")
+            if name.endswith(".sock") and words[0] == "run" and (int(words[1]), int(words[2])) not in kept:
+                os.unlink(os.path.join(self._spool, name))
+
     def first(self, claim: Claim, entry: dict[str, Any]) -> dict[str, Any]:
         """Return the keeper's *entry* of a command that runs now: the holder in the place of the command."""
         spec = claim.spec
@@ -116,12 +123,15 @@ class Holding:
 class Visitors:
     """All visits of one spool."""
 
-    def __init__(self, book: Book, keeping: Keeping, holding: Holding, streams: Streams, host: str) -> None:
+    def __init__(
+        self, book: Book, keeping: Keeping, holding: Holding, streams: Streams, host: str, outputs: str = ""
+    ) -> None:
         self._book = book
         self._keeping = keeping
         self._holding = holding
         self._streams = streams
         self._host = host
+        self._outputs = outputs
 
     def start(self, claim: Claim) -> None:
         """A command that runs now is about to begin: join it with the client that waits for it."""
@@ -131,6 +141,7 @@ class Visitors:
 
     def find(self) -> None:
         """Look after the commands that run now and were found at our start: somebody may wait for one."""
+        self._holding.tidy({claim.key for claim in self._book.claims.values() if claim.fact is None})
         for claim in self._book.claims.values():
             if claim.fact is None and not claim.order.refused and claim.spec.interactive:
                 self.start(claim)
@@ -140,8 +151,7 @@ class Visitors:
         visit = _decode(json)
         claim = self._claim(visit.job)
         if isinstance(visit, Follow):
-            key = (visit.job, 0) if claim is None else claim.key
-            self._streams.follow(key, visit.number, visit.files, visit.lines, claim is None or claim.fact is not None)
+            self._follow(claim, visit)
         elif claim is None or claim.fact is not None or claim.started is None:
             self._refuse(visit, f"it does not run on {self._host}")
         elif isinstance(visit, Beside) and claim.pause is not None and claim.pause.what == "suspended":
@@ -153,6 +163,15 @@ class Visitors:
         else:
             words = f"attach {'watches' if visit.watch else 'types'} {visit.rows} {visit.columns}"
             self._streams.look(claim.key, visit.number, self._holding.socket(claim.key), words)
+
+    def _follow(self, claim: Claim | None, visit: Follow) -> None:
+        """Have files read: those that were asked for, or the one in which the attempt's output waits to be bundled."""
+        key, files, over = (visit.job, 0), visit.files, True
+        if claim is not None:
+            key, over = claim.key, claim.fact is not None
+            if claim.spec.bundle and not over:
+                files = [(1, output_path(self._outputs, key), -1 if visit.lines is not None else 0)]
+        self._streams.follow(key, visit.number, files, visit.lines, over)
 
     def _claim(self, job: int) -> Claim | None:
         """Return the last attempt of *job* that is known here."""

@@ -5,6 +5,8 @@ Who does not read holds up its own visit, nobody else's.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -237,6 +239,8 @@ class Look(Stream):
             self._trying.reset(0)
 
     def _close_as(self, fact: Fact) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)  # of a holder that was killed
         state = _STATES.get(fact.cause) or ("completed" if fact.exit_code == 0 else "failed")
         self.close(state=state, exit_code=fact.exit_code, signal=fact.signal, reason=fact.reason)
 

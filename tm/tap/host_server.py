@@ -116,7 +116,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
 
     lookout = Lookout(clock, lambda work: deferToThreadPool(clock, clock.getThreadPool(), work))
     streams = StreamsNow(clock, host, dialler, lookout)
-    server.visitors = Visitors(book, server.keeping, holding, streams, host)
+    server.visitors = Visitors(book, server.keeping, holding, streams, host, bundles.folder)
     late.add(server)
     main = dialler(server)
     watch = WayWatch(clock, spool.path, main)
