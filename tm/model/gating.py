@@ -200,8 +200,11 @@ class Gating(Books):
     def dependency_changed(self, job: Job, text: str, ended: Ended, at: float) -> None:
         """Let *job*, which waits, wait for what *text* says instead.
 
-        Raises `RefusedError` as `check_expected` does, ``job.dependency`` where it would wait for itself.
+        Raises `RefusedError` as `check_expected` does, ``job.dependency`` where it would wait for itself,
+        ``job.state`` when it does not wait any more.
         """
+        if job.id not in self.jobs or job.phase not in (Phase.HELD, Phase.PENDING) or not job.waiting:
+            raise RefusedError("job.state", f"job {shown_id(job.id)} does not wait any more, it is {job.phase}")
         before, job.dependency = job.dependency, text
         try:
             self.check_expected(job, ended)
