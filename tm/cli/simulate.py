@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tm.errors import ConfigError, RefusedError
 
 if TYPE_CHECKING:
+    from tm.model.foreseen import Foreseen
     from tm.model.host import HostConfig
     from tm.model.outcome import Outcome
     from tm.model.replay import Replay
@@ -27,18 +28,14 @@ EXAMPLES = """\
                                                             on these hosts, by their [scheduling]
 """
 _TITLES = (
-    "POLICY",
-    "UTILISATION",
-    "MEAN WAIT",
-    "95% WAIT",
-    "MEAN BOUNDED SLOWDOWN",
-    "WORST USER",
-    "FAIRNESS",
-    "MAKESPAN",
-)
+    "POLICY", "UTILISATION", "MEAN WAIT", "95% WAIT", "MEAN BOUNDED SLOWDOWN", "WORST USER", "FAIRNESS", "MAKESPAN",
+    "IN RANGE", "WIDTH",
+)  # fmt: skip
 _NOTE = (
     "A slowdown is (wait + run) / run, of runs of 10 s at least. Fairness is Jain's index of the users' speeds, which",
     "are 1 over their mean slowdowns: 1 where all got the same, 1 over their number where one got everything.",
+    "In range: of the jobs that had to wait, those that began within the range expected when they were submitted;",
+    "half of these ranges were narrower than the width.",
 )
 
 
@@ -56,6 +53,7 @@ def add_command(commands: Any, command: Maker) -> None:
 
 
 def _simulate(arguments: argparse.Namespace, environ: Environ) -> list[str]:
+    from tm.model.foreseen import Foreseen
     from tm.model.outcome import outcome_of
     from tm.model.replay import Replay
     from tm.model.rules import RULES
@@ -66,20 +64,22 @@ def _simulate(arguments: argparse.Namespace, environ: Environ) -> list[str]:
             raise RefusedError("proto.arguments", f"there is no policy '{word}'; there are {', '.join(RULES)}")
     trace = _trace(arguments.trace)
     hosts, settings = _cluster(arguments.cluster, trace)
-    outcomes = []
+    rows: list[tuple[Outcome, Foreseen]] = []
     replay = None
     for word in policies:
         replay = Replay(trace, hosts, RULES[word], settings)
+        foreseen = Foreseen()
+        foreseen.watches(replay)
         runs = replay.run()
         if not runs:
             raise RefusedError("trace.invalid", f"{arguments.trace}: every job is wider than {replay.cores} cores")
-        outcomes.append(outcome_of(word, runs, replay.cores))
+        rows.append((outcome_of(word, runs, replay.cores), foreseen))
     if replay is None:
         raise RefusedError("proto.arguments", f"name a policy; there are {', '.join(RULES)}")
     about = _about(trace, replay, len(hosts))
     if arguments.json:
-        return [json.dumps(_shown(outcome, about)) for outcome in outcomes]
-    return [*_head(arguments.trace, trace, about), *_table(outcomes), *_NOTE]
+        return [json.dumps(_shown(outcome, foreseen, about)) for outcome, foreseen in rows]
+    return [*_head(arguments.trace, trace, about), *_table(rows), *_NOTE]
 
 
 def _trace(path: str) -> Trace:
@@ -138,7 +138,7 @@ def _head(path: str, trace: Trace, about: Mapping[str, object]) -> list[str]:
     return [*lines, ""]
 
 
-def _table(outcomes: Sequence[Outcome]) -> list[str]:
+def _table(found: Sequence[tuple[Outcome, Foreseen]]) -> list[str]:
     from tm.client.table import Column, render
     from tm.model.duration import format_duration
 
@@ -146,19 +146,19 @@ def _table(outcomes: Sequence[Outcome]) -> list[str]:
         [
             one.policy, f"{one.utilisation:.2%}", format_duration(one.mean_wait), format_duration(one.p95_wait),
             f"{one.mean_bounded_slowdown:.2f}", f"{one.worst_user:.2f}", f"{one.fairness:.3f}",
-            format_duration(one.makespan),
+            format_duration(one.makespan), "-" if foreseen.share is None else f"{foreseen.share:.1%}",
+            "-" if foreseen.width is None else format_duration(foreseen.width),
         ]
-        for one in outcomes
+        for one, foreseen in found
     ]  # fmt: skip
     columns = [Column(_TITLES[0]), *(Column(title, right=True) for title in _TITLES[1:])]
     return [*render(columns, rows, None), ""]
 
 
-def _shown(outcome: Outcome, about: Mapping[str, object]) -> dict[str, object]:
+def _shown(outcome: Outcome, foreseen: Foreseen, about: Mapping[str, object]) -> dict[str, object]:
     import msgspec
 
-    numbers = {
-        key: round(value, 4) if isinstance(value, float) else value
-        for key, value in msgspec.structs.asdict(outcome).items()
-    }
-    return {**numbers, **about}
+    ranges = {"waited": foreseen.waited, "ranges_held": foreseen.share, "range_width": foreseen.width}
+    numbers = {**msgspec.structs.asdict(outcome), **ranges}
+    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in numbers.items()}
+    return {**rounded, **about}

@@ -71,7 +71,7 @@ class Replay:
         self.width = max(host.cores or 1 for host in self._hosts)
         self.cores = sum(host.cores or 1 for host in self._hosts)
         self._trace = trace
-        self._watcher = watcher
+        self.watcher = watcher
         self.families = Families()
         self.at = trace.jobs[0].submitted
         estimate = self._estimate if rules.learned else None
@@ -102,8 +102,8 @@ class Replay:
     def _look_at_new(self) -> None:
         new, self._new = self._new, []
         for going in new:
-            if going.waiting and self._watcher is not None:
-                self._watcher.waits(going.lead, self.hall, self.at)
+            if going.waiting and self.watcher is not None:
+                self.watcher.waits(going.lead, self.hall, self.at)
 
     def _go_on(self, submitted: float | None) -> None:
         """Let the clock be at the next thing that happens, or a little on where somebody waits meanwhile."""
@@ -146,8 +146,8 @@ class Replay:
         going.waiting -= 1
         if not going.waiting:
             going.begun = self.at
-            if self._watcher is not None:
-                self._watcher.began(going.lead, self.at)
+            if self.watcher is not None:
+                self.watcher.began(going.lead, self.at)
 
     def _over(self, number: int) -> Iterator[Run]:
         piece = self.hall.jobs[number]

@@ -15,7 +15,7 @@ DATA = Path(__file__).parents[3] / "benchmarks" / "data"
 LINE = "{} {} -1 {} {} -1 -1 {} 600 -1 1 {} 1 -1 -1 -1 -1 -1\n"
 KEYS = [
     "policy", "jobs", "utilisation", "mean_wait", "p95_wait", "mean_bounded_slowdown", "worst_user", "fairness",
-    "makespan", "hosts", "cores", "widest", "split", "too_wide", "left_out",
+    "makespan", "waited", "ranges_held", "range_width", "hosts", "cores", "widest", "split", "too_wide", "left_out",
 ]  # fmt: skip
 
 
