@@ -366,9 +366,13 @@ class BrokenHostTests(HostCase):
 class PeopleTests(HostCase):
     def test_jobs_go_only_to_hosts_that_their_user_may_use(self) -> None:
         brain = brain_with(host_state("n1", 4, users=("bob",)), host_state("n2", 4, users=("@physics",)))
+        self.assertIn("no host is open to alice", self.refused("job.impossible", submit, brain, 2))
+        physics = Groups((Group("physics", frozenset({"alice"})),))
+        brain.people_configured(physics, 1.0)
         submit(brain, 2)
+        brain.people_configured(Groups(), 2.0)
         self.assertEqual(self.turn(brain).orders, {})
-        brain.people_configured(Groups((Group("physics", frozenset({"alice"})),)), 3.0)
+        brain.people_configured(physics, 3.0)
         self.assertEqual([key for key, orders in self.turn(brain).orders.items() if orders.start], [("alice", "n2")])
 
     def test_no_more_runs_or_waits_than_groups_permit(self) -> None:

@@ -1,0 +1,1 @@
+Jobs say where they may run and where they would rather with expressions like `gpu and not old & memory>=32G`; they get GPUs, named consumables of a host and licenses of the whole cluster (`[licenses]`), or a host for themselves. What no host could ever run is refused at once, with what would be possible.
