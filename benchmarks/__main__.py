@@ -1,7 +1,7 @@
 """Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
 
 Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``
-``infoserver`` ``hosts`` ``cold``.
+``infoserver`` ``hosts`` ``cold`` ``scheduling``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import sys
 from tm import places
 
 DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
-NAMES = ("limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold")
+NAMES = (
+    "limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold",
+    "scheduling",
+)  # fmt: skip
 PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
 LONG_FACTOR = 5
@@ -25,13 +28,26 @@ def main(arguments: list[str]) -> None:
     """Run the chosen workloads."""
     options = _options(arguments)
     _use_servers_python()
-    from benchmarks import accepting, cold, hosts, infoserver, keeper_rate, limits, memory, output, starting, throughput
+    from benchmarks import (
+        accepting,
+        cold,
+        hosts,
+        infoserver,
+        keeper_rate,
+        limits,
+        memory,
+        output,
+        scheduling,
+        starting,
+        throughput,
+    )  # fmt: skip
     from benchmarks.record import Recorder
 
     workloads = {
         "limits": limits.run, "keeper": keeper_rate.run, "throughput": throughput.run,
         "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
         "infoserver": infoserver.run, "hosts": hosts.run, "cold": cold.run,
+        "scheduling": scheduling.run,
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None

@@ -13,7 +13,7 @@ from tm.model.around import Around
 from tm.model.floor import Floor
 from tm.model.matching import Matcher
 from tm.model.queue import JobClass, WaitingQueue
-from tm.model.reservation import Estimate, Hold, earliest
+from tm.model.reservation import Estimate, Hold, earliest, when_free
 from tm.model.room import Room
 
 MOST_LOOKED = 64
@@ -122,7 +122,7 @@ class Holds:
 
     def reserve(self, kind: JobClass, at: float) -> Hold | None:
         """Keep some of the host for *kind* on which it can start first, of those looked at; None: there is none."""
-        best: tuple[float, int, str, Room] | None = None
+        best: tuple[float, int, Room] | None = None
         user, demand = kind.user, kind.demand
         self._turn += 1
         for room in self._floor.some(MOST_LOOKED, self._turn):
@@ -130,13 +130,14 @@ class Holds:
                 continue
             if any(hold.why == RESERVED for hold in self._on.get(room.name, ())):
                 continue
-            found = self._earliest(kind, room, at)
-            if found is not None and (best is None or (found[0], room.free_cores) < best[:2]):
-                best = found[0], room.free_cores, room.name, found[1]
-        if best is None:
+            when = when_free(demand, room, self._around.running(room.name), at, self._matcher, self._estimate)
+            if when is not None and (best is None or (when, room.free_cores) < best[:2]):
+                best = when, room.free_cores, room
+        found = self._earliest(kind, best[2], at) if best is not None else None
+        if best is None or found is None:
             return None
-        hold = self.reserved[kind] = Hold(kind, best[2], RESERVED, at)
-        hold.until, hold.beside = best[0], best[3]
+        hold = self.reserved[kind] = Hold(kind, best[2].name, RESERVED, at)
+        hold.until, hold.beside = found
         self._on.setdefault(hold.host, []).append(hold)
         return hold
 

@@ -177,6 +177,11 @@ class WaitingQueue:
         """All classes in which a job may start."""
         return self._lines.keys()
 
+    @property
+    def users(self) -> Set[str]:
+        """Who has a job that may start; nothing must change meanwhile."""
+        return self._of_user.keys()
+
     def kinds_of(self, user: str) -> Iterable[JobClass]:
         """Return the classes of one user; nothing must change meanwhile."""
         return self._of_user.get(user, ())

@@ -68,6 +68,28 @@ def expected_end(job: Job, at: float, estimate: Estimate | None) -> float:
     return min(later, max(limit, at + 1.0)) if job.demand.time else later
 
 
+def when_free(
+    demand: Demand, room: Room, running: Iterable[Job], at: float, matcher: Matcher, estimate: Estimate | None
+) -> float | None:
+    """Return when a job that asks for *demand* can start in *room*; None: never."""
+    if room.alone or demand.gpus or demand.exclusive or demand.consumables or demand.constraint:
+        found = earliest(demand, room, running, at, matcher, estimate)
+        return None if found is None else found[0]
+    cores, memory = demand.cores - room.free_cores, demand.memory - room.free_memory
+    if cores <= 0 and memory <= 0:
+        return at
+    for end, given in sorted(((expected_end(job, at, estimate), job.demand) for job in running), key=_first):
+        cores -= given.cores
+        memory -= given.memory
+        if cores <= 0 and memory <= 0:
+            return end
+    return None
+
+
+def _first(one: tuple[float, Demand]) -> float:
+    return one[0]
+
+
 def earliest(
     demand: Demand, room: Room, running: Iterable[Job], at: float, matcher: Matcher, estimate: Estimate | None
 ) -> tuple[float, Room] | None:

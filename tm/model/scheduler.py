@@ -22,7 +22,7 @@ from tm.model.reservation import Hold, lasting
 from tm.model.room import Room
 from tm.model.rules import OURS, Rules
 from tm.model.scavenging import Scavenging
-from tm.model.score import Order
+from tm.model.score import Entry, Order
 from tm.model.settings import Scheduling
 
 __all__ = ["Around", "Permit", "Scheduler", "Verdict"]
@@ -32,8 +32,6 @@ MOST_ROUNDS = 4
 MOST_SEEN = 100
 """So many hosts to which a job could go once a server has been started there are looked at for one where there is."""
 NO_ROOM = frozenset({"room", RESERVED, "yield"})
-
-Candidate = tuple[float, int, JobClass, bool]
 
 
 class Scheduler:
@@ -151,18 +149,22 @@ class Scheduler:
         changed = self._look(at)
         if self._unkept and self._queue.fresh:
             self._keep_all(at)
-        heap = self._candidates(changed, at)
+        heap, everywhere = self._candidates(changed, at)
         heapify(heap)
         left = self._most_free(changed)
         while heap:
-            _, _, kind, everywhere = heappop(heap)
-            if not everywhere and kind.demand.cores > left:
+            if not left and not everywhere:
+                break
+            _, _, kind = heappop(heap)
+            anywhere = kind in everywhere
+            if not anywhere and kind.demand.cores > left:
                 continue
+            everywhere.discard(kind)
             while kind in self._queue.kinds:
-                room, verdict = self._choose(kind, None if everywhere else changed, at)
+                room, verdict = self._choose(kind, None if anywhere else changed, at)
                 if room is None:
-                    if self._blocked(kind, verdict, everywhere, at):
-                        for _, _, other, _ in heap:
+                    if self._blocked(kind, verdict, anywhere, at):
+                        for _, _, other in heap:
                             self._verdicts.setdefault(other, Verdict("turn"))
                         return started
                     break
@@ -170,7 +172,9 @@ class Scheduler:
                 left = self._most_free(changed)
                 key = -self.order.key(kind, at) if kind in self._queue.kinds else 0.0
                 if heap and key > heap[0][0] and kind in self._queue.kinds:
-                    heappush(heap, (key, self._queue.head(kind), kind, everywhere))
+                    heappush(heap, (key, self._queue.head(kind), kind))
+                    if anywhere:
+                        everywhere.add(kind)
                     break
         return started
 
@@ -188,9 +192,9 @@ class Scheduler:
                 free.append(name)
         return free
 
-    def _candidates(self, changed: list[str], at: float) -> list[Candidate]:
-        """Return the classes that may start now, and whether all hosts are to be looked at for them."""
-        queue, key = self._queue, self.order.key
+    def _candidates(self, changed: list[str], at: float) -> tuple[list[Entry], set[JobClass]]:
+        """Return the classes that may start now in their order, and for which of them all hosts are to be looked at."""
+        queue, entries = self._queue, self.order.entries
         if self._rules.strict or len(changed) > FEW_HOSTS:
             again = set(queue.kinds)
         else:
@@ -200,18 +204,21 @@ class Scheduler:
         queue.fresh.clear()
         self._again.clear()
         self._freed = False
-        found = [(-key(kind, at), queue.head(kind), kind, True) for kind in again]
-        if changed and len(again) < len(queue.kinds):
+        if len(again) == len(queue.kinds):
+            return [entry for user in queue.users for entry in entries(user, at)], again
+        found = [entry for user in {kind.user for kind in again} for entry in entries(user, at) if entry[2] in again]
+        if changed:
             cores = max(self._floor.rooms[name].free_cores for name in changed)
             memory = max(self._floor.rooms[name].free_memory for name in changed)
             limited = self._limited
             found += [
-                (-key(kind, at), queue.head(kind), kind, False)
-                for kind in queue.kinds
-                if kind.demand.cores <= cores and kind.demand.memory <= memory and kind not in again
-                and not (limited and kind in limited.get(kind.user, ()))
+                entry
+                for user in queue.users
+                for entry in entries(user, at)
+                if entry[2].demand.cores <= cores and entry[2].demand.memory <= memory
+                and not (limited and entry[2] in limited.get(user, ())) and not (again and entry[2] in again)
             ]  # fmt: skip
-        return found
+        return found, again
 
     def _most_free(self, hosts: list[str]) -> int:
         rooms = self._floor.rooms
@@ -366,9 +373,9 @@ class Scheduler:
     def in_order(self, at: float) -> list[tuple[float, JobClass]]:
         """Return every waiting class and its score, the one that is first in turn first."""
         self.order.update()
-        queue, score = self._queue, self.order.score
-        found = sorted((-score(kind, at), queue.head(kind), kind) for kind in queue.kinds)
-        return [(-points, kind) for points, _, kind in found]
+        found = sorted(entry for user in self._queue.users for entry in self.order.entries(user, at))
+        gained = self.order.gained(at)
+        return [(gained - points, kind) for points, _, kind in found]
 
     def first(self, at: float) -> JobClass | None:
         """Return the class that is first in turn, or None."""

@@ -20,6 +20,8 @@ from tm.model.rules import Rules
 LAST = -1e9
 SLACK = 1e-3
 
+Entry = tuple[float, int, JobClass]
+
 
 class Order:
     """The order of the classes of *queue*. Scores rise with time for all alike; what is kept is without that part."""
@@ -39,17 +41,33 @@ class Order:
         self.age_weight = age_weight
         self._places: dict[str, dict[JobClass, float]] = {}
         self._ages: dict[JobClass, float] = {}
+        self._entries: dict[str, tuple[float, list[Entry]]] = {}
 
     def refresh(self, at: float) -> None:
         """Look at all anew: who is here, what they have used, how long they wait."""
         self._fairshare.refresh(self._queue.waiting_users(), at)
         self._places.clear()
+        self._entries.clear()
 
     def update(self) -> None:
         """Take up which users have other classes than before."""
         for user in self._queue.turned:
-            self._places.pop(user, None)
+            self._forget(user)
         self._queue.turned.clear()
+
+    def _forget(self, user: str) -> None:
+        self._places.pop(user, None)
+        self._entries.pop(user, None)
+
+    def entries(self, user: str, at: float) -> list[Entry]:
+        """Return the classes of *user*, each behind what orders it among all: the lower the sooner."""
+        factor = self._fairshare.factor(user, at) if self._rules.shared else 0.0
+        found = self._entries.get(user)
+        if found is None or found[0] != factor:
+            head, key = self._queue.head, self.key
+            made = [(-key(kind, at), head(kind), kind) for kind in self._queue.kinds_of(user)]
+            found = self._entries[user] = factor, made
+        return found[1]
 
     def key(self, kind: JobClass, at: float) -> float:
         """Return what orders *kind*, the higher the sooner: its score without what all scores gain with time."""
@@ -57,17 +75,20 @@ class Order:
             return -float(place_of(self._queue.head(kind)))
         return self._fairshare.factor(kind.user, at) + self._place(kind)
 
-    def score(self, kind: JobClass, at: float) -> float:
-        """Return the score of *kind* as people are shown it."""
-        return self.key(kind, at) + (at / self.age_weight if self._rules.shared else 0.0)
+    def gained(self, at: float) -> float:
+        """Return what every score has gained with time that keys leave out."""
+        return at / self.age_weight if self._rules.shared else 0.0
 
     def moved(self, kind: JobClass) -> None:
         """The oldest of *kind* is another than before; it may be younger by much."""
+        if not self._rules.shared:
+            self._entries.pop(kind.user, None)
+            return
         before = self._ages.get(kind)
-        if before is None or not self._rules.shared or kind not in self._queue.kinds:
+        if before is None or kind not in self._queue.kinds:
             return
         if self._since(kind) - before > SLACK * self.age_weight:
-            self._places.pop(kind.user, None)
+            self._forget(kind.user)
 
     def _place(self, kind: JobClass) -> float:
         mine = self._places.get(kind.user)
