@@ -5,16 +5,20 @@ from __future__ import annotations
 from itertools import islice
 
 from tm.model.cluster import Link, Session
-from tm.model.effects import Want, start_of
+from tm.model.duration import format_duration
+from tm.model.effects import JobEvent, Want, start_of
 from tm.model.hosting import Hosting
 from tm.model.ids import array_of, shown_id
 from tm.model.job import Job
 from tm.model.lifecycle import Fact
-from tm.model.queue import JobClass
+from tm.model.queue import JobClass, class_of
 from tm.model.settings import Scheduling
+from tm.model.waiting import waited_for
 
 LAUNCH_PATIENCE = 60.0
 KEEP_SHARES_SECONDS = 60.0
+LONG_WAIT = 10.0
+"""Seconds after which it belongs to the story of a job what it waited for."""
 
 
 class Placing(Hosting):
@@ -152,6 +156,11 @@ class Placing(Hosting):
         session.spool.commands += 1
         job.host, job.spool, job.command_number = session.host.name, session.spool.id, session.spool.commands
         self._effects.records.spools[session.spool.id] = session.spool
+        if at - job.submitted_at >= LONG_WAIT and job.attempt == 1:
+            told = (
+                f"{format_duration(at - job.submitted_at)}; at last {waited_for(self.scheduler.verdict(class_of(job)))}"
+            )
+            self._effects.records.events.append(JobEvent(job.id, at, "waited", told))
         self._uses(job, at)
         self.forecaster.began(job.id, at)
         self._apply(job, Fact(job.id, job.attempt, "placed", at))

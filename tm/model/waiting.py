@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tm.model.around import Verdict
 from tm.model.books import Books
 from tm.model.cluster import HostState, Link
 from tm.model.ids import array_of, shown_id
@@ -69,17 +70,7 @@ def _cause(brain: Books, job: Job, at: float) -> str:
             return f"{host.name}: {session.reason}"
         if session is not None and session.link is Link.STARTING:
             return f"starting {job.user}'s server on {host.name}"
-    return _of_turn(brain, job) or _no_room(job, whole)
-
-
-def _of_turn(brain: Books, job: Job) -> str:
-    """Return for whom what is free is kept, where that is what *job* waits for."""
-    verdict = brain.scheduler.verdict(class_of(job))
-    if verdict is None or verdict.why not in ("reserved", "yield"):
-        return ""
-    if verdict.why == "yield":
-        return f"scavengers on {verdict.host} have been asked to make room for it"
-    return f"what is free on {verdict.host} is kept for job {shown_id(array_of(verdict.job))}, which is before it"
+    return _no_room(job, whole)
 
 
 def _of_turns(brain: Books, job: Job) -> str:
@@ -96,6 +87,24 @@ def _of_turns(brain: Books, job: Job) -> str:
     if verdict.why == "room" and len(brain.hosts) > MANY_HOSTS:
         return _cores_needed(job, brain.scheduler.most_free())
     return ""
+
+
+_PAST = {
+    "room": "no host had room", "away": "no host that its owner's server reached had room",
+    "turn": "others were before it",
+    "start": "its owner's server on {host} was being started", "never": "no host fitted",
+    "reserved": "what was free on {host} was kept for job {job}",
+    "yield": "scavengers on {host} had been asked to make room",
+}  # fmt: skip
+
+
+def waited_for(verdict: Verdict | None) -> str:
+    """Return what a job that starts now has waited for at last, as the scheduler said when it looked before."""
+    if verdict is None:
+        return "its turn had not come"
+    if verdict.why == "limit":
+        return verdict.text
+    return _PAST[verdict.why].format(host=verdict.host, job=shown_id(verdict.job))
 
 
 def _cores_needed(job: Job, free: int) -> str:
