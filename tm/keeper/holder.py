@@ -220,15 +220,20 @@ class Holder:
             viewer.rows, viewer.columns = int(rest[0]), int(rest[1])
             if viewer.types:
                 self._held.resize(viewer.rows, viewer.columns)
-        elif word == "signal" and viewer.types:
-            self._held.signal(int(rest[0]))
+        elif word == "signal":
+            number = int(rest[0])
+            if viewer.types:
+                self._held.signal(number)
         elif word == "detach":
             self._detached = self._detached or self._mode != "beside"
             viewer.send(b'* {"state":"detached"}\n')
             viewer.flush(self._now)
             viewer.close()
-        elif word == "leave" and not self._begun:
-            self._deadline = self._now  # nobody will come
+        elif word == "leave":
+            if not self._begun:
+                self._deadline = self._now  # nobody will come
+        else:
+            raise ValueError(word)
 
     def _attach(self, viewer: Viewer, types: bool, rows: int, columns: int) -> None:
         if any(other.attached for other in self._viewers) and self._mode != "beside":
