@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tm.model.ids import array_of, index_of, read_ranges, shown_id
+from tm.model.spec import SHARED
 
 if TYPE_CHECKING:
     from tm.daemon.orders import Order
@@ -53,7 +54,8 @@ def own(order: Order, spec: JobSpec) -> dict[str, str]:
 def whole(order: Order, spec: JobSpec, host: str, cluster: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return all variables of an attempt whose user has set *environment*."""
     below, above = layers(order, spec, host, cluster)
-    return {**below[1], **environment, **above[1], **own(order, spec)}
+    mine = {name: value for name, value in environment.items() if name != SHARED}
+    return {**below[1], **mine, **above[1], **own(order, spec)}
 
 
 @lru_cache(maxsize=256)

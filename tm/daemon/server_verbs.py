@@ -18,7 +18,8 @@ from tm.model.lifecycle import Count, Fact
 from tm.ports import Peer
 from tm.wire.message import Reply, Request
 
-MOST_ENVIRONMENT = 256 * 1024
+MOST_ENVIRONMENT = 1024 * 1024
+"""Bytes of an environment and the script that goes along with it."""
 MOST_TOKEN = 80
 
 _log = Logger()

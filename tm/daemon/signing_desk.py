@@ -13,7 +13,7 @@ from tm.daemon.answers import json_line
 from tm.daemon.orders import OrderLine
 from tm.errors import RefusedError
 from tm.model.ids import index_of, is_task, read_ranges
-from tm.model.spec import JobSpec, accepted_spec, read_spec
+from tm.model.spec import SHARED, JobSpec, accepted_spec, read_spec
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
@@ -66,8 +66,7 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
     if not 0 < len(wish.jobs) <= MOST_JOBS:
         raise RefusedError("limit.jobs", f"a submission may have 1 to {MOST_JOBS} jobs, not {len(wish.jobs)}")
     common = dict(wish.common)
-    environment = common.pop("environment", {})
-    text, digest = _environment(environment)
+    text, digest = _environment(common.pop("environment", {}), common)
     common |= {"user": user, "environment": digest}
     orders = []
     for number, job in enumerate(wish.jobs, 1):
@@ -77,17 +76,24 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
     return list(chunks(wish.token, orders, {digest: text}))
 
 
-def _environment(value: object) -> tuple[str, str]:
+def _environment(value: object, common: dict[str, object]) -> tuple[str, str]:
+    """Return text and digest of an environment, in which a script that is *common* to all goes along."""
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise RefusedError("job.invalid", "the environment must be an object of texts")
-    return _named(tuple(sorted(value.items())))
+    variables = {name: text for name, text in value.items() if name != SHARED}
+    script = common.get("script")
+    if isinstance(script, str) and script:
+        variables[SHARED] = script
+        common["script"] = SHARED
+    return _named(tuple(sorted(variables.items())))
 
 
 @lru_cache(maxsize=8)
 def _named(variables: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     """Return text and digest of an environment; the last ones are kept, for jobs that come one by one."""
     text = json_line(dict(variables))
-    if len(text.encode()) > MOST_ENVIRONMENT:
+    bare = json_line({name: value for name, value in variables if name != SHARED})
+    if len(bare.encode()) > MOST_ENVIRONMENT:
         raise RefusedError("limit.environment", f"an environment may have {MOST_ENVIRONMENT} bytes; use --export")
     return text, hashlib.sha256(text.encode()).hexdigest()
 

@@ -17,9 +17,13 @@ FOLDER = "scripts"
 SHELL = b"/bin/sh"
 
 
-def interpreter(text: str) -> list[bytes]:
+SHARED = b"#!"
+"""Instead of its text: the one that the environment has under this name. The same as `tm.model.spec.SHARED`."""
+
+
+def interpreter(text: bytes) -> list[bytes]:
     """Return the program that reads *text*, and the one argument before the file's name that its first line gives."""
-    first = text.partition("\n")[0].encode("utf-8", "surrogateescape")
+    first = text.partition(b"\n")[0]
     if not first.startswith(b"#!"):
         return [SHELL]
     program, _, argument = first[2:].strip().partition(b" ")
@@ -28,7 +32,7 @@ def interpreter(text: str) -> list[bytes]:
     return [program, argument.strip()] if argument.strip() else [program]
 
 
-def keep(spool: str, key: Key, text: str) -> bytes:
+def keep(spool: str, key: Key, text: bytes) -> bytes:
     """Write *text* as the script of *key* below *spool*; return its path. Raises `OSError`."""
     folder = os.path.join(spool, FOLDER)
     path = os.fsencode(os.path.join(folder, _name(key)))
@@ -39,7 +43,7 @@ def keep(spool: str, key: Key, text: str) -> bytes:
         os.mkdir(folder, 0o700)
         file = os.open(path, flags, 0o700)
     with open(file, "wb") as opened:
-        opened.write(text.encode("utf-8", "surrogateescape"))
+        opened.write(text)
     return path
 
 

@@ -61,7 +61,9 @@ class Starter:
         `confined` says whether each of them holds.
         """
         opened: list[int] = []
-        arguments = self._arguments(order)
+        arguments = self._arguments(order, environment.get(scripts.SHARED, b""))
+        if scripts.SHARED in environment:
+            environment = {name: value for name, value in environment.items() if name != scripts.SHARED}
         umask = os.umask(order.umask) if order.umask >= 0 else None
         try:
             _enter(order.cwd)
@@ -79,7 +81,8 @@ class Starter:
             for file in opened:
                 os.close(file)
 
-    def _arguments(self, order: Order) -> list[bytes]:
+    def _arguments(self, order: Order, shared: bytes) -> list[bytes]:
+        """Return what is started; *shared* is the script that stands in the environment."""
         try:
             if isinstance(order.command, str):
                 return [b"/bin/sh", b"-c", to_bytes(order.command)]
@@ -87,8 +90,9 @@ class Starter:
             if not order.script:
                 return words
             self._scripts.add(order.key)
-            path = scripts.keep(self._spool, order.key, order.script)
-            return [*scripts.interpreter(order.script), path, *words[1:]]
+            text = shared if order.script == scripts.SHARED.decode() else to_bytes(order.script)
+            path = scripts.keep(self._spool, order.key, text)
+            return [*scripts.interpreter(text), path, *words[1:]]
         except ValueError as error:
             raise StartError(NOT_PREPARED, f"cannot start: {error}") from None
         except OSError as error:

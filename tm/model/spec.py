@@ -21,6 +21,9 @@ MOST_MEMORY = 1 << 62
 MOST_PRIORITY = 1000
 MOST_TIME = 10 * 366 * 86400.0
 MOST_RETRIES = 1000
+SHARED = "#!"
+"""Instead of the text of a script: it stands in the environment under this name, so that the tasks of an array, and all
+jobs of a submission, share it on every way and in every store."""
 LATEST = 253_402_300_799.0
 NOTIFY_EVENTS = ("begin", "end", "fail", "requeue", "time_limit", "waiting", "first_fail", "all")
 _CONSUMABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
@@ -30,10 +33,10 @@ _SIGNAL = re.compile(r"(B:)?[A-Z][A-Z0-9]{1,9}\Z")
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a user asked for. Its JSON text is what the user's server signs; *environment* is a SHA-256 in hex.
 
-    *command* is shell text or an argument vector; where there is a *script*, its text is what runs and *command* its
-    name and arguments. *interactive* jobs have their input and output on a connection and end with it, unless they
-    *detach*; *requeue* consents to being ended and started anew elsewhere when others need the host, and anew when that
-    was restarted.
+    *command* is shell text or an argument vector; where there is a *script*, its text is what runs (`SHARED`: the one
+    in its environment) and *command* its name and arguments. *interactive* jobs have their input and output on a
+    connection and end with it, unless they *detach*; *requeue* consents to being ended and started anew elsewhere when
+    others need the host, and anew when that was restarted.
 
     What a job needs and where it may run: `Demand`. *array* names the indices of tasks (``0-99:2``), *array_cap* how
     many of them run at once (0: any). *dependency* is written like ``afterok:17,afterany:18``

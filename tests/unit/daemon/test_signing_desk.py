@@ -76,6 +76,15 @@ class SigningTests(SynchronousTestCase):
             self.assertEqual(len(chunks_of([job], environment={"A": letter * room})), 1)
             self.refused("limit.environment", [job], environment={"A": letter * (room + 1)})
 
+    def test_a_script_that_all_share_goes_along_with_the_environment(self) -> None:
+        script = "#!/bin/sh\n" + "# more\n" * 50_000
+        jobs: list[dict[str, object]] = [{"command": ["a", str(number)]} for number in range(100)]
+        (chunk,) = chunks_of(jobs, environment={"A": "1", "#!": "mine"}, script=script)
+        ((digest, text),) = chunk.environments.items()
+        self.assertEqual(json.loads(text), {"A": "1", "#!": script})
+        specs = [read_spec(order) for order, _ in chunk.orders]
+        self.assertEqual({(spec.script, spec.environment) for spec in specs}, {("#!", digest)})
+
     def test_a_job_that_fits_no_line_is_refused_by_number(self) -> None:
         self.assertIn("job 2 ", self.refused("limit.job", [{"command": "a"}, {"command": "x" * LARGE_LIMIT}]))
         self.refused("limit.job", [{"command": '"' * (LARGE_LIMIT // 4)}])
