@@ -197,6 +197,11 @@ class HostState:
         return tuple(one for one in self.gpu_numbers if one not in self.gpus.held and one not in strangers)
 
     @property
+    def job_count(self) -> int:
+        """How many jobs are there, those that stand in line included."""
+        return len(self.places) + sum(len(session.ahead) for session in self.sessions.values())
+
+    @property
     def free_gpus(self) -> int:
         """How many GPUs a job may be given now."""
         asked = self.used_gpus
@@ -214,7 +219,7 @@ class HostState:
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""
         fits = self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
-        return fits and not self.offer.closed and not self.alone and not (job.demand.exclusive and self.places)
+        return fits and not self.offer.closed and not self.alone and not (job.demand.exclusive and self.job_count)
 
     def saw(self, cores: int | None, memory: int | None) -> None:
         """Remember what the host says of itself."""

@@ -25,7 +25,7 @@ class Room:
         self.free_cores = 0 if host.offer.closed else host.cores - host.used_cores
         self.free_memory = host.memory - host.used_memory
         self.free_gpus = len(host.idle_gpus)
-        self.jobs = len(host.places)
+        self.jobs = host.job_count
         self.alone = bool(host.alone)
         self.consumables = host.free_consumables
         self.licenses = licenses
