@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.devices import CONSUMABLES, GPUS, LICENSES, devices_broken, shared_wrongly
 from tm.daemon.dependencies import look_up, targets
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
@@ -18,6 +19,7 @@ from tm.model.job import Job
 from tm.model.lifecycle import PASSING, Fact
 from tm.model.phase import FINAL, ON_HOST, Phase
 from tm.model.report import About, HostReport
+from tm.model.settings import Scheduling
 from tm.model.spec import accepted_spec
 from tm.model.tasks import ACTIVE, BLOCKED, PHASE_OF, READY
 from tm.model.waiting import why_waiting
@@ -102,7 +104,7 @@ def laws_broken(brain: Brain) -> list[str]:
             wrong.append(f"{session.user} has pauses of jobs that are not on {session.host.name}")
         if session.host.sessions.get(session.user) is not session:
             wrong.append(f"{session.host.name} does not know its session of {session.user}")
-    wrong += _gate_broken(brain)
+    wrong += _gate_broken(brain) + devices_broken(brain, brain.matcher.licenses)
     for number in [*(number for _, number, _ in brain.queue.heads()), *brain.gate]:
         if not why_waiting(brain, brain.jobs[array_of(number)], 0.0):
             wrong.append(f"job {number} waits without a reason")
@@ -327,6 +329,7 @@ class World:
             epoch=loaded.epoch, next_id=loaded.next_id, jobs=loaded.jobs, spools=loaded.spools, hosts=hosts,
             memos=loaded.memos, next_message=max((one.id for one in loaded.messages), default=0) + 1,
         )  # fmt: skip
+        self.brain.cluster_configured(Scheduling(licenses=LICENSES), self.at)
         self.thought = None
         self.said, self.owed = [], []
         self.durable.clear()
@@ -336,7 +339,10 @@ class World:
     def configured(self, without: int = -1) -> list[HostConfig]:
         """Return the hosts of the configuration, all but the one at place *without*."""
         return [
-            host_config(name, cores if self.known else None, policy=self.policies.get(name, Courtesy.NO_NEW_JOBS))
+            host_config(
+                name, cores if self.known else None, policy=self.policies.get(name, Courtesy.NO_NEW_JOBS), gpus=GPUS,
+                consumables=CONSUMABLES, features=("odd",) if place % 2 else (),
+            )
             for place, (name, cores) in enumerate(self.cores.items()) if place != without
         ]  # fmt: skip
 
@@ -550,6 +556,13 @@ class World:
             for number, keys in starts.items()
             if len(keys) > 1 and not self._consents(number)
         ]
+        wrong += shared_wrongly({
+            name: [
+                start for box in self.boxes.values() if box.host == name for start in box.running.values()
+                if start.job not in self.declared
+            ]
+            for name in self.cores
+        })  # fmt: skip
         for name, cores in self.cores.items():
             running = sum(
                 s.cores

@@ -61,6 +61,11 @@ WEIGHTS = {
     "lost": 0.2,
     "refuse": 2,
     "limit": 2,
+    "gpus": 2,
+    "counted": 2,
+    "licensed": 2,
+    "alone": 1,
+    "choosy": 1,
     "array": 2,
     "after": 6,
     "correspond": 3,
@@ -128,6 +133,11 @@ def apply(world: World, event: Event) -> None:
         "refuse": lambda: world.refuse(user, host),
         "limit": lambda: world.brain.people_configured(limited(number), world.at),
         "array": lambda: world.submit(user, array=f"0-{number}", array_cap=number % 3, requeue=number % 2 == 0),
+        "gpus": lambda: world.submit(user, 1 + number, gpus=1 + number % 2),
+        "counted": lambda: world.submit(user, 1 + number, consumables={"matlab": 1 + number % 2}, requeue=True),
+        "licensed": lambda: world.submit(user, 1 + number, consumables={"ansys": 1 + number % 2}),
+        "alone": lambda: world.submit(user, 2, cores=1 + number % 2, exclusive=True, priority=number % 2),
+        "choosy": lambda: world.submit(user, 2, constraint="odd or load<2", prefer="not odd"),
         "after": lambda: world.submit(user, dependency=dependency(world, user, number + where), name="b"),
         "correspond": lambda: world.submit(
             user, array=f"0-{number}", dependency=f"aftercorr:{_array(world, user, number)}", array_cap=number % 4
