@@ -13,7 +13,6 @@ from tm.client.program import EXIT_INTERRUPTED
 from tm.client.timing import parse_time
 from tm.client.wait import hint
 from tm.errors import TaskManagerError
-from tm.model.ids import shown_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def follow(watch: Watch, number: int, manner: Manner, connect: Callable[[], Conn
         while number in watch.left:
             view = _started(watch, number, manner)
             if not view.get("stdout") and not view.get("stderr") and not has_ended(view):
-                manner.say(f"job {shown_id(number)} writes its output nowhere; waiting for its end")
+                manner.say(f"job {view['id']} writes its output nowhere; waiting for its end")
             tails = make_tails(view, time.time())
             if has_ended(view) or not tails or not _live(watch, view, tails, manner, connect):
                 _copy(watch, view, tails, manner)
