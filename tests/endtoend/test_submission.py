@@ -171,6 +171,15 @@ class RefusalTests(SubmissionCase):
             self.assertEqual(1, done.stderr.count("\n"), done.stderr)
         self.assertEqual("no jobs\n", self.client("-l", "--all").stdout)
 
+    def test_a_dry_run_names_the_hosts_that_would_fit(self) -> None:
+        fits = self.client("--dry-run", "-c", "2", "--array", "0-9", "x")
+        self.assertEqual(0, fits.returncode, fits.stderr)
+        self.assertIn("would submit 10 tasks in an array; nothing was submitted\n  x\n", fits.stdout)
+        self.assertRegex(fits.stdout, r"fits 1 host now, 0 later, of 1\nHOST +FITS +WHY\nn1 +now")
+        never = self.client("--test-only", "-c", "64", "x")
+        self.assertEqual((1, 1), (never.returncode, never.stdout.count("never")), never.stdout)
+        self.assertEqual("no jobs\n", self.client("-l", "--all").stdout)
+
     def test_a_job_that_fails_tells_its_story(self) -> None:
         self.client(
             "--wait", "-n", "sad", "-t", "10m", "-m", "100M", "-e", "err", "echo no such luck >&2; exit 4"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ASKED = (
     "cores", "memory", "gpus", "time", "hosts", "exclude", "constraint", "prefer", "exclusive", "layout", "consumables",
-    "scavenge",
+    "scavenge", "account",
 )  # fmt: skip
 _COLUMNS = (Column("HOST", least=6), Column("FITS"), Column("WHY", least=20))
 _SHOWN_COMMANDS = 3

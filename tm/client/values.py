@@ -153,14 +153,18 @@ def read_dependency(text: str) -> str:
 
 
 def read_signal(text: str) -> tuple[str, float]:
-    """Return the name of the signal in ``USR2@90`` and how many seconds before the end it is sent (60)."""
+    """Return the name of the signal in ``USR2@90`` and how many seconds before the end it is sent (60).
+
+    ``B:USR2`` is for the first process of the job alone.
+    """
     word = text.strip().upper()
-    found = re.match(r"(?:[RB]+:)?(?:SIG)?([A-Z][A-Z0-9]{1,9}|\d{1,2})(?:@(\d[\dWDHMS]{0,12}))?\Z", word)
+    found = re.match(r"([RB]+:)?(?:SIG)?([A-Z][A-Z0-9]{1,9}|\d{1,2})(?:@(\d[\dWDHMS]{0,12}))?\Z", word)
     if not found:
         raise ValueError(
             f"'{text:.40}' is no signal with a time; write it like USR2@90, seconds before the end"
         )
-    return signal_name(found.group(1)), read_pause((found.group(2) or "60").lower())
+    alone = "B:" if "B" in (found.group(1) or "") else ""
+    return alone + signal_name(found.group(2)), read_pause((found.group(3) or "60").lower())
 
 
 def signal_name(text: str) -> str:
@@ -281,18 +285,24 @@ def read_addresses(text: str) -> list[str]:
 
 
 def read_retry_on(text: str) -> list[str]:
-    """Return the causes in ``exit:75,oom,host``."""
-    causes = [part.strip().lower() for part in text.split(",")]
-    for cause in causes:
-        kind, colon, number = cause.partition(":")
-        known = kind in RETRY_CAUSES and (not colon or kind in ("exit", "signal"))
-        if kind == "signal" and colon and known:
-            signal_name(number)
-        elif not known or (colon and not (number.isdigit() and int(number) < 256)):
-            raise ValueError(
-                f"'{cause:.40}' is no cause; write some of {', '.join(RETRY_CAUSES)}, exit:75, signal:9"
-            )
-    return causes
+    """Return the causes in ``exit:75,exit:80-90,signal:KILL,oom,host``."""
+    causes = [part.strip() for part in text.split(",")]
+    return [_cause(cause) for cause in causes]
+
+
+def _cause(text: str) -> str:
+    kind, colon, which = text.partition(":")
+    kind = kind.lower()
+    ends = re.match(r"(\d{1,3})(?:-(\d{1,3}))?\Z", which, re.ASCII)
+    if kind == "signal" and colon:
+        return f"signal:{signal_name(which)}"
+    if kind == "exit" and ends and int(ends.group(1)) <= int(ends.group(2) or ends.group(1)) < 256:
+        return f"exit:{which}"
+    if kind not in RETRY_CAUSES or colon:
+        raise ValueError(
+            f"'{text:.40}' is no cause; write some of {', '.join(RETRY_CAUSES)}, exit:75, signal:KILL"
+        )
+    return kind
 
 
 def read_factor(text: str) -> float:

@@ -74,7 +74,7 @@ class ValueTests(SynchronousTestCase):
     def test_signals_have_names_and_come_some_seconds_before(self) -> None:
         self.means(
             values.read_signal,
-            **{"USR2@90": ("USR2", 90.0), "sigterm": ("TERM", 60.0), "B:10@120": ("USR1", 120.0),
+            **{"USR2@90": ("USR2", 90.0), "sigterm": ("TERM", 60.0), "B:10@120": ("B:USR1", 120.0),
                "INT@2m": ("INT", 120.0)},
         )  # fmt: skip
         self.refused(values.read_signal, "", "FOO@3", "USR1@", "99@10", "USR1@x", "@5")
@@ -108,7 +108,8 @@ class ValueTests(SynchronousTestCase):
 
     def test_retries(self) -> None:
         self.means(values.read_retry_on, **{"exit:75,oom,host": ["exit:75", "oom", "host"], "ANY": ["any"]})
-        self.refused(values.read_retry_on, "", "exit:300", "oom:3", "often", "exit:", "signal:99")
+        self.means(values.read_retry_on, **{"exit:64-78,signal:9": ["exit:64-78", "signal:KILL"]})
+        self.refused(values.read_retry_on, "", "exit:300", "exit:9-3", "oom:3", "often", "exit:", "signal:99")
         self.means(values.read_factor, **{"x2": 2.0, "1.5": 1.5})
         self.refused(values.read_factor, "0.5", "x", "x101", "")
 
