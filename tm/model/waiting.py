@@ -7,13 +7,17 @@ from tm.model.books import Books
 from tm.model.cluster import HostState, Link
 from tm.model.ids import array_of, shown_id
 from tm.model.job import Job
+from tm.model.matching import sentence_of, word_of
 from tm.model.phase import Phase
 from tm.model.queue import class_of
 from tm.model.reservation import LONG
+from tm.model.room import Room
 from tm.model.tasks import ACTIVE, BLOCKED, HELD, READY
 from tm.model.views import shown_time
 
 MOST_NAMED = 3
+THINGS = frozenset({"gpus", "strangers", "consumables", "licenses", "exclusive", "constraint"})
+"""What beside cores and memory a job waits for, in the words of `tm.model.matching`."""
 MANY_HOSTS = 64
 """With more than these they are not looked at one by one for a job of which it is known that none has room."""
 
@@ -70,7 +74,7 @@ def _cause(brain: Books, job: Job, at: float) -> str:
             return f"{host.name}: {session.reason}"
         if session is not None and session.link is Link.STARTING:
             return f"starting {job.user}'s server on {host.name}"
-    return _no_room(job, whole)
+    return _of_things(brain, job, whole) or _no_room(job, whole)
 
 
 def _of_turns(brain: Books, job: Job) -> str:
@@ -109,6 +113,22 @@ def waited_for(verdict: Verdict | None) -> str:
 
 def _cores_needed(job: Job, free: int) -> str:
     return f"waits for {job.cores} free core{'s' * (job.cores > 1)}; at most {free} free on one host now"
+
+
+def _of_things(brain: Books, job: Job, hosts: list[HostState]) -> str:
+    """Return what beside cores and memory keeps *job* from all of *hosts*, or an empty text."""
+    asked, matcher = job.demand, brain.matcher
+    asks = asked.gpus or asked.consumables or asked.exclusive or asked.constraint or asked.exclude
+    if len(hosts) > MANY_HOSTS or not (asks or any(host.alone for host in hosts)):
+        return ""
+    never = [matcher.may_ever(asked, job.user, host) for host in hosts]
+    if all(never):
+        return f"no active host can run it ({_named(hosts, [sentence_of(why) for why in never])})"
+    fit = [host for host, why in zip(hosts, never, strict=True) if not why]
+    full = [matcher.why_full(asked, Room(host, brain.licenses)) for host in fit]
+    if all(full) and any(word_of(why) in THINGS for why in full):
+        return _named(fit, [sentence_of(why) for why in full])
+    return ""
 
 
 def _no_room(job: Job, hosts: list[HostState]) -> str:

@@ -7,7 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import about, host_state, order, report
 from tm.model.brain import Brain
 from tm.model.cluster import HostState, Link, Session
+from tm.model.job import new_job
 from tm.model.phase import Phase
+from tm.model.report import Gpu
 from tm.model.rights import Group, Groups, Limits
 from tm.model.waiting import why_waiting
 
@@ -40,6 +42,20 @@ class WaitingTests(SynchronousTestCase):
         self.assertEqual(self.why_now(), "n1: ssh.auth: no")
         session.link = Link.STARTING
         self.assertIn("starting alice's server on n1", self.why_now())
+
+    def test_what_beside_cores_is_not_free_is_named(self) -> None:
+        matlab = host_state("n1", 4, gpus=2, consumables={"matlab": 1}, features=("old",))
+        matlab.report = report(gpus=[Gpu(1, "A100", 1 << 30, 0, 0.0, ["carol"])], load=(3.0, 1.0, 1.0))
+        Session("bob", matlab).occupy(new_job(9, *order(consumables={"matlab": 1}, gpus=1), 1.0)[0])
+        for more, expected in (
+            ({"gpus": 1}, "n1: 1 of its 2 GPUs busy with strangers (carol)"),
+            ({"gpus": 2}, "n1: 0 of 2 GPUs free now"),
+            ({"consumables": {"matlab": 1}}, "n1: 0 matlab free now"),
+            ({"exclusive": True}, "n1: 1 job runs there"),
+            ({"constraint": "load<2"}, "n1: 'load<2' does not hold for it now (load 3.00)"),
+            ({"constraint": "not old"}, "no active host can run it (n1: 'not old' does not hold for it)"),
+        ):
+            self.assertEqual(self.why(matlab, **more), expected)
 
     def test_who_may_not_use_a_host_reads_who_may(self) -> None:
         closed = host_state("n1", 2, users=("bob", "@physics"))
