@@ -91,6 +91,32 @@ class TerminalTests(TerminalCase):
         self.assertEqual(3, keyboard.end())
 
 
+class LimitTests(TerminalCase):
+    def test_a_command_that_runs_now_is_kept_to_its_limits_as_any_job(self) -> None:
+        late = self.plain("--time", "1s", "sleep 1000")
+        self.assertEqual(124, late.returncode, late.stderr)
+        self.assertIn(b"wall time", late.stderr)
+        hog = self.plain("-m", "64M", "--", sys.executable, "-c", "x = bytearray(500_000_000); input()")
+        self.assertNotEqual(0, hog.returncode)
+        self.assertIn(b"memory", hog.stderr)
+        states = [view["state"] for view in self.cluster.wait(self.cluster.jobs("alice"))]
+        self.assertEqual(["timeout", "out_of_memory"], states)
+
+    def test_a_command_that_is_suspended_goes_on_and_can_be_cancelled_meanwhile(self) -> None:
+        keyboard = self.hrun("while :; do echo turn; sleep 0.05; done")
+        keyboard.see(b"turn")
+        (number,) = self.cluster.jobs("alice")
+        self.cluster.ask("alice", "suspendjob", str(number))
+        self.cluster.wait([number], states=["suspended"])
+        self.cluster.ask("alice", "resumejob", str(number))
+        self.cluster.wait([number], states=["running"])
+        keyboard.shown = b""
+        keyboard.see(b"turn")
+        self.cluster.ask("alice", "canceljob", str(number))
+        self.assertNotEqual(0, keyboard.end())
+        self.assertEqual("cancelled", self.final()["state"])
+
+
 class DetachTests(TerminalCase):
     def test_a_command_that_was_left_goes_on_and_is_found_again_by_many(self) -> None:
         first = self.hrun("echo begun; while read x; do echo got $x; stty size; done; exit 5")
