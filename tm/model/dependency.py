@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tm.model.ids import read_job, shown_id, task_id
@@ -108,6 +109,7 @@ class Verdict(NamedTuple):
     never: str = ""
 
 
+@lru_cache(maxsize=1024)
 def read_dependency(text: str) -> Dependency:
     """Return the dependency that *text* means; raise `ValueError` with a sentence when it means none."""
     if not text:

@@ -16,6 +16,7 @@ from typing import Any
 from tm.model.dependency import Dependency, read_dependency
 from tm.model.ids import array_of, is_task
 from tm.model.job import Job
+from tm.model.names import Names
 from tm.model.phase import Phase
 from tm.model.views import shown_time
 
@@ -42,11 +43,9 @@ class Gate:
         self._dependency: dict[int, Dependency] = {}
         self._awaiting: dict[int, dict[int, None]] = {}
         self._tasks_awaited: dict[int, dict[int, None]] = {}
-        self._youngest = 0
         self._news: deque[News] = deque()
         self._telling = False
-        self._names: dict[tuple[str, str], int] = {}
-        self._singles: dict[tuple[str, str], dict[int, int]] = {}
+        self._names = Names(lambda job: len(self.earlier(job)))
 
     def __contains__(self, number: int) -> bool:
         return number in self._inside
@@ -151,51 +150,35 @@ class Gate:
                 self._tasks_awaited.setdefault(array_of(target), {})[target] = None
         if now.conditions:
             self._dependency[job.id] = now
-        was_alone, is_alone = _is_single(before), _is_single(now)
-        if is_alone and not was_alone:
-            self._singles.setdefault(_name(job), {})[job.id] = self._earlier(job)
-        elif was_alone and not is_alone:
-            _take_out(self._singles, _name(job), job.id)
+        if _is_single(now) != _is_single(before):
+            (self._names.wait if _is_single(now) else self._names.wait_no_more)(job)
 
     # -- names ----------------------------------------------------------------------------------------------------
 
     def came(self, job: Job) -> None:
         """*job* (no task of an array) is there, in the order of submission."""
-        name = _name(job)
-        self._names[name] = self._names.get(name, 0) + 1
-        self._youngest = job.id
+        self._names.came(job)
 
     def went(self, job: Job) -> list[int]:
-        """*job* has ended: forget it; return who waited for the last earlier one of its name, which it was."""
+        """*job* (no task of an array) has ended: forget it; return who waited for it as the last earlier one of its
+        name."""
         if job.id in self._dependency:
             job.dependency = ""
             self._expect(job)
-        name = _name(job)
-        if is_task(job.id) or name not in self._names:
-            return []
-        self._names[name] -= 1
-        if not self._names[name]:
-            del self._names[name]
-        singles = self._singles.get(name, {})
-        for number in singles:
-            singles[number] -= number > job.id
-        return [number for number, earlier in singles.items() if not earlier]
+        return self._names.went(job)
 
     def is_alone(self, job: Job) -> bool:
         """Whether no earlier job of the user and name of *job*, which waits for that, is left."""
-        return not self._singles.get(_name(job), {}).get(job.id, 0)
+        return self._names.is_first(job)
 
     def earlier(self, job: Job) -> list[int]:
         """Return the earlier jobs of the user and name of *job* that have not ended; this goes through all jobs."""
-        name = _name(job)
-        return [number for number, other in self._jobs.items() if number < job.id and _name(other) == name]
-
-    def _earlier(self, job: Job) -> int:
-        """Return how many earlier jobs of its user and name there are; it is the youngest job who asks, as a rule."""
-        name = _name(job)
-        if job.id == self._youngest:
-            return self._names[name] - 1
-        return len(self.earlier(job))
+        name = job.user, job.name
+        return [
+            number
+            for number, other in self._jobs.items()
+            if number < job.id and (other.user, other.name) == name
+        ]
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -240,10 +223,6 @@ class Gate:
 def latest_start(job: Job) -> float:
     """Return when *job* must have begun to be done by its deadline, seconds since the epoch."""
     return job.deadline - job.demand.time
-
-
-def _name(job: Job) -> tuple[str, str]:
-    return job.user, job.name
 
 
 def _is_single(dependency: Dependency) -> bool:

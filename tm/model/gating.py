@@ -27,7 +27,8 @@ Ended = Mapping[int, Job]
 NONE_ENDED: Final[Ended] = MappingProxyType({})
 
 _RUNS: Final = (Phase.RUNNING, Phase.SUSPENDED)
-_NOT_OVER: Final = (READY, BLOCKED, HELD, ACTIVE)
+_WAITING: Final = (READY, BLOCKED, HELD)
+_NOT_OVER: Final = (*_WAITING, ACTIVE)
 
 
 class Gating(Books):
@@ -204,7 +205,9 @@ class Gating(Books):
         ``job.state`` when it does not wait any more.
         """
         if job.id not in self.jobs or job.phase not in (Phase.HELD, Phase.PENDING) or not job.waiting:
-            raise RefusedError("job.state", f"job {shown_id(job.id)} does not wait any more, it is {job.phase}")
+            raise RefusedError(
+                "job.state", f"job {shown_id(job.id)} does not wait any more, it is {job.phase}"
+            )
         before, job.dependency = job.dependency, text
         try:
             self.check_expected(job, ended)
@@ -274,12 +277,13 @@ class Gating(Books):
     def _fall(self, array: Job, ranges: list[range], target: int, at: float) -> None:
         """Tasks of the array *target* have ended badly: those of *array* that wait for them will never start."""
         assert array.tasks is not None
-        before = array.cause
-        array.cause = before or "dependency"
-        if array.reason == "":
-            array.reason = f"tasks needed those of array {target} to succeed"
-        if not self._drop(array, ranges, at) and not before:
-            array.cause, array.reason = "", ""
+        first = array.cause == "" and bool(array.tasks.among(ranges, _WAITING))
+        if first:
+            array.cause = "dependency"
+            array.reason = array.reason or f"tasks needed those of array {target} to succeed"
+        self._drop(
+            array, ranges, at, record=first
+        )  # at a restart they fall again: how the others are is known
 
     def _rise(self, array: Job, ranges: list[range]) -> None:
         """Tasks of an array that *array* follows have completed: let those go on that wait for nothing else."""
@@ -294,13 +298,14 @@ class Gating(Books):
                     array.tasks.set(index, READY)
         self._tasks_changed(array)
 
-    def _drop(self, array: Job, ranges: list[range], at: float) -> int:
+    def _drop(self, array: Job, ranges: list[range], at: float, record: bool = True) -> int:
         """Cancel those tasks of *array* that have not started; return how many these were."""
         assert array.tasks is not None
-        dropped = array.tasks.among(ranges, (READY, BLOCKED, HELD))
+        dropped = array.tasks.among(ranges, _WAITING)
         count = array.tasks.drop(dropped)
         if count:
-            self._record(array)
+            if record:
+                self._record(array)
             self._tasks_changed(array)
             self._notice(array, at)
             self.gate.tell((array, dropped))
