@@ -55,6 +55,7 @@ class Brain(Control, Placing, Possible):
             if spec.user != user:
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")
             job.account = self.account_of(user, spec.account)
+            self.give_usual_time(job)
             self._check_possible(job)
             self.check_expected(job, ended)
             made.append(job)

@@ -15,7 +15,7 @@ from tm.errors import RefusedError
 from tm.model.books import Books
 from tm.model.cluster import UNLIMITED_MEMORY, HostState
 from tm.model.constraint import ConstraintError, Expression, read_constraint, read_preferences, words
-from tm.model.demand import Demand
+from tm.model.demand import Demand, one_of
 from tm.model.job import Job
 from tm.model.matching import Matcher, count_of, features_of, sentence_of, shown_size, word_of
 from tm.model.resources import format_memory
@@ -66,6 +66,12 @@ class Possible(Books):
                 + (f"; these are: {known}" if known else ", who is in none: submit without an account"),
             )
         return asked
+
+    def give_usual_time(self, job: Job) -> None:
+        """Let a new *job* that asks for no wall time have the cluster's, if it has one."""
+        usual = self.settings.default_time
+        if usual and not job.demand.time:
+            job.demand, job.changed = one_of(msgspec.structs.replace(job.demand, time=usual)), True
 
     def _check_possible(self, job: Job) -> None:
         """Raise `RefusedError` for what can never run; for a command that runs now also when it cannot at once."""

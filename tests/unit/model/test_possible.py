@@ -211,6 +211,13 @@ class ImpossibleTests(SynchronousTestCase):
             (error.word, error.text), ("account.unknown", "'bio' is no group of alice; these are: everybody, chem")
         )
 
+    def test_a_job_that_asks_for_no_wall_time_has_the_usual_one(self) -> None:
+        brain = brain_with()
+        brain.cluster_configured(Scheduling(default_time=3600.0), 0.0)
+        brain.submitted("alice", "t", [order(), order(time=60.0), order(array="0-9")], {}, 1.0)
+        self.assertEqual([brain.jobs[number].demand.time for number in (1, 2, 3)], [3600.0, 60.0, 3600.0])
+        self.assertEqual([brain.jobs[number].changed for number in (1, 2)], [True, False])
+
     @given(DEMANDS)
     @settings(max_examples=100, deadline=None)
     def test_what_is_not_refused_fits_an_empty_host(self, asked: Demand) -> None:
