@@ -42,7 +42,7 @@ SUBMISSION = [
     Option("--retry-on", "retry_on", read=values.read_retry_on),
     Option("--retry-delay", "retry_delay", read=values.read_pause),
     Option("--retry-memory", "retry_memory", read=values.read_factor),
-    Option("--mail-type", "mail_type", read=values.read_mail_types),
+    Option("--mail-type --notify-on", "mail_type", read=values.read_mail_types),
     Option("--mail-user --notify", "mail_user", read=values.read_addresses),
     Option("--notify-after", "notify_after", read=values.read_pause),
     Option("--comment", "comment"),

@@ -15,7 +15,7 @@ from tm.model.accounting import Use, UseRequest, show_use, summed, use_request
 from tm.model.ids import read_job, task_id, tasks_of
 from tm.model.job import Job
 from tm.model.rights import DISPATCHER as RULES
-from tm.model.rights import demand
+from tm.model.rights import permitted
 from tm.model.spec import accepted_spec
 from tm.ports import JobQuery, Peer
 from tm.wire.message import Reply, Request
@@ -50,9 +50,9 @@ class UsageVerbs:
         array: Job | None = self._dispatcher.brain.jobs.get(number)
         if array is None:
             array = await around.reader.run(lambda: around.store.job(number))
-        if array is None or array.tasks is None:
+        own = array is not None and array.user == peer.user
+        if array is None or array.tasks is None or not permitted(RULES, "joblog", rights, own=own):
             raise RefusedError("job.unknown", f"there is no array {number} of yours; 'lsjobs' lists your jobs")
-        demand(RULES, "joblog", rights, own=array.user == peer.user)
         ended: list[Job] = []
         query = JobQuery(array=number, after=task_id(number, 0) + after, limit=_PAGE)
         while len(ended) < MOST_LOGGED:
