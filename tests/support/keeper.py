@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Fact = dict[str, Any]
@@ -97,15 +98,17 @@ class Spool:
         self.keepers: list[subprocess.Popen[bytes]] = []
         self._peers: list[Peer] = []
 
-    def start(self, number: int = 1, failpoint: str = "") -> subprocess.Popen[bytes]:
-        """Start a keeper, with one descriptor too many; wait for its pidfile, or for its end."""
+    def start(
+        self, number: int = 1, failpoint: str = "", more: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.Popen[bytes]:
+        """Start a keeper with *more* variables and one descriptor too many; wait for its pidfile, or for its end."""
         with open(os.devnull) as extra:
             keeper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(PROGRAM), self.path, str(number)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={"TM_FAILPOINT": failpoint},
+                env={"TM_FAILPOINT": failpoint, **more},
                 pass_fds=[extra.fileno()],
             )
         self.keepers.append(keeper)

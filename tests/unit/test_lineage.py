@@ -38,7 +38,25 @@ class LineageTests(SynchronousTestCase):
 
         lineage.leave_job(environment)
 
-        self.assertEqual({"TM_USER": "x", "TM_ETC": "x", "PATH": "x"}, environment)
+        self.assertEqual({"TM_USER": "x", "TM_ETC": "x", "PATH": "x", lineage.LEFT: "1"}, environment)
+
+    def test_a_daemon_that_was_started_in_a_job_lays_off_its_limits(self) -> None:
+        script = (
+            "import os, resource, sys; sys.path.insert(0, sys.argv[1]); from tm import lineage\n"
+            "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+            "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, resource.getrlimit(resource.RLIMIT_DATA)[1]))\n"
+            "lineage.leave_job(os.environ); lineage.become_daemon()\n"
+            "soft, hard = resource.getrlimit(resource.RLIMIT_DATA)\n"
+            "print(len(os.sched_getaffinity(0)), soft == hard, lineage.LEFT in os.environ)"
+        )
+        for variables, cores, free in (
+            ({"TM_JOB_ID": "7"}, len(os.sched_getaffinity(0)), True),
+            ({}, 1, False),
+        ):
+            said = subprocess.run(
+                [sys.executable, "-c", script, find_root()], env=variables, capture_output=True, text=True, check=True
+            )
+            self.assertEqual(said.stdout.split(), [str(cores), str(free), "False"])
 
     def test_a_daemon_stays_one_when_it_forks_but_what_it_starts_is_none(self) -> None:
         parent = subprocess.Popen(

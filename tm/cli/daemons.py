@@ -6,6 +6,7 @@ import os
 import sys
 
 from tm.edge import survival
+from tm.keeper import cgroup
 from tm.lineage import become_daemon, leave_job
 from tm.places import find_python, find_root
 
@@ -43,8 +44,9 @@ def run(name: str, arguments: list[str]) -> None:
     leave_job(os.environ)
     if arguments[:1] != ["-n"]:
         survival.enter_scope(survival.own_command())
+        cgroup.leave_job()
         become_daemon()
-    os.environ.pop(survival.SCOPED, None)
+    survival.entered(os.environ)
     try:
         from twisted.scripts import twistd
     except ImportError:

@@ -9,14 +9,18 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
+from tm.keeper import cgroup
 from tm.model import survival
 from tm.model.survival import Surroundings
 
 PATIENCE_SECONDS = 5.0
 SCOPED = "TM_SCOPED"
-_SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--description=TaskManager", "--"]
+DELEGATED = "delegated"
+_SCOPE = ["systemd-run", "--user", "--scope", "--quiet", "--collect", "--description=TaskManager"]
+_WAYS = (([*_SCOPE, "--property=Delegate=yes", "--"], DELEGATED), ([*_SCOPE, "--"], "1"))
+"""How to get a scope: one that is handed over, for groups of our own in it, or another; what each is called."""
 
 _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
@@ -40,13 +44,20 @@ def enter_scope(command: list[str], environ: Mapping[str, str] = os.environ, roo
     """Become *command* again in a scope of the account's user manager, where that is better than to stay here."""
     if SCOPED in environ or not survival.wants_scope(look(environ, root)):
         return
-    variables = {**with_manager(environ), SCOPED: "1"}
-    if run([*_SCOPE, "true"], variables) is None:
-        return
-    try:
-        os.execvpe(_SCOPE[0], [*_SCOPE, *command], variables)
-    except OSError:
-        return
+    for scope, kind in _WAYS:
+        variables = {**with_manager(environ), SCOPED: kind}
+        if run([*scope, "true"], variables) is None:
+            continue
+        try:
+            os.execvpe(scope[0], [*scope, *command], variables)
+        except OSError:
+            return
+
+
+def entered(environ: MutableMapping[str, str]) -> None:
+    """Note in *environ* what came of entering a scope, for all that is started from here on."""
+    if environ.pop(SCOPED, "") == DELEGATED:
+        environ[cgroup.DELEGATED] = "1"
 
 
 def with_manager(environ: Mapping[str, str]) -> dict[str, str]:

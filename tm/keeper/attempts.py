@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 
 from tm.failpoint import reach
 from tm.keeper import cgroup, journal, procfs, spawn
@@ -389,15 +390,24 @@ class Attempts:
 def rung(limits: Limits, running: Running, bounded: bool) -> str:
     """Return in words how the *limits* of *running* are enforced; *bounded*: its processes' private memory is."""
     group = running.group
+    by_kernel = (False, False) if group is None else (group.limits_memory, group.limits_processes)
+    return _rung(
+        limits.memory > 0, limits.processes > 0, group is not None, by_kernel, bounded, bool(running.cpus)
+    )
+
+
+@cache
+def _rung(
+    memory: bool, processes: bool, group: bool, by_kernel: tuple[bool, bool], bounded: bool, cores: bool
+) -> str:
     words = []
-    if limits.memory:
-        words.append("memory: cgroup" if group is not None and group.limits_memory else _MEMORY[bounded])
-    if limits.processes:
-        by_kernel = group is not None and group.limits_processes
-        words.append("processes: cgroup" if by_kernel else "processes: sampled")
-    if group is not None:
+    if memory:
+        words.append("memory: cgroup" if by_kernel[0] else _MEMORY[bounded])
+    if processes:
+        words.append("processes: cgroup" if by_kernel[1] else "processes: sampled")
+    if group:
         words.append("ended by cgroup")
-    if running.cpus:
+    if cores:
         words.append("cores: affinity")
     return ", ".join(words)
 

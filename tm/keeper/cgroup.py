@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DAEMONS = "tm-daemons"
 JOB = "tm-job-"
 VARIABLE = "TM_CGROUP"
+DELEGATED = "TM_DELEGATED"
+"""Says that the scope of this process was handed over, where no mark on it does."""
 ROUNDS = 20
 MORE_THREADS = 4096
 """The kernel counts threads: so many more than the processes it may have a job can have."""
@@ -146,7 +148,7 @@ def handed_over(spool: str, environ: Mapping[str, str] = os.environ, prepare: bo
     """
     named = environ.get(VARIABLE, "")
     path = named or _own()
-    if not path or not (named or _is_delegated(path)) or not os.access(path, os.W_OK):
+    if not path or not (named or _is_delegated(path, environ)) or not os.access(path, os.W_OK):
         return None
     if prepare and not _make_room(path, bool(named)):
         return None
@@ -191,7 +193,9 @@ def _own() -> str:
     return ""
 
 
-def _is_delegated(path: str) -> bool:
+def _is_delegated(path: str, environ: Mapping[str, str]) -> bool:
+    if DELEGATED in environ and path.endswith(".scope"):
+        return True
     for name in ("user.delegate", "trusted.delegate"):
         with contextlib.suppress(OSError):
             if os.getxattr(path, name) == b"1":

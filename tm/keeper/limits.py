@@ -24,14 +24,19 @@ class Limits:
     )  # fmt: skip
 
     def __init__(self, entry: Mapping[str, Any], files: tuple[str, ...] = ()) -> None:
-        self.time = seconds(entry.get("time") or 0.0)
-        self.memory = _count(entry, "memory")
-        self.processes = _count(entry, "processes")
-        self.output = _count(entry, "output")
-        self.own_processes = entry.get("own_processes") is True
+        get = entry.get
+        time = get("time")
+        self.time = seconds(time) if time else 0.0
+        self.memory = memory = get("memory", 0)
+        self.processes = processes = get("processes", 0)
+        self.output = output = get("output", 0)
+        for value in (memory, processes, output):
+            if type(value) is not int or value < 0:
+                raise ValueError(f"memory, processes and output must be integers of at least 0, not {value!r}")
+        self.own_processes = get("own_processes") is True
         self.files = files
         self.warn_signal, self.warn_seconds, self.warn_first = 0, 0.0, False
-        if entry.get("warn"):
+        if "warn" in entry:
             number, before, first = entry["warn"]
             self.warn_signal, self.warn_seconds, self.warn_first = int(number), seconds(before), first is True
             if not 0 < self.warn_signal < 65:
@@ -49,13 +54,6 @@ def seconds(value: Any) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError(f"this is no number of seconds: {value!r}")
     return number
-
-
-def _count(entry: Mapping[str, Any], name: str) -> int:
-    value = entry.get(name, 0)
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} must be an integer of at least 0, not {value!r}")
-    return value
 
 
 class WallTime:

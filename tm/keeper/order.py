@@ -69,11 +69,15 @@ class Order:
         self.stderr: str | None = entry.get("stderr")
         self.append = entry.get("append") is True
         self.cores: int = entry.get("cores", 1)
-        self.cpus: tuple[int, ...] = tuple(entry.get("cpus", ()))
+        cpus = entry.get("cpus")
+        self.cpus: tuple[int, ...] = tuple(cpus) if cpus else ()
         self.script: str = entry.get("script", "")
         self._check()
-        files = (self.stdout, self.stderr) if entry.get("output") else ()
-        self.limits = Limits(entry, tuple({join(self.cwd, path) for path in files if path is not None}))
+        self.limits = Limits(entry, self._files() if "output" in entry else ())
+
+    def _files(self) -> tuple[str, ...]:
+        """Return the absolute paths of its output files."""
+        return tuple({join(self.cwd, path) for path in (self.stdout, self.stderr) if path is not None})
 
     def _check(self) -> None:
         if isinstance(self.command, list):
@@ -83,17 +87,16 @@ class Order:
             raise ValueError("command must be a text or a list of texts")
         if not isinstance(self.cwd, str):
             raise ValueError("cwd must be a text")
-        if not all(
-            path is None or isinstance(path, str) for path in (*self.env, self.stdin, self.stdout, self.stderr)
-        ):
-            raise ValueError("env, stdin, stdout and stderr must be texts or null")
+        for path in (*self.env, self.stdin, self.stdout, self.stderr):
+            if path is not None and not isinstance(path, str):
+                raise ValueError("env, stdin, stdout and stderr must be texts or null")
         if not isinstance(self.vars, dict) or not all(isinstance(value, str) for value in self.vars.values()):
             raise ValueError("vars must be an object of texts")
         if not isinstance(self.umask, int) or not -1 <= self.umask <= 0o777:
             raise ValueError("umask must be an integer from 0 to 0777")
         if not isinstance(self.cores, int) or self.cores < 0:
             raise ValueError("cores must be an integer of at least 0")
-        if not all(type(cpu) is int and cpu >= 0 for cpu in self.cpus):
+        if self.cpus and not all(type(cpu) is int and cpu >= 0 for cpu in self.cpus):
             raise ValueError("cpus must be a list of numbers of processors")
         if not isinstance(self.script, str) or (self.script and isinstance(self.command, str)):
             raise ValueError("script must be a text, and its command then a list")

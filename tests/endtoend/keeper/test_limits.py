@@ -8,8 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
+
 from tests.endtoend.keeper.test_jobs import JobCase
-from tests.support.keeper import is_alive, wait_for
+from tests.support.keeper import Spool, is_alive, wait_for
+from tests.unit.keeper.test_cgroup import obstacle, top
 
 MEBIBYTE = 1 << 20
 
@@ -236,3 +240,70 @@ class LeftBehindTests(JobCase):
         self.peer.say(start=[self.spool.order(1, "(setsid sleep 1000 &); sleep 0.2")])
         ended = self.peer.wait("ended", 1)
         self.assertRegex(ended["reason"], r"it left sleep \(pid \d+\) running, ended with it")
+
+
+class GroupTests(SynchronousTestCase):
+    """A keeper to which a control group was handed over."""
+
+    skip = obstacle() or None
+
+    @override
+    def setUp(self) -> None:
+        here = top()
+        assert here is not None
+        self.group = here / f"tm-test-{os.getpid()}"
+        self.group.mkdir()
+        self.addCleanup(self.remove)
+        self.spool = Spool()
+        self.addCleanup(self.spool.clean)
+        self.spool.start(more={"TM_CGROUP": str(self.group)})
+        self.peer = self.spool.connect()
+        self.peer.greeting()
+        self.peer.say(grant=2)
+
+    def remove(self) -> None:
+        for folder, _, _ in os.walk(self.group, topdown=False):
+            wait_for(lambda folder=folder: self.removed(folder), f"{folder} to be empty")
+
+    def removed(self, folder: str) -> bool:
+        """Whether *folder* could be removed."""
+        try:
+            os.rmdir(folder)
+        except OSError:
+            return not os.path.exists(folder)
+        return True
+
+    def jobs(self) -> list[str]:
+        """Return the groups of jobs."""
+        return [name for name in os.listdir(self.group) if name.startswith("tm-job-")]
+
+    def test_a_bomb_that_hides_its_processes_from_everybody_is_ended_with_its_group(self) -> None:
+        hidden = "import os, time\nfor _ in range(6):\n    if os.fork() == 0:\n        os.setsid()\n"
+        hidden += "        if os.fork(): os._exit(0)\ntime.sleep(60)\n"
+        command = ["env", "-i", sys.executable, "-I", "-S", "-c", hidden]
+        self.peer.say(start=[self.spool.order(1, command, processes=20, own_processes=True)])
+        self.assertIn("ended by cgroup", self.peer.wait("started", 1)["rung"])
+        ended = self.peer.wait("ended", 1)
+
+        self.assertEqual("processes", ended["cause"])
+        wait_for(lambda: not self.jobs(), "the group to be removed")
+
+    def test_a_hog_is_ended_there_too(self) -> None:
+        self.peer.say(start=[self.spool.order(1, hog(40), memory=128 * MEBIBYTE)])
+        self.assertEqual("memory", self.peer.wait("ended", 1)["cause"])
+
+    def test_what_a_job_leaves_in_its_group_ends_though_nothing_else_tells_whose_it_is(self) -> None:
+        self.peer.say(start=[self.spool.order(2, "sleep 1000")])
+        far = "(setsid env -i PATH=/bin:/usr/bin sh -c 'echo $$ > far; exec sleep 1000' &) ; "
+        command = far + "while [ ! -s far ]; do sleep 0.01; done; exit 5"
+        self.peer.say(start=[self.spool.order(1, command, memory=512 * MEBIBYTE)])
+        self.assertEqual(5, self.peer.wait("ended", 1)["exit_code"])
+
+        pid = self.spool.pid_in("far")
+        wait_for(lambda: not is_alive(pid), "the end of what it left")
+        wait_for(lambda: not self.jobs(), "the group to be removed")
+
+    def test_jobs_without_limits_of_their_own_need_no_group(self) -> None:
+        self.peer.say(start=[self.spool.order(1, "exit 3", processes=4096)])
+        self.assertNotIn("cgroup", self.peer.wait("started", 1)["rung"])
+        self.assertEqual(3, self.peer.wait("ended", 1)["exit_code"])
