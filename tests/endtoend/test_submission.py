@@ -182,7 +182,18 @@ class RefusalTests(SubmissionCase):
 
     def test_a_job_that_fails_tells_its_story(self) -> None:
         self.client(
-            "--wait", "-n", "sad", "-t", "10m", "-m", "100M", "-e", "err", "echo no such luck >&2; exit 4"
+            "--wait",
+            "-n",
+            "sad",
+            "-t",
+            "10m",
+            "-m",
+            "100M",
+            "-e",
+            "err",
+            "--env",
+            "MOOD=low",
+            "echo no such luck >&2; exit 4",
         )
 
         story = self.client("-i", "1").stdout
@@ -194,5 +205,9 @@ class RefusalTests(SubmissionCase):
             "no such luck",
             "submitted",
             "--mem=100M",
+            "the environment here and now\n  gone       MOOD\n",
         ):
             self.assertIn(sign, story)
+        (told,) = self.told("-i", "1")
+        self.assertEqual(("low", False), (told["environment"]["MOOD"], told["script"]))
+        self.assertNotIn("environment", self.cluster.job("alice", 1))

@@ -56,7 +56,7 @@ def show_jobs(connection: Connection, numbers: list[int], manner: Manner) -> int
     from tm.client.story import story
 
     for at, number in enumerate(numbers):
-        for view in views_of(connection, [number]):
+        for view in views_of(connection, [number], ":environment"):
             if manner.json:
                 print(json.dumps(view, ensure_ascii=False))
             else:

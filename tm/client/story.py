@@ -220,7 +220,7 @@ def again(view: View) -> str:
     import shlex
 
     asked = dict(view.get("asked") or {})
-    if asked.get("script") or view.get("script"):
+    if view.get("script"):
         return f"hRunJob --rerun {view.get('id')}"
     words = []
     for key, value in asked.items():

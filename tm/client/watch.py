@@ -132,10 +132,13 @@ class Watch:
         return [view] if view != old else []
 
 
-def views_of(connection: Connection, ids: list[int]) -> Iterator[View]:
-    """Yield the views of the user's jobs *ids*, ascending; raise `RefusedError` for one that is unknown."""
+def views_of(connection: Connection, ids: list[int], what: str = "") -> Iterator[View]:
+    """Yield the views of the user's jobs *ids*, ascending; raise `RefusedError` for one that is unknown.
+
+    *what* is asked for beside the view of each, where they are few (``:environment``).
+    """
     if len(ids) <= FEW:
-        replies = list(connection.ask_all((("jobinfo", str(shown_id(number))) for number in ids), json=True))
+        replies = list(connection.ask_all((("jobinfo", f"{shown_id(number)}{what}") for number in ids), json=True))
         for reply in replies:
             yield from _read(reply, connection.peer)
         return

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
@@ -19,7 +20,7 @@ from tm.model.job import Job, new_task
 from tm.model.phase import FINAL, Phase
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
-from tm.model.spec import accepted_spec
+from tm.model.spec import SHARED, accepted_spec
 from tm.model.story import show_story, shown_tasks, story_lines
 from tm.model.tasks import BLOCKED, HELD, PHASE_OF, READY
 from tm.model.views import Shown, show_job, shown_state, shown_time
@@ -28,7 +29,7 @@ from tm.ports import JobQuery, Peer
 from tm.wire.message import Reply, Request
 
 MOST_LISTED_COMMAND = 1000
-Found = tuple[Job | None, list[Attempt], list[JobEvent]]
+Found = tuple[Job | None, list[Attempt], list[JobEvent], str | None]
 
 
 class JobLists:
@@ -103,16 +104,22 @@ class JobLists:
 
     def _jobinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         number = one_job(arguments[0])
+        if arguments[1:] not in ([], ["environment"]):
+            raise RefusedError("proto.arguments", f"'{arguments[1]:.40}': only 'environment' can be asked for, too")
         active = self._dispatcher.brain.jobs.get(array_of(number))
         if active is not None and not self._may(peer, active):
             raise unknown(number)
-        found: Deferred[Found] = self._dispatcher.around.reader.run(partial(self._read, number))
+        whole = bool(arguments[1:])
+        found: Deferred[Found] = self._dispatcher.around.reader.run(partial(self._read, number, whole, peer.user))
         return found.addCallback(lambda read: self._told(peer, request, number, read))
 
-    def _read(self, number: int) -> Found:
+    def _read(self, number: int, whole: bool, user: str) -> Found:
+        """Return what is stored of a job, with *whole* also the environment of one that is *user*'s own."""
         store = self._dispatcher.around.store
         job = store.job(number) or (store.job(array_of(number)) if is_task(number) else None)
-        return job, store.attempts(number), store.events(number)
+        mine = job is not None and whole and job.user == user
+        text = store.environment(job.environment) if mine and job is not None else None
+        return job, store.attempts(number), store.events(number), text
 
     def _told(self, peer: Peer, request: Request, number: int, read: Found) -> Reply:
         brain = self._dispatcher.brain
@@ -125,8 +132,11 @@ class JobLists:
         if job.id != number:
             job = task_as_job(job, number)
         spec = accepted_spec(job.spec)
-        shown = {**self.show(job), **show_story(job, spec, *read[1:]), "expected_start": self.expected_start(number)}
-        told = {name: value for name, value in shown.items() if name != "events"}
+        shown = {**self.show(job), **show_story(job, spec, *read[1:3]), "expected_start": self.expected_start(number)}
+        if read[3] is not None:
+            variables = msgspec.json.decode(read[3], type=dict[str, str])
+            shown["environment"] = {name: value for name, value in variables.items() if name != SHARED}
+        told = {name: value for name, value in shown.items() if name not in ("events", "environment")}
         return as_reply(request, shown, [*as_lines(told), *story_lines(shown)])
 
     def _may(self, peer: Peer, job: Job) -> bool:

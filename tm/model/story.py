@@ -33,7 +33,8 @@ def show_story(job: Job, spec: JobSpec, attempts: Iterable[Attempt], events: Ite
         "gpu_ids": list(job.gpu_ids), "rung": job.rung, "io_read": job.io_read, "io_written": job.io_written,
         "dependency": job.dependency, "begin": shown_time(job.not_before or None),
         "deadline": shown_time(job.deadline or None), "asked": asked(spec), "changed": changed(job, spec),
-        "attempts": [show_attempt(attempt) for attempt in shown], "events": timeline(job, shown, events),
+        "script": bool(spec.script), "attempts": [show_attempt(attempt) for attempt in shown],
+        "events": timeline(job, shown, events),
         **({"indices": indices(job)} if job.tasks is not None else {}),
     }  # fmt: skip
 

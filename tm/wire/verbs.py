@@ -66,7 +66,7 @@ DISPATCHER = _table(
     Verb("runjob", "*text", "run a shell command; must be signed, so say it to your own server (hRunJob does)"),
     Verb("submit", "*json", "accept signed job orders"),
     Verb("lsjobs", "*many", "list jobs; user=NAME|all state=S,… limit=N after=ID name=TEXT"),
-    Verb("jobinfo", "id", "all that is known of one job"),
+    Verb("jobinfo", "id [what]", "all that is known of one job; WHAT environment: and its environment"),
     Verb("canceljob", "ids [reason]", "end jobs; IDS such as 17, 3,5-7, 17_[0-9] or state=pending name=sim*"),
     Verb("holdjob", "ids [reason]", "let waiting jobs not start"),
     Verb("releasejob", "ids", "let held jobs start"),

@@ -211,9 +211,9 @@ class FakeCluster:
         return Reply("hearing")
 
     def _jobinfo(self, talker: Talker, request: Request) -> Reply:
-        job = self.jobs.get(int(request.rest or 0))
+        job = self.jobs.get(int((request.rest or "0").partition(":")[0]))
         if job is None:
-            return Reply(f"there is no job {request.rest}", word="job.unknown")
+            return Reply(f"there is no job {(request.rest or '').partition(':')[0]}", word="job.unknown")
         return Reply(body=[json.dumps(job)])
 
     def _lsjobs(self, talker: Talker, request: Request) -> Reply:

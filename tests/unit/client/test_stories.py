@@ -130,7 +130,7 @@ class StoryTests(House):
         request = make_request(*hrunjob.read_options(["--export=NONE", *line[4:]]), print)
         self.assertEqual(["./fit a"], request.commands)
         self.assertEqual(asked, {key: request.common.get(key) for key in asked})
-        self.assertEqual("hRunJob --rerun 17", again(view(asked={"script": "#!/bin/sh"})))
+        self.assertEqual("hRunJob --rerun 17", again(view(script=True)))
 
     def test_an_array_shows_its_tasks(self) -> None:
         text = "\n".join(
