@@ -6,13 +6,13 @@ that; more endings never make it forget the wall time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 UNKNOWN = 3600.0
 UNKNOWN_HIGH = 86400.0
 ALIKE = 2
-NEAREST = 2
 OUTLIVED = 2.0
 
 
@@ -48,9 +48,9 @@ def quantile(values: Sequence[float], share: float) -> float:
 def estimate(endings: Sequence[Ending], cores: int, asked: float, ran: float = 0.0) -> Estimate:
     """Return how long a job of the kind of *endings* (oldest first) will run in all that has run for *ran* seconds.
 
-    Endings with as many *cores* and the same wall time *asked* count alone where there are some. `likely` is the mean
-    of the last two, which follows people's habits faster than a median of many. A job that outlived all of these
-    is taken to run twice as long as it has; nothing is thought to run longer than *asked*.
+    Endings with as many *cores* and the same wall time *asked* count alone where there are some. `likely` is their
+    mean: on real traces it served backfilling better than a median, or than the last two alone. A job that outlived all
+    of these is taken to run twice as long as it has; nothing is thought to run longer than *asked*.
     """
     most = asked or float("inf")
     alike = [one.run for one in endings if one.cores == cores and one.asked == asked]
@@ -61,11 +61,10 @@ def estimate(endings: Sequence[Ending], cores: int, asked: float, ran: float = 0
         likely = OUTLIVED * ran if ran and alike else asked or UNKNOWN
         high = asked or max(UNKNOWN_HIGH, 2 * OUTLIVED * ran)
         return _within(ran, likely, high, ran, most, 0)
-    recent = left[-NEAREST:]
     ordered = sorted(left)
     spread = 1.0 if len(ordered) >= 8 else 1.0 + 1.0 / len(ordered)
     low, high = quantile(ordered, 0.1) / spread, quantile(ordered, 0.9) * spread
-    return _within(low, sum(recent) / len(recent), high, ran, most, len(left))
+    return _within(low, math.fsum(left) / len(left), high, ran, most, len(left))
 
 
 def _within(low: float, likely: float, high: float, ran: float, most: float, known: int) -> Estimate:

@@ -7,6 +7,7 @@ array are; it has begun when all of them run, and each runs as long as the job d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
@@ -163,5 +164,5 @@ class Replay:
         yield Run(going.job, going.begun, self.at)
 
     def _estimate(self, job: Job) -> float:
-        ran = 0.0 if job.started_at is None else self.at - job.started_at
-        return self.families.estimate(job, ran).likely
+        found = self.families.estimate(job)
+        return found.likely if found.known else math.inf

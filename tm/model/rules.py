@@ -11,7 +11,7 @@ import msgspec
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """*reservations* is how many classes that find no room have some of a host kept for them, None as the settings say;
     with *strict* nothing passes the first that finds none. *shared* orders by fair share, age and boost, without it
-    whoever came first is first. *short_first* lets short jobs into holes before long ones of like standing;
+    whoever came first is first. *short_first* lets short jobs of like standing before long ones;
     with *learned* how long jobs last is guessed from what alike ones did, without it from what was asked.
     """
 

@@ -58,7 +58,7 @@ class Scheduler:
         self._rules = rules
         self._estimate = estimate
         self.permit = permit
-        self.order = Order(queue, jobs, fairshare, rules, settings.age_weight)
+        self.order = Order(queue, jobs, fairshare, rules, settings.age_weight, estimate)
         self._floor = Floor(around)
         self._holds = Holds(queue, self._floor, around, matcher, estimate)
         self._scavenging = Scavenging(self._floor, self._holds, around, matcher)
@@ -75,9 +75,7 @@ class Scheduler:
     def configured(self, settings: Scheduling) -> None:
         """Take other settings."""
         self.order.age_weight = settings.age_weight
-        self._most_reserved = (
-            settings.reservations if self._rules.reservations is None else self._rules.reservations
-        )
+        self._most_reserved = settings.reservations if self._rules.reservations is None else self._rules.reservations
         self.everything_changed()
 
     def everything_changed(self) -> None:
@@ -113,9 +111,7 @@ class Scheduler:
         verdicts = self._verdicts
         for kind in [kind for kind in verdicts if kind not in self._queue.kinds]:
             del verdicts[kind]
-        self._again.update(
-            kind for kind, verdict in verdicts.items() if verdict.why == "away" and verdict.host
-        )
+        self._again.update(kind for kind, verdict in verdicts.items() if verdict.why == "away" and verdict.host)
         for host in self._holds.overdue(at):
             self.server_changed(host)
         blocked = [
@@ -130,15 +126,10 @@ class Scheduler:
         """Start what can start now; return how many started. What did not change since costs nothing."""
         started = rounds = 0
         for kind in list(self._exhausted):
-            if (
-                kind not in self._queue.kinds
-                or self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is not None
-            ):
+            if kind not in self._queue.kinds or self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is not None:
                 self._exhausted.discard(kind)
                 self._again.add(kind)
-        while (
-            self._floor.changed or self._queue.fresh or self._again or self._freed
-        ) and rounds < MOST_ROUNDS:
+        while (self._floor.changed or self._queue.fresh or self._again or self._freed) and rounds < MOST_ROUNDS:
             started += self._pass(at)
             rounds += 1
         return started
@@ -287,11 +278,7 @@ class Scheduler:
         if where is None:
             return self._floor.with_free(kind.demand.cores, full_first)
         rooms = [self._floor.rooms[name] for name in where if name in self._floor.rooms]
-        return (
-            sorted(rooms, key=lambda room: room.free_cores, reverse=not full_first)
-            if len(rooms) > 1
-            else rooms
-        )
+        return sorted(rooms, key=lambda room: room.free_cores, reverse=not full_first) if len(rooms) > 1 else rooms
 
     def _in_the_way(self, kind: JobClass, host: str, at: float) -> Hold | None:
         """Return what keeps the next job of *kind* from using what is free on *host*."""
@@ -352,9 +339,7 @@ class Scheduler:
             self._unkept = True
             return
         if len(reserved) >= self._most_reserved:
-            last = min(
-                reserved, key=lambda one: self.order.key(one, at) if one in self._queue.kinds else 1e18
-            )
+            last = min(reserved, key=lambda one: self.order.key(one, at) if one in self._queue.kinds else 1e18)
             if last in self._queue.kinds and self.order.key(last, at) >= self.order.key(kind, at):
                 return
             self._holds.drop(reserved[last])
@@ -381,11 +366,7 @@ class Scheduler:
         """Return the class that is first in turn, or None."""
         self.order.update()
         kinds = self._queue.kinds
-        return (
-            max(kinds, key=lambda kind: (self.order.key(kind, at), -self._queue.head(kind)))
-            if kinds
-            else None
-        )
+        return max(kinds, key=lambda kind: (self.order.key(kind, at), -self._queue.head(kind))) if kinds else None
 
     def verdict(self, kind: JobClass) -> Verdict | None:
         """Return why jobs of *kind* waited when they were last looked at; None when they were not yet."""

@@ -84,7 +84,7 @@ class FamiliesTests(SynchronousTestCase):
         again = Families(written)
         waiting = ended(0, "sim")
         self.assertEqual(again.estimate(waiting), families.estimate(waiting))
-        self.assertEqual(families.estimate(waiting).likely, 48.75)
+        self.assertEqual(families.estimate(waiting).likely, 33.75)
         self.assertEqual(families.estimate(waiting).known, KEPT)
 
     def test_it_is_written_seldom(self) -> None:
