@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tm.client.program import Manner
 
+MOST_HOSTS = 40
 _COLUMNS = (Column("HOST", least=6), Column("VERDICT"), Column("WHY", least=20))
 
 
@@ -40,7 +41,9 @@ def why_lines(number: int, why: dict[str, Any], width: int | None = None) -> lis
         f"job {shown_id(number)}: {plain(str(why.get('sentence') or 'nothing is known of why it waits'))}"
     ]
     if why.get("change"):
-        lines.append(f"to start it now: {plain(str(why['change']))}")
+        lines.append(
+            f"to start it now: {plain(str(why['change']))}{_as_command(number, why.get('change_set'))}"
+        )
     if why.get("expected_start"):
         lines.append(f"expected start: {expected_start(why['expected_start'])}")
     counts = why.get("counts")
@@ -48,9 +51,35 @@ def why_lines(number: int, why: dict[str, Any], width: int | None = None) -> lis
         lines.append("; ".join(f"{count} {plain(str(word))}" for word, count in counts.items()))
     hosts = why.get("hosts")
     if isinstance(hosts, list) and hosts:
-        rows = [[str(host.get(key) or "-") for key in ("host", "verdict", "reason")] for host in hosts]
+        keys = ("host", "verdict", "reason")
+        rows = [[str(host.get(key) or "-") for key in keys] for host in hosts[:MOST_HOSTS]]
         lines += render(_COLUMNS, rows, width)
+        if len(hosts) > MOST_HOSTS:
+            lines.append(f"and {len(hosts) - MOST_HOSTS:,} more; --json has all")
     return lines
+
+
+def _as_command(number: int, wanted: Any) -> str:
+    """Return the command that makes the change *wanted*, in brackets; an empty text where there is none."""
+    if not isinstance(wanted, dict) or not wanted:
+        return ""
+    words = [_setting(name, value) for name, value in wanted.items()]
+    return f" (hRunJob --change {shown_id(number)} {plain(' '.join(words))})"
+
+
+def _setting(name: str, value: Any) -> str:
+    import shlex
+
+    if name == "memory":
+        return f"mem={-(-int(value) >> 20)}M"
+    if name == "time":
+        return f"time={int(value)}s"
+    if name in ("begin", "deadline") and not value:
+        return f"{name}=none"
+    if isinstance(value, bool):
+        return f"{name}={'yes' if value else 'no'}"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"{name}={shlex.quote(text or 'none')}"
 
 
 def _object(line: str) -> dict[str, Any]:

@@ -154,15 +154,18 @@ class StoryTests(House):
 class WhyTests(House):
     def test_a_sentence_the_change_and_a_verdict_for_every_host(self) -> None:
         why = {
-            "sentence": "waits for 4 free cores", "change": "ask for 2 cores", "counts": {"busy": 1, "too small": 1},
-            "hosts": [{"host": "n1", "verdict": "busy"}, {"host": "n2", "verdict": "too small"}],
+            "sentence": "waits for 4 free cores", "change": "ask for 2 cores",
+            "change_set": {"cores": 2, "memory": 1 << 30, "hosts": []}, "counts": {"busy": 1, "too small": 1},
+            "hosts": [{"host": "n1", "verdict": "busy"}, {"host": "n2", "verdict": "cores", "reason": "it has 2"}],
             "expected_start": ["2026-11-22T10:00:00.000Z", None],
         }  # fmt: skip
 
         text = "\n".join(why_lines(17, why))
 
         for sign in (
-            "job 17: waits for 4 free cores\nto start it now: ask for 2 cores\n", "1 busy; 1 too small", "n1    busy",
+            "to start it now: ask for 2 cores (hRunJob --change 17 cores=2 mem=1024M hosts=none)\n",
+            "job 17: waits for 4 free cores\n",
+            "n2    cores    it has 2", "1 busy; 1 too small", "n1    busy",
             "at the earliest",
         ):  # fmt: skip
             self.assertIn(sign, text)
