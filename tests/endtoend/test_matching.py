@@ -11,24 +11,68 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.support.chain import ChainCase
-from tests.support.cluster import ROOT
+from tests.support.cluster import ROOT, Cluster
 from tests.support.processes import wait_for
 
 HERE = ("running",)
 STAYS = "exec sleep 1000"
+PYNVML = '''\
+"""A made-up library of graphics processors: two of them, with the processes that stand in a file."""
+import json, os
+from types import SimpleNamespace
 
 
-class MatchingTests(ChainCase):
-    hosts: ClassVar = {
-        "n1": {"launcher": "local", "cores": 4, "gpus": 2, "features": ["ssd"]},
-        "n2": {"launcher": "local", "cores": 4, "features": ["old"], "consumables": {"matlab": 1}},
-    }
+class NVMLError(Exception):
+    pass
+
+
+def nvmlInit():
+    pass
+
+
+def nvmlDeviceGetCount():
+    return 2
+
+
+def nvmlDeviceGetHandleByIndex(index):
+    return index
+
+
+def nvmlDeviceGetName(device):
+    return "NVIDIA A100"
+
+
+def nvmlDeviceGetMemoryInfo(device):
+    return SimpleNamespace(total=40 << 30, used=500 << 20)
+
+
+def nvmlDeviceGetUtilizationRates(device):
+    return SimpleNamespace(gpu=0)
+
+
+def nvmlDeviceGetComputeRunningProcesses(device):
+    with open(os.environ["TM_TEST_GPUS"]) as file:
+        return [SimpleNamespace(pid=pid) for pid in json.load(file)[device]]
+
+
+def nvmlDeviceGetGraphicsRunningProcesses(device):
+    return []
+'''
+
+
+class MatchingCase(ChainCase):
+    """A cluster with two licenses."""
 
     def setUp(self) -> None:
-        super().setUp()
+        self.cluster = Cluster(hosts=self.hosts)
+        self.addCleanup(self.cluster.stop)
         file = Path(self.cluster.etc, "ComputerCluster.config")
         file.write_text(file.read_text() + '\n[licenses]\nansys = 2\n\n[scheduling]\nhalf_life = "1d"\n')
-        self.cluster.ask("alice", "reload")
+        self.surroundings()
+        self.cluster.start_dispatcher()
+
+    def surroundings(self) -> None:
+        """Prepare what daemons find when they start."""
 
     def begin(self, command: str = STAYS, **asked: Any) -> dict[str, Any]:
         """Return the view of a job that runs."""
@@ -49,6 +93,13 @@ class MatchingTests(ChainCase):
     def refused(self, **asked: Any) -> tuple[str, str]:
         refusal = self.cluster.tms_refusal("alice", **asked)
         return refusal.word, refusal.text
+
+
+class MatchingTests(MatchingCase):
+    hosts: ClassVar = {
+        "n1": {"launcher": "local", "cores": 4, "gpus": 2, "features": ["ssd"]},
+        "n2": {"launcher": "local", "cores": 4, "features": ["old"], "consumables": {"matlab": 1}},
+    }
 
     def test_jobs_run_where_their_constraint_holds_and_rather_where_they_prefer(self) -> None:
         for asked, host in (
@@ -130,3 +181,31 @@ class MatchingTests(ChainCase):
         self.assertEqual([(one["host"], one["fits"]) for one in told], [("n1", "now"), ("n2", "never")])
         self.assertEqual(told[1]["reason"], "it has 0 GPUs")
         self.assertEqual(self.cluster.jobs("alice"), {})
+
+
+class StrangersTests(MatchingCase):
+    """The InfoServer says which GPUs there are, and that somebody outside the cluster is on one of them."""
+
+    hosts: ClassVar = {"n1": {"launcher": "local", "cores": 4, "infoserver": True, "policy": "ignore"}}
+
+    def surroundings(self) -> None:
+        self.gpus = Path(self.cluster.folder, "gpus")
+        self.gpus.write_text(json.dumps([[os.getpid()], []]))
+        Path(self.cluster.folder, "pynvml.py").write_text(PYNVML)
+        self.cluster.more = {"PYTHONPATH": self.cluster.folder, "TM_TEST_GPUS": str(self.gpus)}
+
+    def test_a_gpu_that_a_stranger_uses_is_given_to_nobody_until_they_have_gone(self) -> None:
+        wait_for(lambda: self.fits(gpus=2)["why"] == "strangers", "the InfoServer has told of its GPUs", 30.0)
+        self.assertRegex(self.fits(gpus=2)["reason"], r"^1 of its 2 GPUs busy with strangers \(\w+\)$")
+        self.assertEqual(self.fits(constraint="gpu=*a100* and gpu_memory>=40G")["fits"], "now")
+        (job,) = self.run_jobs("echo $CUDA_VISIBLE_DEVICES >seen", gpus=1)
+        self.assertEqual((job["state"], self.content("seen")), ("completed", b"1\n"))
+        number, why = self.waits(gpus=2)
+        self.assertIn("busy with strangers", why)
+        self.gpus.write_text("[[], []]")
+        self.cluster.wait([number], 60.0, states=HERE)
+
+    def fits(self, **asked: Any) -> dict[str, Any]:
+        """Return whether n1 fits a job that asks for this."""
+        found: dict[str, Any] = json.loads(self.cluster.ask("alice", "fits", json.dumps(asked), True)[0])
+        return found
