@@ -102,7 +102,7 @@ class Books:
         self._in_trouble: set[str] = set()
         self.grounds = Grounds(cast("Placing", self))
         self.scheduler = Scheduler(
-            self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings, permit=self.limits,
+            self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings,
             estimate=self.likely,
         )  # fmt: skip
         self.forecaster = Forecaster(self, self.scheduler, self.families)
@@ -122,6 +122,7 @@ class Books:
         self._limited = any(group.limits.any or group.user_limits.any for group in groups.groups)
         self.fairshare.configured(groups, self.settings.half_life, at)
         self.matcher.forget()
+        self.scheduler.permit = self.limits if self._limited else None
         self.scheduler.everything_changed()
 
     def _restore(self, job: Job) -> None:

@@ -107,10 +107,13 @@ class Placing(Hosting):
             self._assign(job, session, at)
             session.host.trouble.sent(job.id)
             return True
-        if session.link is not Link.STARTING:
-            session.link, session.since, session.reason = Link.STARTING, at, "asked for its start"
-            self._effects.wants.append(Want(session.user, host))
+        self._ask_for_server(session, at)
         return False
+
+    def _ask_for_server(self, session: Session, at: float) -> None:
+        if session.link not in (Link.UP, Link.STARTING):
+            session.link, session.since, session.reason = Link.STARTING, at, "asked for its start"
+            self._effects.wants.append(Want(session.user, session.host.name))
 
     def make_room_for(self, number: int, to: int, at: float) -> None:
         """The scavenger *number* leaves for the waiting job *to*."""
@@ -119,6 +122,7 @@ class Placing(Hosting):
         session = self._session(job.user, job.host)
         other = self.jobs.get(to) or self.jobs[array_of(to)]
         self._leave(session, job, f"job {shown_id(to)} of {other.user}", at)
+        self._ask_for_server(self._session(other.user, job.host), at)
 
     def _send_ahead(self, at: float) -> None:
         """Send short jobs of the best class to where they can follow a running one of their kind at once."""
