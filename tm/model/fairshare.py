@@ -71,7 +71,6 @@ class FairShare:
             account = self._accounts[user] = Account(at=at)
         account.settle(self._decay, at)
         account.cores += cores
-        self._total += cores * AHEAD_SECONDS
         self._factors.pop(user, None)
 
     def refresh(self, present: Iterable[str], at: float) -> None:
@@ -95,14 +94,14 @@ class FairShare:
 
     def _factor(self, user: str, at: float) -> float:
         account = self._accounts.get(user)
-        if account is None or self._total <= 0.0:
+        if user not in self._parts:
+            self._parts = parts_of(self._groups, {*self._parts, user})
+            self._factors.clear()
+        if account is None:
             return 1.0
         account.settle(self._decay, at)
-        part = self._parts.get(user)
-        if part is None:
-            part = parts_of(self._groups, {*self._parts, user})[user]
         used = account.used + account.cores * AHEAD_SECONDS
-        return float(2.0 ** (-used / max(self._total, used) / part))
+        return float(2.0 ** -min(1000.0, used / max(self._total, AHEAD_SECONDS) / self._parts[user]))
 
     def used(self, user: str, at: float) -> float:
         """Return the core-seconds that *user* has used, decayed until *at*."""
