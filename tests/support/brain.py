@@ -11,12 +11,13 @@ from tests.support.devices import CONSUMABLES, GPUS, LICENSES, devices_broken, s
 from tm.daemon.dependencies import look_up, targets
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
+from tm.model.control import By
 from tm.model.dependency import Condition, Dependency, read_dependency
 from tm.model.effects import Effects, Orders, Start
 from tm.model.host import Courtesy, HostConfig
 from tm.model.ids import array_of, index_of, task_id
 from tm.model.job import Job
-from tm.model.lifecycle import PASSING, Fact
+from tm.model.lifecycle import PASSING, PUT_BACK, Fact
 from tm.model.phase import FINAL, ON_HOST, Phase
 from tm.model.report import About, HostReport
 from tm.model.settings import Scheduling
@@ -92,7 +93,8 @@ def laws_broken(brain: Brain) -> list[str]:
             wrong.append(f"job {job.id} runs and stands in line")
         if job.phase is Phase.SUSPENDED and not job.reason:
             wrong.append(f"job {job.id} is suspended without a reason")
-        if job.gives_way is not None and (not job.requeue or job.phase not in ON_HOST):
+        consents = job.requeue or (job.gives_way or "").startswith(PUT_BACK)
+        if job.gives_way is not None and (not consents or job.phase not in ON_HOST):
             wrong.append(f"job {job.id}, {job.phase}, is to give way")
     held = sum(len(session.jobs) for session in brain.sessions.values())
     waiting_tasks = sum(job.waiting for job in arrays)
@@ -178,7 +180,7 @@ def _tasks_broken(brain: Brain, array: Job) -> list[str]:
     if active != sorted(job.index or 0 for job in brain.jobs.values() if job.array == array.id):
         wrong.append(f"array {array.id} has other active tasks than jobs")
     wrong += _follows_wrongly(brain, array)
-    if array.tasks.over or (array.tasks.cap and len(active) > array.tasks.cap):
+    if array.tasks.over or (array.tasks.cap and not array.changed and len(active) > array.tasks.cap):
         wrong.append(f"array {array.id} is over, or beyond its cap")
     return wrong
 
@@ -301,6 +303,7 @@ class World:
         self.users = users
         self.policies = policies or {}
         self.declared: set[int] = set()
+        self.put_back: set[int] = set()
         self.placed: set[Key] = set()
         self.cores = hosts
         self.known = known
@@ -504,7 +507,7 @@ class World:
         if stored is None or stored.attempt < start.attempt:
             raise AssertionError(f"attempt {key} is told and not recorded")
         spec = accepted_spec(start.spec)
-        if self.at < spec.begin:
+        if self.at < spec.begin and not stored.changed:
             raise AssertionError(f"attempt {key} starts {spec.begin - self.at} s before its time")
         self._check_free(start.job, read_dependency(spec.dependency))
 
@@ -580,7 +583,7 @@ class World:
 
     def _consents(self, number: int) -> bool:
         job: Job | None = self.store.job(number)
-        return job is not None and (job.requeue or job.retried > 0)
+        return job is not None and (job.requeue or job.retried > 0 or number in self.put_back)
 
     def check_ends(self) -> None:
         """Raise `AssertionError` unless all that was submitted has ended once, arrays as their tasks did."""
@@ -606,6 +609,8 @@ class World:
             self.brain.host_activated(host, True, "", self.at)
             self.brain.machine_returned(host, "carol", self.at)
         self.brain.released(list(self.brain.jobs), "carol", self.at)
+        for job in [job for job in self.brain.jobs.values() if job.suspended_by is not None]:
+            self.brain.resumed(job, By("carol", rules=True), self.at)
         for user, host in self.boxes:
             self.connect(user, host)
         for _ in range(400):

@@ -21,7 +21,7 @@ from tm.model.gating import NONE_ENDED, Ended
 from tm.model.hosting import Hosting
 from tm.model.ids import array_of, is_task, shown_id, task_id
 from tm.model.job import Job
-from tm.model.lifecycle import BEING_CANCELLED, Fact
+from tm.model.lifecycle import BEING_CANCELLED, PUT_BACK, Fact
 from tm.model.phase import ON_HOST, Phase
 from tm.model.selection import WAITING, Picked
 from tm.model.spec import JobSpec
@@ -95,7 +95,7 @@ class Control(Hosting):
         if job.phase not in ON_HOST:
             return "has not started"
         if job.gives_way is not None:
-            return f"is leaving {job.host}: {job.gives_way}"
+            return f"is leaving its host {job.host} already"
         return _OF_RUNNING[verb](self, job, by)
 
     def _why_not_suspended(self, job: Job, by: By) -> str:
@@ -244,7 +244,8 @@ class Control(Hosting):
         """End the attempt of *job* that runs, and let it wait for another one."""
         job.suspended_by = None
         session = self._session(job.user, job.host or "")
-        self._leave(session, job, f"being put back {by.words}", at)
+        self._leave(session, job, PUT_BACK + by.words, at)
+        job.reason = PUT_BACK + by.words
         self._said(job, "requeued", by.words, at)
 
     # -- changes --------------------------------------------------------------------------------------------------
@@ -259,8 +260,8 @@ class Control(Hosting):
             self._change_running(job, wanted, by, at)
             return
         self._change_waiting(job, wanted, by, at, ended)
-        if job.tasks is not None and wanted.time is not msgspec.UNSET:
-            self._change_tasks(job, Wanted(time=wanted.time), by, at)
+        if job.tasks is not None and job.id in self.jobs:
+            self._change_tasks(job, wanted, by, at)
 
     def _change_running(self, job: Job, wanted: Wanted, by: By, at: float) -> None:
         other = [name for name in wanted.given if name not in OF_RUNNING]
@@ -280,13 +281,20 @@ class Control(Hosting):
         self._say_changed(job, in_words(before, after), by, at)
 
     def _change_tasks(self, array: Job, wanted: Wanted, by: By, at: float) -> None:
-        """Let the wall time of *array* hold for its tasks that run, too, where that is still possible."""
+        """Let what is *wanted* of *array* hold for its tasks that wait again, too, and the wall time for those that
+        run, where that is still possible."""
+        again = msgspec.structs.replace(wanted, cap=msgspec.UNSET, dependency=msgspec.UNSET)
+        time = Wanted(time=wanted.time)
         for one in self._apart(Picked(array)):
-            if one.tasks is None and not self._why_not_changed(one):
-                try:
-                    self._change_running(one.job, wanted, by, at)
-                except RefusedError as error:
-                    self._said(one.job, "unchanged", error.text, at)
+            if one.tasks is not None or self._why_not_changed(one):
+                continue
+            try:
+                if one.job.phase in ON_HOST and time.given:
+                    self._change_running(one.job, time, by, at)
+                elif one.job.phase not in ON_HOST and again.given:
+                    self._change_waiting(one.job, again, by, at, NONE_ENDED)
+            except RefusedError as error:
+                self._said(one.job, "unchanged", error.text, at)
 
     def _change_waiting(self, job: Job, wanted: Wanted, by: By, at: float, ended: Ended) -> None:
         before, after = holding(job), changed_spec(job, wanted)

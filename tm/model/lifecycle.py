@@ -71,6 +71,9 @@ _OF_LIMIT: Final = {"time": Phase.TIMEOUT, "memory": Phase.OUT_OF_MEMORY, "outpu
 BEING_CANCELLED: Final = "being cancelled by "
 """How the reason of a job begins whose host was asked to end it."""
 
+PUT_BACK: Final = "being put back "
+"""How what a job gives way to begins where somebody has asked for another attempt, which follows however it ends."""
+
 PASSING: Final = frozenset({"started", "suspended", "resumed"})
 """Facts after which an attempt goes on; all others are its end."""
 
@@ -105,7 +108,7 @@ def advance(job: Job, fact: Fact, now: float | None = None) -> None:
         phase = _ending(job, fact)
     elif fact.what in ("returned", "rebooted") and job.cancelled_by is not None:
         phase = Phase.CANCELLED
-    elif fact.what == "rebooted" and job.requeue:
+    elif fact.what == "rebooted" and (job.requeue or job.gives_way is not None):
         phase = Phase.PENDING
     ended = phase
     if phase in _BAD and _is_tried_again(job, fact, phase, fact.at if now is None else now):
@@ -131,6 +134,8 @@ def _kept_reason(job: Job, phase: Phase) -> str:
 
 
 def _ending(job: Job, fact: Fact) -> Phase:
+    if job.cancelled_by is None and (job.gives_way or "").startswith(PUT_BACK):
+        return Phase.PENDING
     if fact.exit_code == 0:
         return Phase.COMPLETED
     if job.cancelled_by is not None:
@@ -156,7 +161,9 @@ def _wait_again(job: Job, fact: Fact, ended: Phase) -> None:
     if ended is not Phase.PENDING:
         job.reason = retry.in_words(job, fact, ended)
     elif job.gives_way is not None:
-        job.reason = f"attempt {job.attempt} on {job.host} gave way to {job.gives_way}"
+        put_back = job.gives_way.startswith(PUT_BACK)
+        words = f"was {job.gives_way.removeprefix('being ')}" if put_back else f"gave way to {job.gives_way}"
+        job.reason = f"attempt {job.attempt} on {job.host} {words}"
     job.host = job.spool = job.gives_way = job.started_at = job.pid = None
     job.turn = 0
     job.cpus, job.gpu_ids, job.rung = (), (), ""
