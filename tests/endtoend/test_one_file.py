@@ -38,7 +38,7 @@ class OneFileCase(SynchronousTestCase):
 
 class FileTests(OneFileCase):
     def test_the_clients_are_small_and_whichever_the_name_says(self) -> None:
-        self.assertLess(os.path.getsize(self.clients), 100_000)
+        self.assertLess(os.path.getsize(self.clients), 200_000)
         for name in ("hRunJob", "hRun", "hSend", "hListen"):
             link = os.path.join(self.folder, name)
             os.symlink(os.path.basename(self.clients), link)
@@ -46,6 +46,9 @@ class FileTests(OneFileCase):
                 done = self.run_file(*command, "--version")
                 self.assertEqual((done.returncode, done.stdout.split()[0]), (0, name), done.stderr)
         self.assertEqual(self.run_file(self.clients).returncode, 2)
+        for words in (["--array", "0-9", "x"], ["--map", "a {}", ":::", "b"], ["-i", "3_4"], ["--dry-run", "x"]):
+            done = self.run_file(self.clients, "hRunJob", *words, TM_ETC="/nonexistent")
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (78, 1), done.stderr)
 
     def test_every_program_is_in_the_one_file(self) -> None:
         for name in ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "hRunJob"):
