@@ -16,7 +16,8 @@ from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.decided import HostMemo
 from tm.model.effects import Records
-from tm.model.job import Job, new_job
+from tm.model.ids import task_id
+from tm.model.job import Job, new_job, new_task
 from tm.model.phase import ACTIVE, FINAL, Phase
 from tm.ports import JobQuery, JobStore
 from tm.store import schema
@@ -92,6 +93,15 @@ class StoreContract:
         for made in (plain, whole):
             self.assertEqual(self.store.job(made.id), made)  # type: ignore[attr-defined]
         self.assertEqual(self.restarted().jobs(JobQuery()), [plain, whole])  # type: ignore[attr-defined]
+
+    def test_tasks_that_began_are_known_with_what_became_of_them(self) -> None:
+        array = job(1, array="0-9")
+        tasks = [new_task(task_id(1, index), array) for index in (3, 7)]
+        other = new_task(task_id(2, 3), job(2, array="3"))
+        tasks[0].phase = Phase.FAILED
+        self.keep(new(array, other, *tasks))
+        self.assertEqual(list(self.store.begun(1)), [(3, Phase.FAILED), (7, Phase.PENDING)])  # type: ignore[attr-defined]
+        self.assertEqual(list(self.store.begun(9)), [])  # type: ignore[attr-defined]
 
     def test_what_changed_replaces_what_was(self) -> None:
         made = job(1)

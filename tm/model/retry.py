@@ -66,7 +66,8 @@ def _speaks_of(cause: str, fact: Fact, phase: Phase, of_host: bool) -> bool:
     if word == "exit":
         return fact.what == "ended" and fact.cause in ("", "exit") and _has_code(fact.exit_code, rest)
     if word == "signal":
-        return fact.signal is not None and (not rest or fact.signal == _signal(rest))
+        by_signal = fact.signal is not None and fact.cause in ("", "signal")
+        return by_signal and (not rest or fact.signal == _signal(rest))
     return True
 
 
