@@ -1,0 +1,1 @@
+The dispatcher learns how long jobs of a kind run and what memory they take: it guesses better which jobs fit into gaps, tells from when to when a waiting job will start, and advises who asks for far more than alike jobs used.
