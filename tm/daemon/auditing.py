@@ -154,6 +154,11 @@ class Auditing:
     def undo(self, change: Change, user: str) -> Deferred[Reply]:
         """Put back what *change* changed. Raises `RefusedError` (``undo.stale``, ``undo.impossible``)."""
         undoer = self.undoers.get(change.kind)
+        if undoer is None and change.can_be_undone:
+            raise RefusedError(
+                "undo.impossible",
+                f"record {change.id} is about [{change.kind}]: change that back in its file by hand, then 'reload'",
+            )
         if undoer is None or not change.can_be_undone:
             raise RefusedError(
                 "undo.impossible",

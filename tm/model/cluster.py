@@ -250,7 +250,7 @@ class HostState:
     def has_cpus(self, job: Job) -> None:
         """*job* says which cores it has there: those that no other has are its own."""
         if job.cpus != self.cpus.of(job.id):
-            job.cpus = self.cpus.hold(job.id, job.cpus)
+            job.cpus = self.cpus.hold(job.id, job.cpus if len(job.cpus) <= job.cores else ())
 
     def _pinnable(self) -> range:
         """Cores that can be given one by one: none where more are configured than there are, or that is not known."""

@@ -81,7 +81,8 @@ class Possible(Books):
             raise RefusedError("limit.jobs", f"{held}; hRunJob lets the command wait")
         if job.interactive:
             at = job.submitted_at
-            fits = (self._fit(job.demand, job.user, host, at, {}) for host in self.hosts.values())
+            free = self._free_licenses()
+            fits = (self._fit(job.demand, job.user, host, at, free) for host in self.hosts.values())
             if not any(one.fits == NOW and self._reach_at(job.user, one.host, at) for one in fits):
                 raise RefusedError("busy.hosts", "no vacant host for this command now; hRunJob lets it wait for one")
 
@@ -134,7 +135,7 @@ class Possible(Books):
     def fits(self, user: str, demand: Demand, at: float) -> list[Fit]:
         """Return for every host whether a job of *user* that asks for *demand* fits, the best hosts first."""
         limit = self.limits.may_start(user, demand.cores, demand.memory) if self._limited else ""
-        licenses = free_licenses(self.matcher.licenses, self._licenses_in_use())
+        licenses = self._free_licenses()
         found = [self._fit(demand, user, host, at, licenses) for host in self.hosts.values()]
         if limit:
             found = [one._replace(fits=LATER, word="limit", reason=limit) if one.fits == NOW else one for one in found]
@@ -157,14 +158,13 @@ class Possible(Books):
         full = self.matcher.why_full(demand, room)
         return Fit(host.name, LATER, word_of(full), sentence_of(full), liked)
 
-    def _licenses_in_use(self) -> dict[str, int]:
-        """Return how many of each license of the cluster jobs have."""
+    def _free_licenses(self) -> dict[str, int]:
+        """Return how many of each license of the cluster no job has."""
         used: dict[str, int] = {}
         for host in self.hosts.values():
             for name, count in host.used_consumables.items():
-                if name in self.matcher.licenses:
-                    used[name] = used.get(name, 0) + count
-        return used
+                used[name] = used.get(name, 0) + count
+        return free_licenses(self.matcher.licenses, used)
 
 
 class _Nowhere:

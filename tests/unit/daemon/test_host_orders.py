@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.daemons import NotedPeer
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm import config
+from tm.config.cluster import read_scheduling
 from tm.config.document import Document
 from tm.config.hosts import read_hosts
 from tm.daemon.dispatcher import Tables
@@ -75,7 +76,8 @@ class HostsCase(DispatcherCase):
                 Group("physics", frozenset({"bob"})),
             )
         )
-        return Tables(users, groups, hosts, config._tables([document.data]))
+        scheduling = read_scheduling(document, hosts)
+        return Tables(users, groups, hosts, config._tables([document.data]), scheduling)
 
     def ask(self, line: str, who: str = "root") -> Reply:
         answer = self.say(NotedPeer(who), line)
@@ -352,6 +354,16 @@ class UndoTests(HostsCase):
         self.refused("undo:1", "undo.impossible")
         self.refused("undo:77", "undo.unknown")
         self.refused("undo:x", "proto.arguments")
+
+    def test_what_the_cluster_has_as_a_whole_is_recorded_and_changed_back_by_hand(self) -> None:
+        self.write(self.text + "\n[licenses]\nansys = 2\n")
+        self.done("reload")
+        self.done('changehost:{"name":"n1","set":{"cores":8}}')
+        self.assertIn("ansys = 2", self.read())
+        self.assertEqual(self.dispatcher.brain.matcher.licenses, {"ansys": 2})
+        (record,) = [one for one in self.records() if one["kind"] == "licenses"]
+        self.assertEqual((record["name"], record["after"]), ("cluster", {"ansys": 2}))
+        self.assertIn("by hand", self.refused(f"undo:{record['id']}", "undo.impossible"))
 
     def test_it_needs_the_right_of_what_is_undone_too(self) -> None:
         self.done('changehost:{"name":"n1","set":{"cores":8}}')
