@@ -143,8 +143,14 @@ class JobLists:
         return permitted(RULES, "jobinfo", self._dispatcher.rights_of(peer.user), own=job.user == peer.user)
 
     def expected_start(self, number: int) -> list[str | None] | None:
-        """Return from when to when job or task *number* is expected to start; None where nobody can say."""
+        """Return from when to when job or task *number* is expected to start; None where nobody can say.
+
+        That is so while the server of its user is not there, without which nothing of theirs starts.
+        """
         dispatcher = self._dispatcher
+        job = dispatcher.brain.jobs.get(array_of(number))
+        if job is not None and job.user not in dispatcher.brain.attached:
+            return None
         expected = dispatcher.brain.forecaster.expected(number, dispatcher.now)
         return None if expected is None else [shown_time(expected.earliest), shown_time(expected.latest)]
 

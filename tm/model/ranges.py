@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-MISSES = 0.1
+MISSES = 0.09
 STEP = 0.5
 UNIT = 60.0
 STEPS_OF_GUESS = 1.5
