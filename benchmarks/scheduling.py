@@ -1,7 +1,7 @@
 """One decision of the scheduler, and one more submission, with few and with many jobs waiting.
 
 A full cluster of 1,000 hosts of 8 cores; 50 users, each with 10 kinds of jobs, wait for it. A decision is what follows
-the end of a job: its cores are free, and the next job is found for them. It is measured with 2,000, 100,000 and
+the end of a job: its cores are free, and the next job is found for them. It is measured with 10,000, 100,000 and
 1,000,000 waiting, the last as elements of arrays, in turn and in the same process, so that their quotients do not
 depend on the machine. Submissions are made to a dispatcher's brain, with nothing and with 100,000 jobs waiting.
 """
@@ -25,7 +25,7 @@ HOSTS = 1000
 CORES = 8
 USERS = 50
 KINDS = 500
-FEW, MANY, ELEMENTS = 2_000, 100_000, 1_000_000
+FEW, MANY, ELEMENTS = 10_000, 100_000, 1_000_000
 DECISIONS = 2_000
 SUBMISSIONS = 400
 

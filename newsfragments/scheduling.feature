@@ -1,0 +1,1 @@
+The queue is fair: users share by what they used lately (`tm shares`; `shares` of groups, half-life), waiting outweighs it at last, and a user's own priorities order only that user's jobs. Wide jobs have a host reserved while short ones are let past, and `--scavenge` jobs use what is idle, cost nothing, and give way.
