@@ -1,7 +1,7 @@
 """Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
 
 Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``
-``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following``.
+``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following`` ``replay``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tm import places
 DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
 NAMES = (
     "limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold",
-    "scheduling", "following",
+    "scheduling", "following", "replay",
 )  # fmt: skip
 PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
         limits,
         memory,
         output,
+        replay,
         scheduling,
         starting,
         throughput,
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> None:
         "limits": limits.run, "keeper": keeper_rate.run, "throughput": throughput.run,
         "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
         "infoserver": infoserver.run, "hosts": hosts.run, "cold": cold.run,
-        "scheduling": scheduling.run, "following": following.run,
+        "scheduling": scheduling.run, "following": following.run, "replay": replay.run,
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None

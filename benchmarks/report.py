@@ -25,6 +25,7 @@ from benchmarks.measurements import (
     summary,
     sums,
 )
+from benchmarks.replay import CLUSTERS, POLICIES, UNLEARNED
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 SLOTS = (2, 8)
@@ -98,7 +99,60 @@ def aims(found: Measurements) -> str:
         one, all_of_them = (found.rounds("cold", "all run from cold", hosts=n, kex=kex) for n in (1, COLD_HOSTS))
         text = f"{COLD_HOSTS} hosts from cold, as a multiple of one; key exchange of ssh: {kex}"
         wanted.append(Aim(text, 3, True, "", quotients(all_of_them, one)))
+    wanted += _of_scheduling(found)
+    for cluster in CLUSTERS:
+        marks = {"cluster": cluster, "policy": "ours"}
+        whole = "as one pool" if cluster == "pool" else "on 120 hosts"
+        text = f"the trace of 3,170 jobs replayed {whole} by our policy"
+        wanted.append(Aim(text, 10, True, "s", found.rounds("replay", "replay processor", **marks)))
+        for what, shown, at_most in (
+            ("mean_bounded_slowdown", "mean bounded slowdown", True),
+            ("utilisation", "utilisation", False),
+        ):
+            ours, easy = (found.rounds("replay", what, cluster=cluster, policy=policy) for policy in ("ours", "easy"))
+            wanted.append(Aim(f"its {shown}, as a multiple of EASY's", 1, at_most, "", quotients(ours, easy)))
+        wanted.append(
+            Aim("expected starts that came true", 0.8, False, "", found.rounds("replay", "ranges held", **marks))
+        )
     return table(["what", "aim", "measured", "met"], [aim.row() for aim in wanted])
+
+
+def _of_scheduling(found: Measurements) -> list[Aim]:
+    """Return what is wanted of decisions and submissions while many wait."""
+    decided, beside = found.rounds("scheduling", "decision", waiting="many"), "decision beside"
+    text = "a decision of the scheduler, 1,000 hosts, 500 classes, 100,000 jobs waiting"
+    elements = "the same with 1,000,000 elements of arrays, as a multiple"
+    submitted = "one more submission to the brain with 100,000 waiting, as a multiple of an empty queue"
+    return [
+        Aim(text, 1, True, "ms", decided),
+        Aim(elements, 1.2, True, "", found.rounds("scheduling", beside, waiting="array")),
+        Aim(submitted, 1.2, True, "", found.rounds("scheduling", "submission beside")),
+        Aim("memory of a brain with 100,000 waiting", 400, True, "MB", found.rounds("scheduling", "memory")),
+        Aim("more for an array of 1,000,000", 20, True, "MB", found.rounds("scheduling", "more memory")),
+    ]
+
+
+def scheduling(found: Measurements) -> str:
+    """Return what a decision and a submission cost by what waits."""
+    shown = {"few": "10,000 jobs", "many": "100,000 jobs", "array": "1,000,000 elements of 500 arrays"}
+    rows = []
+    for waiting, text in shown.items():
+        times = (found.rounds("scheduling", what, waiting=waiting) for what in ("decision", "slow decision"))
+        rows.append([text, *map(summary, times)])
+    return table(["waiting", "ms a decision, mean", "ms, 99 % are faster"], rows)
+
+
+def replay(found: Measurements) -> str:
+    """Return what the trace came to under each policy."""
+    rows = []
+    for cluster in CLUSTERS:
+        for policy in (*POLICIES, UNLEARNED):
+            marks = {"cluster": cluster, "policy": policy}
+            name = "ours, by the wall times asked" if policy == UNLEARNED else policy
+            cells = [summary(found.rounds("replay", what, **marks)) for what in REPLAYED]
+            rows.append([f"{'one pool' if cluster == 'pool' else '120 hosts'}, {name}", *cells])
+    heads = ["", "utilisation", "mean wait min", "95 % wait min", "mean bounded slowdown", "worst user", "fairness"]
+    return table([*heads, "makespan d", "in range", "width min", "replay s"], rows)
 
 
 def looks(found: Measurements) -> str:
@@ -305,11 +359,15 @@ def machine(found: Measurements) -> str:
     return "\n".join(lines)
 
 
+REPLAYED = (
+    "utilisation", "mean_wait", "p95_wait", "mean_bounded_slowdown", "worst_user", "fairness", "makespan",
+    "ranges held", "range width", "replay processor",
+)  # fmt: skip
 PARTS: dict[str, Callable[[Measurements], str]] = {
     part.__name__: part
     for part in (
         machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper, looks,
-        cold,
+        cold, replay, scheduling,
     )
 }  # fmt: skip
 
