@@ -25,6 +25,9 @@ class WalkTests(ChainCase):
         self.jobs = {user: self.cluster.submit(user, "exec sleep 1000")[0] for user in ("alice", "bob")}
         for user, job in self.jobs.items():
             self.cluster.wait([job], user=user, states=("running",))
+        self.arrays = {
+            user: self.cluster.submit(user, "true", array="0-1", hold=True)[0] for user in self.jobs
+        }  # fmt: skip
         self.wishes = {user: json.dumps(self.wish(user)) for user in self.jobs}
 
     def wish(self, user: str) -> dict[str, object]:
@@ -44,7 +47,10 @@ class WalkTests(ChainCase):
         """Return what bob says to see whether *verb* is permitted."""
         user = "bob" if own else "alice"
         line = LINES[verb]
-        words = {"USER": user, "JOB": str(self.jobs[user]), "HOST": "n1" if own else "n2", "WISH": self.wishes[user]}
+        words = {
+            "USER": user, "JOB": str(self.jobs[user]), "ARRAY": str(self.arrays[user]), "HOST": "n1" if own else "n2",
+            "WISH": self.wishes[user],
+        }  # fmt: skip
         for mark, word in words.items():
             line = line.replace(mark, word)
         return line

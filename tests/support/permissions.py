@@ -1,7 +1,7 @@
 """Who may say what to a dispatcher, written a second time, verb by verb; and lines that tell whether somebody may.
 
-Each line is refused for another reason, or harmless, where it is permitted. USER, JOB, HOST and WISH in it stand for
-what is one's own, or somebody else's.
+Each line is refused for another reason, or harmless, where it is permitted. USER, JOB, ARRAY, HOST and WISH in it stand
+for what is one's own, or somebody else's.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ PERMITTED: dict[str, str] = {
     "help": "everybody", "version": "everybody", "whoami": "everybody", "status": "everybody",
     "lshosts": "everybody", "hostinfo": "everybody", "whois": "everybody", "lsgroups": "everybody",
     "subscribe": "everybody", "unsubscribe": "everybody", "fits": "everybody",
+    "lsshares": "everybody", "usage": "everybody",
     # for what is one's own
-    "runjob": "own", "submit": "own", "jobtexts": "own", "attach": "own", "hello": "own", "report": "own", "hostnews": "own",
+    "runjob": "own", "submit": "own", "jobtexts": "own", "attach": "own", "hello": "own", "report": "own",
+    "hostnews": "own", "told": "own",
     # for what is one's own, or with a right
-    "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs",
+    "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs", "whyjob": "own or jobs",
+    "joblog": "own or jobs",
     "holdjob": "own or jobs", "releasejob": "own or jobs", "suspendjob": "own or jobs", "resumejob": "own or jobs",
     "signaljob": "own or jobs", "requeuejob": "own or jobs", "changejob": "own or jobs", "tryjobs": "own or jobs",
     "leavehost": "own or hosts", "returnhost": "own or hosts",
@@ -33,9 +36,9 @@ PERMITTED: dict[str, str] = {
 
 LINES: dict[str, str] = {
     **{verb: verb for verb in ("help", "version", "whoami", "status", "lshosts", "lsgroups", "unsubscribe", "lsusers")},
-    **{verb: verb for verb in ("audit", "reload", "log", "shutdown")},
-    **{verb: f"{verb}:[]" for verb in ("hello", "report", "hostnews", "infojoin", "info", "addhost", "changehost")},
-    **{verb: f"{verb}:[]" for verb in ("adduser", "changeuser", "addgroup", "changegroup")},
+    **{verb: verb for verb in ("lsshares", "usage", "audit", "reload", "log", "shutdown")},
+    **{verb: f"{verb}:[]" for verb in ("hello", "report", "hostnews", "told", "infojoin", "info", "addhost")},
+    **{verb: f"{verb}:[]" for verb in ("changehost", "adduser", "changeuser", "addgroup", "changegroup")},
     **{verb: f"{verb}:nobody" for verb in ("activatehost", "deactivatehost", "drainhost", "removehost", "declarelost")},
     **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
     "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
@@ -43,17 +46,18 @@ LINES: dict[str, str] = {
     **{verb: f"{verb}:JOB" for verb in ("holdjob", "releasejob", "suspendjob", "resumejob", "requeuejob")},
     "signaljob": "signaljob:JOB:USR1", "tryjobs": "tryjobs:holdjob:JOB",
     "changejob": 'changejob:{"ids":"JOB","set":{"priority":1}}',
-    "jobtexts": "jobtexts:JOB",
+    "jobtexts": "jobtexts:JOB", "whyjob": "whyjob:JOB", "joblog": "joblog:ARRAY",
     "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
 }  # fmt: skip
 
 RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
-OF_A_SERVER = ("hello", "report", "hostnews")
+OF_A_SERVER = ("hello", "report", "hostnews", "told")
 """What is one's own when one's server is attached: who says it from elsewhere is refused."""
 
 _DENIALS = {
     **dict.fromkeys(("jobinfo", "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob"), "job.unknown"),
-    **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs", "jobtexts"), "job.unknown"), "submit": "job.user",
+    **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs", "jobtexts", "whyjob", "joblog"), "job.unknown"),
+    "submit": "job.user",
 }  # fmt: skip
 """How a denial sounds where it is not to tell that there is something."""
 

@@ -20,7 +20,7 @@ DIGEST = hashlib.sha256(ENVIRONMENT.encode()).hexdigest()
 
 
 class PermissionCase(DispatcherCase):
-    """Walker owns the host n1 and the job 1, another the host n2 and the job 2."""
+    """Walker owns the host n1 and the job 1 and the array 3, another the host n2, the job 2 and the array 4."""
 
     given: ClassVar[tuple[str, ...]] = ()
 
@@ -35,6 +35,8 @@ class PermissionCase(DispatcherCase):
             server = self.attached(user)
             self.assertTrue(self.said(server, self.hello(host=host, spool=user)).ok)
             self.assertTrue(self.said(server, self.submission(user, user=user, hosts=[host])).ok)
+        for user in ("walker", "other"):
+            self.said(NotedPeer(user), self.submission(f"array of {user}", user=user, array="0-1", hold=True))
 
     def tables(self) -> Tables:
         users = Users.of(*[User(name, (f"fingerprint of {name}",)) for name in ("walker", "other", "root")])
@@ -46,7 +48,8 @@ class PermissionCase(DispatcherCase):
         """Return what to say to see whether *verb* is permitted."""
         name = "walker" if own else "other"
         wish = {"token": "t", "orders": [order(name, environment=DIGEST, cores=9999)], "environments": {}}
-        words = {"USER": name, "JOB": "12"[not own], "HOST": ("n1", "n2")[not own], "WISH": json.dumps(wish)}
+        words = {"USER": name, "JOB": "12"[not own], "ARRAY": "34"[not own], "HOST": ("n1", "n2")[not own]}
+        words["WISH"] = json.dumps(wish)
         line = LINES[verb]
         for mark, word in words.items():
             line = line.replace(mark, word)
