@@ -32,7 +32,7 @@ _CHANGES = (
 )  # fmt: skip
 _DIFFERENCE = (Column("", least=6), Column("BEFORE", least=8), Column("AFTER", least=8))
 _SIZES = ("memory", "used_memory", "offered_memory", "memory_available", "memory_total")
-_INSIDE = ("servers", "gpus", "info", "config", "own")
+_INSIDE = ("servers", "gpus", "consumables", "info", "config", "own")
 _DETAILS = {"changehost": "change", "addhost": "add", "removehost": "remove", "activatehost": "activate",
             "deactivatehost": "deactivate", "drainhost": "drain", "declarelost": "lost", "leavehost": "leave",
             "returnhost": "return"}  # fmt: skip
@@ -104,6 +104,8 @@ def host_card(host: View) -> list[str]:
     shown = [(key, _card_value(key, value)) for key, value in lines]
     shown += [("user's server", _joined(server)) for server in host.get("servers") or ()]
     shown += [("gpu", _joined(gpu)) for gpu in host.get("gpus") or ()]
+    counted = (host.get("consumables") or {}).items()
+    shown += [(name, f"{one.get('used')} of {one.get('whole')} in use") for name, one in counted]
     info = {key: value for key, value in (host.get("info") or {}).items() if value}
     shown += [("InfoServer", _joined(info))] if info else []
     own = host.get("own") or {}

@@ -107,9 +107,14 @@ def show_host(host: HostState, sessions: list[Session], condition: Condition, in
             {"user": s.user, "link": str(s.link), "reason": s.reason, "survives": s.survives} for s in sessions
         ],
         "remedy": condition.remedy, "since": shown_time(condition.since or None),
-        "vacant": condition.state in RECEIVING and free > 0, "free_cores": free,
+        "vacant": condition.state in RECEIVING and free > 0 and not host.alone, "free_cores": free,
         "offered_cores": host.cores, "offered_memory": offered, "features": list(config.features),
-        "policy": str(config.policy), **_measured(host.about, host.report),
+        "policy": str(config.policy), "gpu_count": host.gpu_count, "free_gpus": max(0, host.free_gpus),
+        "consumables": {
+            name: {"whole": count, "used": host.used_consumables.get(name, 0)}
+            for name, count in config.consumables.items()
+        },
+        "exclusive": bool(host.alone), **_measured(host.about, host.report),
         "info": {
             "state": info.state, "reason": info.reason, "port": info.port or None, "version": info.version,
             "survives": info.survives,

@@ -74,6 +74,14 @@ class HostTests(SynchronousTestCase):
         self.assertEqual((view["state"], view["vacant"], view["free_cores"]), ("up", False, 0))
         self.assertEqual((view["cores"], view["used_cores"], view["jobs"], view["memory"]), (2, 2, 2, None))
 
+    def test_a_host_shows_its_gpus_and_what_is_counted_there(self) -> None:
+        host = host_state("n1", 2, gpus=2, consumables={"matlab": 3})
+        Session("alice", host).occupy(new_job(1, *order(gpus=1, consumables={"matlab": 2}, exclusive=True), 1.0)[0])
+        view = show_host(host, [], Condition(State.UP), Info())
+        self.assertEqual((view["gpu_count"], view["free_gpus"], view["exclusive"], view["vacant"]), (2, 1, True, False))
+        self.assertEqual(view["consumables"], {"matlab": {"whole": 3, "used": 2}})
+        self.assertIsNone(show_host(host_state("n2", 2), [], Condition(State.UP), Info())["gpu_count"])
+
     def test_a_host_shows_why_nothing_starts_there_and_what_helps(self) -> None:
         condition = Condition(State.DRAINED, "repair", "activate it", 1000.0)
         view = show_host(host_state("n1", 2), [], condition, Info())
