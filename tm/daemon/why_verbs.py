@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from tm.daemon.answers import Answer, Spoken, as_reply
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.job_lists import JobLists, one_job, task_as_job, unknown
 from tm.model.ids import array_of
+from tm.model.job import Job
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
 from tm.model.views import Shown
 from tm.model.why import explain
 from tm.ports import Peer
-from tm.wire.message import Request
+from tm.wire.message import Reply, Request
 
 MOST_HOSTS_SHOWN = 40
 
@@ -25,9 +28,15 @@ class WhyVerbs:
         self.methods: dict[str, Spoken] = {"whyjob": self._whyjob}
 
     def _whyjob(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        dispatcher = self._dispatcher
+        around = self._dispatcher.around
         number = one_job(arguments[0])
-        job = dispatcher.brain.jobs.get(number) or dispatcher.brain.jobs.get(array_of(number))
+        found: Deferred[Job | None] = around.reader.run(lambda: around.store.job(number))
+        return found.addCallback(lambda stored: self._told(peer, request, number, stored))
+
+    def _told(self, peer: Peer, request: Request, number: int, stored: Job | None) -> Reply:
+        dispatcher = self._dispatcher
+        jobs = dispatcher.brain.jobs
+        job = jobs.get(number) or stored or jobs.get(array_of(number))
         rights = dispatcher.rights_of(peer.user)
         if job is None or not permitted(RULES, "whyjob", rights, own=job.user == peer.user):
             raise unknown(number)

@@ -49,11 +49,12 @@ class Change(NamedTuple):
 def explain(brain: Placing, job: Job, at: float) -> Shown:
     """Return why *job* waits: sentence, verdict of every host, their counts, the change that would help."""
     asker = _Asker(brain, job, at)
-    verdicts = [asker.verdict(host) for host in brain.hosts.values()]
-    change = asker.change() if job.phase in (Phase.PENDING, Phase.HELD) else None
+    waits = job.phase in (Phase.PENDING, Phase.HELD)
+    verdicts = [asker.verdict(host) for host in brain.hosts.values()] if waits else []
+    change = asker.change() if waits else None
     ahead = _ahead(brain, job, at)
     return {
-        "id": shown_id(job.id), "state": str(job.phase), "sentence": why_waiting(brain, job, at) or _not_waiting(job),
+        "id": shown_id(job.id), "state": str(job.phase), "sentence": why_waiting(brain, job, at) if waits else _not_waiting(job),
         "hosts": [verdict._asdict() for verdict in verdicts],
         "counts": dict(Counter(one.verdict for one in verdicts).most_common()),
         "change": None if change is None else change.text,
@@ -63,7 +64,8 @@ def explain(brain: Placing, job: Job, at: float) -> Shown:
 
 
 def _not_waiting(job: Job) -> str:
-    return f"it does not wait: it is {str(job.phase).replace('_', ' ')}"
+    reason = f" ({job.reason})" if job.reason else ""
+    return f"it does not wait: it is {str(job.phase).replace('_', ' ')}{reason}"
 
 
 def _ahead(brain: Placing, job: Job, at: float) -> int | None:
