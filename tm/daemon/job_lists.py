@@ -132,11 +132,13 @@ class JobLists:
         if job.id != number:
             job = task_as_job(job, number)
         spec = accepted_spec(job.spec)
-        shown = {**self.show(job), **show_story(job, spec, *read[1:3]), "expected_start": self.expected_start(number)}
+        public, story = self.show(job), show_story(job, spec, *read[1:3])
+        shown = {**public, **story, "expected_start": self.expected_start(number)}
         if read[3] is not None:
             variables = msgspec.json.decode(read[3], type=dict[str, str])
             shown["environment"] = {name: value for name, value in variables.items() if name != SHARED}
-        told = {name: value for name, value in shown.items() if name not in ("events", "environment")}
+        untold = {name for name, value in story.items() if not value} | {"events", "environment"}
+        told = {name: value for name, value in shown.items() if name not in untold}
         return as_reply(request, shown, [*as_lines(told), *story_lines(shown)])
 
     def _may(self, peer: Peer, job: Job) -> bool:
