@@ -179,6 +179,11 @@ class StoreContract:
             [HostMemo("n1", drain_deadline=7.25, drain_reason="a fan"), HostMemo("n2", declared="lost ☃")],
         )
 
+    def test_what_was_learned_of_a_family_is_what_was_said_last_and_may_be_forgotten(self) -> None:
+        for families in ({"a": "[1]", "b": "[2]", "c": "[3]"}, {"a": "[4]", "b": "", "d": ""}):
+            self.keep(Records(families=families))
+        self.assertEqual(self.restarted().load().families, {"a": "[4]", "c": "[3]"})
+
     def test_the_counters_of_a_spool_are_the_last_ones(self) -> None:
         self.keep(Records(spools={"s": Spool("s", "alice", "n1", 1, 1), "r": Spool("r", "bob", "n2", 7, 8)}))
         self.keep(Records(spools={"s": Spool("s", "alice", "n1", 5, 3)}))

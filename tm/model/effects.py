@@ -52,7 +52,8 @@ class Records:
 
     *known* is the configuration after the *changes* in it, as JSON, None where it is what it was. *attempts* and
     *events* belong to the stories of jobs; *shares* are (usage, when) of users, *families* what was learned of jobs by
-    the name of their kind, as JSON; *messages* are to be sent, *sent* the numbers of those that were.
+    the name of their kind, as JSON, empty for what is to be forgotten; *messages* are to be sent, *sent* the numbers of
+    those that were.
     """
 
     new: dict[int, Job] = field(default_factory=dict)

@@ -84,6 +84,7 @@ class MemoryStore:
         self._events += [JobEvent(*row) for row in events]
         self._shares.update((user, tuple(share)) for user, share in shares.items())
         self._families.update(families)
+        self._families = {name: learned for name, learned in self._families.items() if learned}
         self._messages.update((row[0], Message(*row)) for row in messages)
         for number in sent:
             self._messages.pop(number, None)

@@ -55,6 +55,7 @@ _STATEMENTS = {
     "shares": (3, "INSERT OR REPLACE INTO shares VALUES {}"),
     "families": (2, "INSERT OR REPLACE INTO families VALUES {}"),
     "messages": (5, "INSERT OR REPLACE INTO messages VALUES {}"),
+    "forgotten": (1, "DELETE FROM families WHERE name IN (VALUES {})"),
     "sent": (1, "DELETE FROM messages WHERE id IN (VALUES {})"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
@@ -156,7 +157,9 @@ class SqliteStore:
         if records.changes:
             groups["audit"] = _flat(map(row_of_change, records.changes))
         stories: dict[str, Sequence[tuple[object, ...]]] = {
-            "attempts": records.attempts, "events": records.events, "families": list(records.families.items()),
+            "attempts": records.attempts, "events": records.events,
+            "families": [(name, learned) for name, learned in records.families.items() if learned],
+            "forgotten": [(name,) for name, learned in records.families.items() if not learned],
             "shares": [(user, *share) for user, share in records.shares.items()], "messages": records.messages,
             "sent": [(number,) for number in records.sent],
         }  # fmt: skip

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tests.support.properties import examples
+from tm.model.ids import task_id
 from tm.model.job import Job, new_job
 from tm.model.queue import JobClass, WaitingQueue, class_of
 
@@ -52,6 +53,23 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(queue.heads(), naive.heads())
         for _, _, kind in naive.heads():
             self.assertEqual(list(queue.ids(kind)), naive.ids(kind))
+            self.assertEqual(queue.sizes()[kind], len(naive.ids(kind)))
+            for place, number in enumerate(naive.ids(kind)):
+                self.assertEqual(queue.before(number), (kind, place))
+        self.assertIsNone(queue.before(60))
+
+    def test_tasks_of_arrays_count_one_by_one(self) -> None:
+        queue = WaitingQueue()
+        some = [job(1), job(2, array="0-9", array_cap=2), job(3), job(4, array="5,7,9")]
+        for one in some:
+            queue.add(one)
+        kind = class_of(some[0])
+        self.assertEqual(queue.sizes(), {kind: 15})
+        self.assertEqual([queue.before(number) for number in (1, 2, 3, 4)], [(kind, n) for n in (0, 1, 11, 12)])
+        self.assertEqual(queue.before(task_id(4, 9)), (kind, 14))
+        queue.remove(2)
+        self.assertEqual((queue.sizes(), queue.before(3)), ({kind: 5}, (kind, 1)))
+        self.assertIsNone(queue.before(task_id(2, 1)))
 
     @given(st.lists(st.tuples(st.booleans(), st.integers(1, 8)), max_size=40))
     @examples(50)
