@@ -53,8 +53,9 @@ def explain(brain: Placing, job: Job, at: float) -> Shown:
     verdicts = [asker.verdict(host) for host in brain.hosts.values()] if waits else []
     change = asker.change() if waits else None
     ahead = _ahead(brain, job, at)
+    sentence = why_waiting(brain, job, at) if waits else _not_waiting(job)
     return {
-        "id": shown_id(job.id), "state": str(job.phase), "sentence": why_waiting(brain, job, at) if waits else _not_waiting(job),
+        "id": shown_id(job.id), "state": str(job.phase), "sentence": sentence,
         "hosts": [verdict._asdict() for verdict in verdicts],
         "counts": dict(Counter(one.verdict for one in verdicts).most_common()),
         "change": None if change is None else change.text,
