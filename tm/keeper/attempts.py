@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from functools import cache
 
 from tm.failpoint import reach
 from tm.keeper import cgroup, journal, procfs, spawn
+from tm.keeper.allotting import Allotting
 from tm.keeper.book import Book, Running
 from tm.keeper.enforcing import Enforcing, near_memory
 from tm.keeper.environments import Environments
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from tm.keeper.book import Fact
     from tm.keeper.journal import Log
-    from tm.keeper.limits import Limits
     from tm.keeper.order import Key
 
-_MEMORY = {False: "memory: sampled", True: "memory: sampled and rlimit"}
 RETRY_AFTER = 1.0
 GATHER = 0.002
 """Seconds that endings wait for others to share a record with, while orders wait for their slots anyway."""
@@ -59,14 +57,13 @@ class Attempts:
         self._pausing = Pausing(stem)
         self._orphans = Orphans(stem)
         self._enforcing = Enforcing(stem, self._felling)
-        self._groups = groups
-        self._freed: list[int] = []
         self._unrecorded: list[Fact] = []
         self._told_early: set[Key] = set()
         self._retry_at: float | None = None
         self._record_at: float | None = None
         self._tell_at: float | None = None
         self._starter = spawn.Starter()
+        self._allotting = Allotting(self._starter, groups)
 
     @property
     def next_at(self) -> float | None:
@@ -201,7 +198,7 @@ class Attempts:
             standing = self._pausing.tend(now, self.book.running)
             self.news += [self.book.running[key].pause_fact(time.time()) for key in standing]
         self._launch(now)
-        self._freed.clear()
+        self._allotting.settle()
         if self._unrecorded:
             self._gather(now)
         if _due(self._tell_at, now):
@@ -253,7 +250,7 @@ class Attempts:
         left = self._orphans.left_behind(running)
         if left:
             reason = f"{reason}; {left}" if reason else left
-        self._freed += running.cpus
+        self._allotting.free(running)
         fact = {
             "what": "ended",
             "at": time.time(),
@@ -292,42 +289,19 @@ class Attempts:
             self._retry_at = now + RETRY_AFTER
             return
         reach("keeper.intent")
-        before = procfs.ticks()
-        limits = order.limits
-        group = self._groups.make(key, limits) if self._groups is not None and limits.wants_group else None
-        cpus = self._cpus(order)
-        memory = 0 if group is not None and group.limits_memory else limits.memory
         try:
-            pid = self._starter.start(order, environment, cpus, memory)
+            running = self._allotting.start(order, environment)
         except spawn.StartError as error:
-            self._starter.over(key)
-            if group is not None:
-                group.remove()
             self._refuse(key, error.exit_code, error.text)
             return
         reach("keeper.started")
-        running = Running(key, order.cores, pid, procfs.started_at(pid, before), time.time())
-        if group is not None and group.take(pid):
-            running.group = group
-        running.cpus = cpus if self._starter.confined[0] else ()
-        running.rung = rung(limits, running, self._starter.confined[1])
         self._log.append(journal.start(running))
-        self._mains[pid] = key
+        self._mains[running.pid] = key
         self.book.start(running)
-        self._enforcing.begin(running, limits, now)
+        self._enforcing.begin(running, order.limits, now)
         self.news.append(running.fact())
         if self._tell_at is None:
             self._tell_at = now + START_LINGERS
-
-    def _cpus(self, order: Order) -> tuple[int, ...]:
-        """Return the processors for *order*: its own, else those of whom it follows at once."""
-        if order.cpus:
-            self._freed = [cpu for cpu in self._freed if cpu not in order.cpus]
-            return order.cpus
-        if not 0 < order.cores <= len(self._freed):
-            return ()
-        cpus, self._freed = tuple(self._freed[: order.cores]), self._freed[order.cores :]
-        return cpus
 
     def _gather(self, now: float) -> None:
         """Record what has ended: at once, but a moment later while orders wait and the disk is not full."""
@@ -385,31 +359,6 @@ class Attempts:
         yield from map(journal.start, self.book.running.values())
         yield from (journal.pause(running) for running in self.book.running.values() if running.turn)
         yield from map(journal.final, self.book.ended.values())
-
-
-def rung(limits: Limits, running: Running, bounded: bool) -> str:
-    """Return in words how the *limits* of *running* are enforced; *bounded*: its processes' private memory is."""
-    group = running.group
-    by_kernel = (False, False) if group is None else (group.limits_memory, group.limits_processes)
-    return _rung(
-        limits.memory > 0, limits.processes > 0, group is not None, by_kernel, bounded, bool(running.cpus)
-    )
-
-
-@cache
-def _rung(
-    memory: bool, processes: bool, group: bool, by_kernel: tuple[bool, bool], bounded: bool, cores: bool
-) -> str:
-    words = []
-    if memory:
-        words.append("memory: cgroup" if by_kernel[0] else _MEMORY[bounded])
-    if processes:
-        words.append("processes: cgroup" if by_kernel[1] else "processes: sampled")
-    if group:
-        words.append("ended by cgroup")
-    if cores:
-        words.append("cores: affinity")
-    return ", ".join(words)
 
 
 def _key(fact: Fact) -> Key:

@@ -42,6 +42,13 @@ class Group:
         self.limits_memory = limits_memory
         self.limits_processes = limits_processes
 
+    def enter(self) -> bool:
+        """Put this process, which has one thread, into the group, so that what it starts is there from its beginning.
+
+        Return whether that could be. The first of many such moves takes the kernel some milliseconds, not the next.
+        """
+        return _write(self.path, "cgroup.procs", "0")
+
     def take(self, pid: int) -> bool:
         """Put *pid*, just started, into the group, and what it has started itself; return whether it could be."""
         inside: set[int] = set()
@@ -120,6 +127,10 @@ class Groups:
             group.limits_processes = _write(group.path, "pids.max", most)
         return group
 
+    def come_back(self) -> bool:
+        """Put this process back to the other daemons; return whether that could be."""
+        return _write(os.path.join(self.path, DAEMONS), "cgroup.procs", "0")
+
     def find(self, key: Key) -> Group | None:
         """Return the group of *key*, which somebody before us has made; None where there is none."""
         group = self._group(key)
@@ -163,7 +174,7 @@ def _make_room(path: str, named: bool) -> bool:
     except OSError:
         return False
     if named:
-        _write(daemons, "cgroup.procs", str(os.getpid()))
+        _write(daemons, "cgroup.procs", "0")
     for _ in range(ROUNDS):
         here = _read(path, "cgroup.procs").split()
         if not here:

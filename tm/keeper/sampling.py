@@ -98,7 +98,7 @@ class Sampler:
             if watch.verdict is None and (watch.look_at <= now + TOGETHER or (tripped and watch.limits.processes))
         ]  # fmt: skip
         over = self._look(due, now) if due else []
-        self._rest_until = now + REST * (self._cost() - begun) if due else 0.0
+        self._rest_until = now + REST * (self._cost() - begun)
         self._plan(now)
         return over
 
