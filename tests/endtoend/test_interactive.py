@@ -217,6 +217,17 @@ class BesideTests(TerminalCase):
         self.assertEqual("cancelled", view["state"])
         self.assertEqual([], marked(self.cluster.folder, number))
 
+    def test_a_shell_that_is_there_when_the_job_ends_is_not_what_the_job_left(self) -> None:
+        go = Path(self.cluster.work, "go")
+        number = self.begin(f"while ! [ -e {go} ]; do sleep 0.05; done; exit 3")
+        keyboard = self.hrun("--in", str(number))
+        keyboard.see(b"$ ")
+        go.touch()
+        (view,) = self.cluster.wait([number])
+        self.assertEqual(("failed", 3, ""), (view["state"], view["exit_code"], view["reason"]))
+        self.assertNotEqual(0, keyboard.end())
+        wait_for(lambda: not marked(self.cluster.folder, number), "the end of the shell")
+
     def test_a_shell_beside_a_job_ends_with_its_terminal_and_the_job_goes_on(self) -> None:
         number = self.begin("sleep 1000")
         before = len(marked(self.cluster.folder, number))

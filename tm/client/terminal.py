@@ -32,7 +32,7 @@ class RawTerminal:
 
         if not self._saved:
             self._saved = termios.tcgetattr(self._fd)
-            tty.setraw(self._fd)
+            tty.setraw(self._fd, termios.TCSADRAIN)  # what was typed before counts
 
     def end(self) -> None:
         """Be as before."""

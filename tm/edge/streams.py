@@ -37,6 +37,7 @@ HANG_UP_SECONDS = 1.0
 UNEXPLAINED_SECONDS = 5.0
 FIRST_TRY, LAST_TRY = 0.003, 0.05
 MOST_VAIN_TRIES = 400
+MOST_EARLY = 1 << 20
 _STATES = {"time": "timeout", "memory": "out_of_memory", "cancelled": "cancelled"}
 
 
@@ -192,6 +193,7 @@ class Look(Stream):
         holder.say(self._words.encode() + b"\n" + b"".join(self._early))
         self._early.clear()
         if self.link is not None and self.link.transport is not None:
+            self.link.transport.resumeProducing()
             holder.join(self.link.transport)
 
     def holder_says(self, told: dict[str, Any]) -> None:
@@ -269,8 +271,10 @@ class Look(Stream):
     def _say_holder(self, words: bytes) -> None:
         if self._holder is not None:
             self._holder.say(words)
-        else:
-            self._early.append(words)
+            return
+        self._early.append(words)
+        if sum(map(len, self._early)) > MOST_EARLY and self.link is not None and self.link.transport is not None:
+            self.link.transport.pauseProducing()  # until the holder is there
 
 
 class HolderLink(Protocol):

@@ -159,6 +159,7 @@ class Attempts:
             pid = self._starter.start(order, self.environments.of(order), running.cpus, memory)
         except (ValueError, spawn.StartError):
             return  # who waits for it hears nothing of it in time, and says so
+        self._orphans.welcome(pid)
         if group is not None:
             group.take(pid)
 

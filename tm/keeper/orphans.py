@@ -34,11 +34,16 @@ class Orphans:
         self._told: set[int] = set()
         self._sessions: dict[int, Key] = {}
         self._listed: list[int] | None = None
+        self._guests: set[int] = set()
         self.next_at: float | None = None
 
     def left_by(self, main: int, key: Key) -> None:
         """Note that *main*, first process of *key* and leader of its session, has been reaped."""
         self._sessions[main] = key
+
+    def welcome(self, pid: int) -> None:
+        """Note that *pid* was started beside a job, which does not leave it behind."""
+        self._guests.add(pid)
 
     def left_behind(self, running: Running) -> str:
         """*running* has ended, and is not reaped: return in a sentence which processes it leaves, if it does any."""
@@ -48,7 +53,9 @@ class Orphans:
         for pid in self._listed:
             if pid not in self._stem.mains:
                 one = procfs.read(pid)
-                if one is not None and not one.dead and not one.daemon and self._owner(one) == running.key:
+                if one is None or one.dead or one.daemon or pid in self._guests:
+                    continue
+                if self._owner(one) == running.key:
                     left.append(f"{one.name.decode('utf-8', 'replace')} (pid {pid})")
         if not left:
             return ""
@@ -62,6 +69,7 @@ class Orphans:
         self._listed = None
         orphans = [pid for pid in listed if pid not in self._stem.mains]
         living = [pid for pid in orphans if not _reap(pid)]
+        self._guests.intersection_update(living)
         if living or self._sessions or self._told:
             seen = {pid: procfs.read(pid) for pid in living}
             owners = {pid: self._owner(one) for pid, one in seen.items() if one is not None and not one.daemon}
