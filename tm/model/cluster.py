@@ -52,6 +52,7 @@ class HostState:
 
     def __init__(self, config: HostConfig) -> None:
         self.config = config
+        self.is_open = "*" in config.users
         self.seen_cores: int | None = None
         self.seen_memory: int | None = None
         self.active = config.active
@@ -83,6 +84,7 @@ class HostState:
     def configured(self, config: HostConfig) -> None:
         """Take what the configuration says of it now."""
         self.config = config
+        self.is_open = "*" in config.users
         self.facts += 1
 
     def described(self, about: About | None) -> None:

@@ -22,7 +22,11 @@ from tm.model.demand import Demand
 from tm.model.resources import format_memory
 from tm.model.room import Room
 
-MOST_KINDS = 4096
+MOST_KINDS = 2048
+MOST_DEMANDS = 16384
+Asked = tuple[object, ...]
+Verdicts = dict[str, "int | tuple[int, str]"]
+"""By host, as its facts were: nothing but these where it may run there, with the reason where it may not."""
 MayUse = Callable[[str, HostState], bool]
 
 
@@ -68,7 +72,8 @@ class HostTerms:
 
 
 class Matcher:
-    """Says which demands fit which hosts; *may_use* whether a user may have jobs on a host at all.
+    """Says which demands fit which hosts; *may_use* whether a user may have jobs on a host that is not open
+    to everybody.
 
     Verdicts are kept by host until its `HostState.facts` count on, and until it is told that users or licenses are
     others. *licenses* are those of the whole cluster.
@@ -77,13 +82,15 @@ class Matcher:
     def __init__(self, may_use: MayUse) -> None:
         self._may_use = may_use
         self.licenses: dict[str, int] = {}
-        self._verdicts: dict[tuple[Demand, str], dict[str, tuple[int, str]]] = {}
+        self._verdicts: dict[Asked, Verdicts] = {}
+        self._verdicts_of: dict[Demand, Verdicts] = {}
         self._found: dict[tuple[Demand, str], str] = {}
         self._holding: dict[str, dict[str, tuple[int, bool | None]]] = {}
 
     def forget(self) -> None:
         """Hosts, what users may use, or what the cluster has is different now."""
         self._verdicts.clear()
+        self._verdicts_of.clear()
         self._holding.clear()
         self._found.clear()
 
@@ -95,16 +102,32 @@ class Matcher:
         The reason is a word and a sentence, ``cores: it has 8 cores``; the words: host, exclude, users, cores, memory,
         gpus, consumables, licenses (of the cluster), constraint.
         """
-        verdicts = self._verdicts.get((demand, user))
+        if not host.is_open and not self._may_use(user, host):
+            return f"users: it is not open to {user} (only {', '.join(host.config.users)})"
+        verdicts = self._verdicts_of.get(demand)
         if verdicts is None:
-            if len(self._verdicts) >= MOST_KINDS:
-                self._verdicts.clear()
-                self._found.clear()
-            verdicts = self._verdicts[demand, user] = {}
+            verdicts = self._shared_verdicts(demand)
         known = verdicts.get(host.name)
-        if known is None or known[0] != host.facts:
-            known = verdicts[host.name] = host.facts, next(self._never(demand, user, host), "")
-        return known[1]
+        facts = host.facts
+        if known == facts:
+            return ""
+        if isinstance(known, tuple) and known[0] == facts:
+            return known[1]
+        why = next(self._never(demand, host), "")
+        verdicts[host.name] = (facts, why) if why else facts
+        return why
+
+    def _shared_verdicts(self, demand: Demand) -> Verdicts:
+        """Return where verdicts about *demand* are kept: together with those that ask the same of hosts."""
+        if len(self._verdicts) >= MOST_KINDS or len(self._verdicts_of) >= MOST_DEMANDS:
+            self._verdicts.clear()
+            self._verdicts_of.clear()
+        asked = (
+            demand.cores, demand.memory, demand.gpus, demand.hosts, demand.exclude, demand.constraint,
+            demand.consumables,
+        )  # fmt: skip
+        verdicts = self._verdicts_of[demand] = self._verdicts.setdefault(asked, {})
+        return verdicts
 
     def somewhere(self, demand: Demand, user: str, hosts: Mapping[str, HostState]) -> bool:
         """Whether one of *hosts* may ever run it; the one that was found last is asked first."""
@@ -114,17 +137,17 @@ class Matcher:
             return True
         for name, host in hosts.items():
             if not self.may_ever(demand, user, host):
+                if len(self._found) >= MOST_DEMANDS:
+                    self._found.clear()
                 self._found[key] = name
                 return True
         return False
 
-    def _never(self, demand: Demand, user: str, host: HostState) -> Iterator[str]:
+    def _never(self, demand: Demand, host: HostState) -> Iterator[str]:
         if demand.hosts and host.name not in demand.hosts:
             yield "host: it is not among the hosts asked for"
         if host.name in demand.exclude:
             yield "exclude: the job excludes it"
-        if not self._may_use(user, host):
-            yield f"users: it is not open to {user} (only {', '.join(host.config.users)})"
         if host.knows_cores and demand.cores > host.whole_cores:
             yield f"cores: it has {count_of(host.whole_cores, 'core')}"
         if demand.memory > host.whole_memory:
