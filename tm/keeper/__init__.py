@@ -24,13 +24,18 @@ does not name is certainly not here. A last line without its end does not count.
 | ``beside`` | list of orders | each at once, in the name of a running attempt: of its tree, no attempt itself |
 | ``nice`` | ``[[job, attempt, level], …]`` | the whole tree gets this niceness, where the system permits it |
 | ``signal`` | ``[[job, attempt, number], …]`` | to the whole tree of a running job |
+| ``limit`` | ``[[job, attempt, seconds], …]`` | waiting or running: another wall time from its start, 0: none |
 | ``recall`` | ``[[job, attempt], …]`` | waiting: taken back; else nothing |
 | ``forget`` | ``[[job, attempt], …]`` | these endings need not be told again |
 | ``leave`` | true | end once nothing waits, runs or is still to be forgotten |
 
-An order: ``{"job", "attempt", "command": shell text | [argument, …], "cwd", "env": DIGEST, "vars": {more
-variables}, "umask", "stdin", "stdout", "stderr": path | null, "append", "cores"}``. Paths are relative to
-``cwd``; stderr null is "with stdout", the others null is ``/dev/null``. ``vars`` should hold ``TM_JOB_ID``
+An order: ``{"job", "attempt", "command": shell text | [argument, …], "cwd", "env": DIGEST | [DIGEST, …], "vars": {more
+variables}, "umask", "stdin", "stdout", "stderr": path | null, "append", "cores"}``; of several environments the later
+ones count. It may also have ``"script"`` (the text that runs, with the arguments of ``command``), ``"cpus"`` (the
+processors it runs on; without, those of whom it follows at once) and limits (`tm.keeper.limits`): ``"time"`` (seconds),
+``"warn"`` (``[signal number, seconds before, to the first process alone]``), ``"memory"`` (bytes), ``"processes"``,
+``"own_processes"`` (true: this number is not what holds for anybody), ``"output"`` (bytes of each file). Paths are
+relative to ``cwd``; stderr null is "with stdout", the others null is ``/dev/null``. ``vars`` should hold ``TM_JOB_ID``
 and ``TM_ATTEMPT``: they tell whose a process is that has left its session. An environment that is not in
 memory is read from ``SPOOL/environments/DIGEST``, a JSON object. Orders start strictly in order; one wider
 than the grant runs alone. Text is UTF-8 with surrogate escapes, so arguments, names and values of any bytes
@@ -45,7 +50,11 @@ ordered again. A start is told within ten milliseconds, or with its ending where
 when they are asked for again, and in each hello after their ``started``. ``turn`` counts both, so it is odd while
 a job is suspended. A job that is cancelled goes on to meet its end.
 
-``max_rss`` includes the moment before ``exec``: it is never below the keeper's own size. The ending of a
-cancelled job comes when its whole tree is gone, at the latest some seconds after the KILL; of any other job
-when its first process ends.
+Who is over a limit is ended, with the ``cause`` and a ``reason`` in the final fact. ``started`` says in ``rung`` how
+limits are enforced, and in ``cpus`` where it runs. Where a control group was handed over (`tm.keeper.cgroup`) the
+kernel does it.
+
+``max_rss`` is the most of the whole tree that was seen, and never less than the most of one process. It includes the
+moment before ``exec``: it is never below the keeper's own size. The ending of a cancelled job comes when its whole
+tree is gone, at the latest some seconds after the KILL; of any other job when its first process ends.
 """

@@ -1,0 +1,1 @@
+Jobs keep to their limits on hosts where nobody is root: wall time (`--time`, with a warning by `--signal`), memory, processes, output, cores and GPUs, by a delegated control group where there is one. Each is a cause of death of its own, said in a sentence that names the process. Programs find the `SLURM_*` variables they look for.
