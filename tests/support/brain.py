@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.support.devices import CONSUMABLES, GPUS, LICENSES, devices_broken, shared_wrongly
 from tm.daemon.dependencies import look_up, targets
+from tm.model.altering import By
 from tm.model.brain import Brain
 from tm.model.cluster import Hello, HostState
-from tm.model.control import By
 from tm.model.dependency import Condition, Dependency, read_dependency
 from tm.model.effects import Effects, Orders, Start
 from tm.model.host import Courtesy, HostConfig

@@ -19,9 +19,10 @@ from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.job_lists import JobLists
 from tm.daemon.why_verbs import WhyVerbs
 from tm.errors import RefusedError
+from tm.model.altering import By
 from tm.model.brain import Brain
 from tm.model.changing import Wanted
-from tm.model.control import KNOWN_SIGNALS, NO_SIGNALS, By
+from tm.model.control import KNOWN_SIGNALS, NO_SIGNALS
 from tm.model.job import Job
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
@@ -115,7 +116,8 @@ class JobVerbs:
         self._dependencies = Dependencies(dispatcher)
         self.state = self._lists.state
         self.methods: dict[str, Spoken] = {
-            **self._lists.methods, **WhyVerbs(dispatcher, self._lists).methods, "canceljob": self._canceljob, "holdjob": self._holdjob,
+            **self._lists.methods, **WhyVerbs(dispatcher, self._lists).methods,
+            "canceljob": self._canceljob, "holdjob": self._holdjob,
             "releasejob": self._releasejob, "suspendjob": self._suspendjob, "resumejob": self._resumejob,
             "signaljob": self._signaljob, "requeuejob": self._requeuejob, "changejob": self._changejob,
             "tryjobs": self._tryjobs,

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import World
 from tm.errors import RefusedError
+from tm.model.altering import By
 from tm.model.changing import Wanted
-from tm.model.control import By
 from tm.model.host import Courtesy
 from tm.model.ids import task_id
 from tm.model.job import Job

@@ -13,8 +13,8 @@ from tests.support.brain import World
 from tests.support.properties import examples
 from tests.unit.model.test_brain_laws import HOSTS, POLICIES, REFUSALS, USERS, WEIGHTS, apply
 from tm.errors import RefusedError
+from tm.model.altering import By
 from tm.model.changing import Wanted
-from tm.model.control import By
 from tm.model.host import Courtesy
 from tm.model.phase import Phase
 from tm.model.selection import Selection
