@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
+from tm.daemon.dependencies import look_up
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.listing import AFTER_ALL, job_lines, job_query
 from tm.errors import RefusedError
@@ -29,6 +30,8 @@ from tm.ports import JobQuery, Peer
 from tm.wire.message import Reply, Request
 
 MOST_LISTED_COMMAND = 1000
+MOST_TOLD_APART = 100_000
+"""So many tasks of an array that has ended are looked up one by one to tell which of them ended how."""
 Found = tuple[Job | None, list[Attempt], list[JobEvent], str | None]
 
 
@@ -117,6 +120,8 @@ class JobLists:
         """Return what is stored of a job, with *whole* also the environment of one that is *user*'s own."""
         store = self._dispatcher.around.store
         job = store.job(number) or (store.job(array_of(number)) if is_task(number) else None)
+        if job is not None and job.tasks is not None and job.phase in FINAL and job.tasks.total <= MOST_TOLD_APART:
+            job = look_up(store, [job.id])[job.id]
         mine = job is not None and whole and job.user == user
         text = store.environment(job.environment) if mine and job is not None else None
         return job, store.attempts(number), store.events(number), text

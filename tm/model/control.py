@@ -57,7 +57,7 @@ class Control(Altering):
         if job.cancelled_by is not None:
             return f"is being cancelled by {job.cancelled_by}"
         if verb == "holdjob":
-            return _why_not_held(one)
+            return self._why_not_held(one)
         if verb == "releasejob":
             return _why_not_released(one, by)
         if job.phase not in ON_HOST:
@@ -65,6 +65,20 @@ class Control(Altering):
         if job.gives_way is not None:
             return f"is leaving its host {job.host} already"
         return _OF_RUNNING[verb](self, job, by)
+
+    def _why_not_held(self, one: Picked) -> str:
+        job = one.job
+        if job.phase in ON_HOST:
+            return "has started already; suspendjob stops it where it is"
+        if job.phase is Phase.HELD:
+            return "is held already"
+        if job.tasks is None:
+            return ""
+        if one.tasks is None:
+            again = any(task.phase is Phase.PENDING for task in self._active_tasks(job))
+            return "" if job.tasks.waiting or again else "all its tasks have started"
+        words = {HELD: "is held already", BLOCKED: "waits for a task of another array; hold the whole array"}
+        return words.get(job.tasks.state(one.tasks[0].start), "")
 
     def _why_not_suspended(self, job: Job, by: By) -> str:
         return "is suspended already" if by.user in _people(job.suspended_by) else ""
@@ -208,20 +222,6 @@ class Control(Altering):
         self._leave(session, job, PUT_BACK + by.words, at)
         job.reason = PUT_BACK + by.words
         self._said(job, "requeued", by.words, at)
-
-
-def _why_not_held(one: Picked) -> str:
-    job = one.job
-    if job.phase in ON_HOST:
-        return "has started already; suspendjob stops it where it is"
-    if job.phase is Phase.HELD:
-        return "is held already"
-    if job.tasks is None:
-        return ""
-    if one.tasks is None:
-        return "" if job.tasks.waiting else "all its tasks have started"
-    state = job.tasks.state(one.tasks[0].start)
-    return {HELD: "is held already", BLOCKED: "waits for a task of another array; hold the whole array"}.get(state, "")
 
 
 def _why_not_released(one: Picked, by: By) -> str:

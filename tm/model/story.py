@@ -85,14 +85,15 @@ def timeline(job: Job, attempts: Iterable[Attempt], events: Iterable[JobEvent]) 
 
 
 def indices(array: Job) -> Shown:
-    """Return which tasks of *array* are how, as people write them; nothing of one that has ended."""
+    """Return which tasks of *array* are how, as people write them; nothing where nobody has looked that up."""
     tasks = array.tasks
-    if tasks is None or array.phase in FINAL:
+    if tasks is None:
         return {}
     waiting = Phase.HELD if array.phase is Phase.HELD else Phase.PENDING
     words = {READY: str(waiting), BLOCKED: "blocked", HELD: "held", ACTIVE: "active"}
     words |= {code: str(phase) for code, phase in PHASE_OF.items()}
     shown = {word: tasks.shown(code) for code, word in words.items() if tasks.count(code)}
+    shown = {word: text for word, text in shown.items() if text}
     return {word: text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…" for word, text in shown.items()}
 
 

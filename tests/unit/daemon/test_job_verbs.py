@@ -315,6 +315,20 @@ class TellingTests(OrderCase):
         self.assertEqual((shown["id"], shown["array"], shown["task"], shown["state"]), ("4_3", 4, 3, "pending"))
         self.assertTrue(shown["reason"])
 
+    def test_an_array_that_has_ended_tells_which_tasks_ended_how(self) -> None:
+        self.order("canceljob:1-3")
+        self.told(1, "ended", signal=15)
+        self.told(2, "ended", signal=15)
+        for index, code in enumerate((0, 1, 0, 1)):
+            self.told(task_id(4, index), "ended", exit_code=code)
+        self.order("canceljob:4_[4-5]")
+        for index in (4, 5):
+            if task_id(4, index) in self.dispatcher.brain.jobs:
+                self.told(task_id(4, index), "ended", signal=15)
+        shown = self.info("4")
+        self.assertEqual(shown["state"], "failed")
+        self.assertEqual(shown["indices"], {"completed": "0,2", "failed": "1,3", "cancelled": "4-5"})
+
     def test_ids_of_nothing_get_a_clear_error(self) -> None:
         for line, words in (
             ("jobinfo:77", "there is no job 77"), ("jobinfo:4_9", "array 4 has no task 9; its tasks are 0-5"),
