@@ -87,7 +87,7 @@ class Dependencies:
         """
         around = self._dispatcher.around
         wanted, found = set(numbers), dict[int, Job]()
-        while missing := wanted - found.keys() - self._dispatcher.brain.jobs.keys():
+        while missing := {one for one in wanted if one not in found and one not in self._dispatcher.brain.jobs}:
             seen = await around.reader.run(partial(look_up, around.store, sorted(missing)))
             wanted -= missing - seen.keys()
             found.update((number, job) for number, job in seen.items() if job.phase in FINAL)
