@@ -96,7 +96,8 @@ class ServerVerbs:
         if not given.orders:
             raise RefusedError("job.invalid", "there is no job in it")
         targets = named_in(text for text, _ in given.orders)
-        if all(number in dispatcher.brain.jobs for number in targets) and not self._dependencies.stands_in_line(peer.user):
+        known_all = all(number in dispatcher.brain.jobs for number in targets)
+        if known_all and not self._dependencies.stands_in_line(peer.user):
             return dispatcher.turns.durable(self._accept(peer.user, given, {}))
         done = self._dependencies.in_line(peer.user, lambda: self._accept_later(peer.user, given, targets))
         return done.addCallback(dispatcher.turns.durable)

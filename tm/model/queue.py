@@ -7,8 +7,8 @@ the middle is lazy: a removed entry stays in its heap until it surfaces, or wait
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Set
-from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
@@ -33,49 +33,62 @@ def class_of(job: Job) -> JobClass:
 
 
 class _Line:
-    """The places of one class, the oldest first at hand; one that was *removed* stays until it surfaces."""
+    """The places of one class in order; one that was *removed* from the middle stays until it comes to an end.
 
-    __slots__ = ("_removed", "places")
+    They nearly always come in their order and go from the front, so a sorted list with its beginning moving on is all
+    it takes; neither its first nor its last place is ever a removed one.
+    """
+
+    __slots__ = ("_first", "_places", "_removed")
 
     def __init__(self) -> None:
-        self.places: list[int] = []
+        self._places: list[int] = []
+        self._first = 0
         self._removed: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._places) - self._first - len(self._removed)
+
+    @property
+    def oldest(self) -> int:
+        return self._places[self._first]
+
+    @property
+    def newest(self) -> int:
+        return self._places[-1]
 
     def add(self, place: int) -> None:
         if place in self._removed:
             self._removed.discard(place)
+        elif self._places and place < self._places[-1]:
+            insort(self._places, place, self._first)
         else:
-            heappush(self.places, place)
+            self._places.append(place)
 
     def remove(self, place: int) -> None:
-        removed, places = self._removed, self.places
+        removed, places = self._removed, self._places
         removed.add(place)
-        while places and places[0] in removed:
-            removed.discard(heappop(places))
-        if len(removed) > 64 and 5 * len(removed) > 4 * len(places):
-            places[:] = [place for place in places if place not in removed]
-            heapify(places)
+        while removed and places[self._first] in removed:
+            removed.discard(places[self._first])
+            self._first += 1
+            if self._first == len(places):
+                break
+        while removed and places[-1] in removed:
+            removed.discard(places.pop())
+        if self._first + len(removed) > 64 and 2 * (self._first + len(removed)) > len(places):
+            self._places = list(self.in_order())
+            self._first = 0
             removed.clear()
 
-    @property
-    def size(self) -> int:
-        """How many entries there are."""
-        return len(self.places) - len(self._removed)
-
-    def before(self, place: int) -> Iterator[int]:
-        """Yield the places before *place*, in any order."""
-        removed = self._removed
-        return (one for one in self.places if one < place and one not in removed)
+    def before(self, place: int) -> int:
+        """Return how many there are before *place*."""
+        return bisect_left(self._places, place, self._first) - self._first - sum(one < place for one in self._removed)
 
     def in_order(self) -> Iterator[int]:
-        frontier = [(place, at) for at, place in enumerate(self.places[:1])]
-        while frontier:
-            place, at = heappop(frontier)
-            if place not in self._removed:
-                yield place
-            for child in (2 * at + 1, 2 * at + 2):
-                if child < len(self.places):
-                    heappush(frontier, (self.places[child], child))
+        places, removed = self._places, self._removed
+        for at in range(self._first, len(places)):
+            if places[at] not in removed:
+                yield places[at]
 
 
 class WaitingQueue:
@@ -163,7 +176,7 @@ class WaitingQueue:
         kind = self._class_of.pop(number)
         line = self._lines[kind]
         line.remove(place_of(number))
-        if not line.places:
+        if not line:
             del self._lines[kind]
             self.fresh.discard(kind)
             self.turned.add(kind.user)
@@ -188,15 +201,15 @@ class WaitingQueue:
 
     def head(self, kind: JobClass) -> int:
         """Return the id of the oldest entry of a class that is there; an array stands for its tasks."""
-        return number_at(self._lines[kind].places[0])
+        return number_at(self._lines[kind].oldest)
 
     def newest(self, kind: JobClass) -> int:
         """Return the id of an entry of a class that is there, hardly older than any other."""
-        return number_at(self._lines[kind].places[-1])
+        return number_at(self._lines[kind].newest)
 
     def sizes(self) -> dict[JobClass, int]:
         """Return how many jobs and tasks wait in each class, also the tasks that the caps of their arrays hold back."""
-        found = {kind: line.size for kind, line in self._lines.items()}
+        found = {kind: len(line) for kind, line in self._lines.items()}
         for number, (_, _, waiting) in self._arrays.items():
             kind = self._class_of.get(number)
             if kind is not None:
@@ -206,17 +219,17 @@ class WaitingQueue:
     def before(self, number: int) -> tuple[JobClass, int] | None:
         """Return the class in which the job, array or task *number* waits, and how many there are before it there.
 
-        None: it does not wait for a turn. It costs as much as the class has entries.
+        None: it does not wait for a turn. It costs as much as there are arrays.
         """
         entry = number if number in self._class_of else array_of(number)
         kind = self._class_of.get(entry)
         if kind is None:
             return None
         mine = place_of(entry)
-        ahead = 0
-        for place in self._lines[kind].before(mine):
-            array = self._arrays.get(number_at(place))
-            ahead += 1 if array is None else array[2]
+        ahead = self._lines[kind].before(mine)
+        for array, (_, _, waiting) in self._arrays.items():
+            if place_of(array) < mine and self._class_of.get(array) == kind:
+                ahead += waiting - 1
         if entry != number:
             ahead += self._arrays[entry][1].ready_before(index_of(number) or 0)
         return kind, ahead
@@ -230,7 +243,7 @@ class WaitingQueue:
 
         The oldest of a class may be an array, which stands for its tasks.
         """
-        lines = sorted((kind.order, line.places[0], kind) for kind, line in self._lines.items())
+        lines = sorted((kind.order, line.oldest, kind) for kind, line in self._lines.items())
         return [(order, number_at(place), kind) for order, place, kind in lines]
 
     def ids(self, kind: JobClass) -> Iterator[int]:

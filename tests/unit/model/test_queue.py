@@ -102,7 +102,7 @@ class QueueTests(SynchronousTestCase):
             queue.add(job(number))
             queue.remove(number)
         self.assertEqual(list(queue.ids(class_of(first))), [1])
-        self.assertLess(len(queue._lines[class_of(first)].places), 300)
+        self.assertLess(len(queue._lines[class_of(first)]._places), 300)
 
     def test_a_class_nobody_waits_in_is_gone(self) -> None:
         queue = WaitingQueue()
