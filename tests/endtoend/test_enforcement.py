@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 from tests.endtoend.keeper.test_limits import bomb, hog
 from tests.support.chain import ChainCase
+from tests.support.cluster import ROOT
 from tests.support.processes import is_alive, wait_for
 
 MEBIBYTE = 1 << 20
@@ -86,6 +88,27 @@ class GivenTests(LimitCase):
             self.skipTest("the dispatcher gave no processors: it does not know the real number of cores")
         self.assertIn("cores: affinity", info["rung"])
         self.assertEqual(allowed.split(":\t")[1], ",".join(map(str, info["cpus"])))
+
+    def test_the_graphics_processors_it_was_given_are_named_to_it(self) -> None:
+        self.cluster.configure({"n1": {"launcher": "local", "cores": 4, "gpus": 3}})
+        with self.cluster.dispatcher("alice") as alice:
+            alice.ask("reload")
+        show = "echo $CUDA_VISIBLE_DEVICES $SLURM_GPUS_ON_NODE; exec sleep 1000"
+        first = self.begin(show, gpus=2, stdout="first")
+        second = self.begin(show, gpus=1, stdout="second")
+        wait_for(lambda: self.content("first") and self.content("second"), "what they say")
+        given = [self.info(number)["gpu_ids"] for number in (first, second)]
+        self.assertEqual(sorted([*given[0], *given[1]]), [0, 1, 2])
+        said = [",".join(map(str, ids)) + f" {len(ids)}\n" for ids in given]
+        self.assertEqual([self.content("first").decode(), self.content("second").decode()], said)
+
+    def test_a_command_that_runs_now_keeps_to_the_same_limits(self) -> None:
+        ended = subprocess.run(
+            [sys.executable, os.path.join(ROOT, "bin", "hRun"), "--time", "2s", "sleep 1000"],
+            env=self.cluster.environment("alice"), cwd=self.cluster.work, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        (job,) = self.cluster.wait(self.cluster.jobs("alice"))
+        self.assertEqual((job["state"], job["cause"]), ("timeout", "time"), ended.stderr)
 
     def test_a_script_runs_from_the_text_that_was_given(self) -> None:
         text = f"#!{sys.executable} -S\nimport sys\nprint(sys.argv[1:])\n"
