@@ -58,7 +58,8 @@ submit
   --requeue               may be begun anew when others need its host, or it was restarted      --no-requeue
   --retries N             --retry-on fail,exit:75,oom,host   --retry-delay TIME    --retry-memory x2
  told
-  --mail-user ADDRESS (--notify) also https://… and desktop         --mail-type END,FAIL,BEGIN,FIRST_FAIL,ALL
+  --mail-user ADDRESS (--notify)        also https://… and desktop
+  --mail-type EVENTS (--notify-on)      END,FAIL,BEGIN,REQUEUE,TIME_LIMIT,WAITING,FIRST_FAIL,ALL
   --notify-after TIME     that it waits longer than this
 
 look
