@@ -122,13 +122,16 @@ def _of_scheduling(found: Measurements) -> list[Aim]:
     decided, beside = found.rounds("scheduling", "decision", waiting="many"), "decision beside"
     text = "a decision of the scheduler, 1,000 hosts, 500 classes, 100,000 jobs waiting"
     elements = "the same with 1,000,000 elements of arrays, as a multiple"
-    submitted = "one more submission to the brain with 100,000 waiting, as a multiple of an empty queue"
+    submitted = "one more job accepted with 100,000 waiting, as a multiple of an empty queue"
+    array = "an array of 1,000,000 accepted"
     return [
         Aim(text, 1, True, "ms", decided),
         Aim(elements, 1.2, True, "", found.rounds("scheduling", beside, waiting="array")),
-        Aim(submitted, 1.2, True, "", found.rounds("scheduling", "submission beside")),
-        Aim("memory of a brain with 100,000 waiting", 400, True, "MB", found.rounds("scheduling", "memory")),
-        Aim("more for an array of 1,000,000", 20, True, "MB", found.rounds("scheduling", "more memory")),
+        Aim(submitted, 1.2, True, "", found.rounds("scheduling", "accepted beside")),
+        Aim("`hRunJob -s` then", 150, True, "ms", found.rounds("scheduling", "hRunJob -s", waiting="many")),
+        Aim("memory of the TaskDispatcher", 400, True, "MB", found.rounds("scheduling", "resident", waiting="many")),
+        Aim(array, 1000, True, "ms", found.rounds("scheduling", "array accepted")),
+        Aim("the TaskDispatcher's growth by it", 20, True, "MB", found.rounds("scheduling", "array resident")),
     ]
 
 

@@ -19,6 +19,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from benchmarks import daemons
+from benchmarks.installation import Installation, installation
+from benchmarks.limits import process_seconds
 from benchmarks.record import Recorder
 
 HOSTS = 1000
@@ -28,6 +31,7 @@ KINDS = 500
 FEW, MANY, ELEMENTS = 10_000, 100_000, 1_000_000
 DECISIONS = 2_000
 SUBMISSIONS = 400
+ONE_BY_ONE = 100
 
 
 def run(recorder: Recorder, rounds: int, jobs: int) -> None:
@@ -48,6 +52,7 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
         _submissions(recorder)
         recorder.add("memory", _in_a_process_of_its_own("memory"), "MB", waiting="many")
         recorder.add("more memory", _in_a_process_of_its_own("array"), "MB", waiting="array")
+        _with_daemons(recorder)
 
 
 def _compare(recorder: Recorder, what: str, took: dict[str, list[float]], one: str, other: str) -> None:
@@ -145,6 +150,38 @@ def _brain(waiting: int) -> Callable[[], float]:
 
     one_more()
     return one_more
+
+
+def _with_daemons(recorder: Recorder) -> None:
+    """Measure submissions, ``hRunJob -s`` and memory of two whole clusters by turns, one with many jobs waiting."""
+    with installation(2, active=False) as empty, installation(2, active=False) as full:
+        for begin in range(0, MANY, 10_000):
+            full.submit([["/bin/true", str(begin + number)] for number in range(10_000)])
+        took: dict[str, list[float]] = {"none": [], "many": []}
+        for _ in range(ONE_BY_ONE):
+            for name, installed in (("none", empty), ("many", full)):
+                began = time.perf_counter()
+                installed.submit_singly(["/bin/true"], 1)
+                took[name].append(time.perf_counter() - began)
+        for name, times in took.items():
+            recorder.add("accepted", 1e3 * statistics.median(times), "ms", waiting=name)
+        quotient = statistics.median(took["many"]) / statistics.median(took["none"])
+        recorder.add("accepted beside", quotient, "", waiting="many", beside="none")
+        for name, installed in (("none", empty), ("many", full)):
+            command = installed.client("hRunJob", "-s")
+            shown = min(process_seconds(command, installed.environment, installed.folder) for _ in range(5))
+            recorder.add("hRunJob -s", 1e3 * shown, "ms", waiting=name)
+            recorder.add("resident", _resident(installed), "MB", waiting=name)
+        before = _resident(empty)
+        empty.common["array"] = f"0-{ELEMENTS - 1}"
+        began = time.perf_counter()
+        empty.submit([["/bin/true"]])
+        recorder.add("array accepted", 1e3 * (time.perf_counter() - began), "ms", waiting="none")
+        recorder.add("array resident", _resident(empty) - before, "MB", waiting="none")
+
+
+def _resident(installed: Installation) -> float:
+    return daemons.resident(installed.pids()["TaskDispatcher"]) / 1e6
 
 
 def _in_a_process_of_its_own(what: str) -> float:
