@@ -18,10 +18,8 @@ from tests.support.talk import Refused
 TICK = "i=0; while :; do i=$((i+1)); echo $i > tick; sleep 0.05; done"
 
 
-class ControlTests(ChainCase):
-    """One host with one core: what is second waits."""
-
-    hosts: ClassVar[dict[str, dict[str, object]]] = {"n1": {"launcher": "local", "cores": 1}}
+class OrderCase(ChainCase):
+    """Alice gives orders."""
 
     def order(self, verb: str, *parts: str) -> list[str]:
         return self.cluster.ask("alice", verb, ":".join(parts))
@@ -55,6 +53,12 @@ class ControlTests(ChainCase):
     def words(self, number: int | str) -> list[str]:
         (line,) = self.cluster.ask("alice", "jobinfo", str(number), True)
         return [event["what"] for event in json.loads(line)["events"]]
+
+
+class ControlTests(OrderCase):
+    """One host with one core: what is second waits."""
+
+    hosts: ClassVar[dict[str, dict[str, object]]] = {"n1": {"launcher": "local", "cores": 1}}
 
     def test_what_is_held_waits_until_it_is_released(self) -> None:
         (held,) = self.cluster.submit("alice", "touch ran", hold=True)
@@ -148,3 +152,31 @@ class ControlTests(ChainCase):
         self.order("canceljob", str(running), "enough")
         (job,) = self.cluster.wait([running])
         self.assertEqual(("cancelled", "cancelled by alice: enough"), (job["state"], job["reason"]))
+
+
+class ArrayTests(OrderCase):
+    """One host with four cores."""
+
+    hosts: ClassVar[dict[str, dict[str, object]]] = {"n1": {"launcher": "local", "cores": 4}}
+
+    def states(self, array: int) -> dict[str, str]:
+        """Return the state of each task, those that wait folded."""
+        views = map(json.loads, self.cluster.ask("alice", "lsjobs", f"array={array}", True))
+        return {view["id"].partition("_")[2]: view["state"] for view in views}
+
+    def test_the_cap_of_an_array_and_single_tasks_are_changed_while_it_runs(self) -> None:
+        (array,) = self.cluster.submit("alice", "sleep 1000", array="0-5", array_cap=1)
+        wait_for(lambda: self.states(array) == {"0": "running", "[1-5]": "pending"}, "one of its tasks")
+        self.assertEqual((0, "changed 1\n"), self.client("--change", str(array), "cap=3"))
+        wait_for(lambda: list(self.states(array).values()).count("running") == 3, "three of its tasks")
+        self.assertEqual((0, "held 1\n"), self.client("--hold-job", f"{array}_4"))
+        self.assertEqual((0, "cancelling 2\n"), self.client("-k", f"{array}_[0,5]"))
+        expected = {"0": "cancelled", "1": "running", "2": "running", "3": "running", "4": "held", "5": "cancelled"}
+        wait_for(lambda: self.states(array) == expected, "the next task in the place of the first")
+        self.order("suspendjob", str(array))
+        wait_for(lambda: list(self.states(array).values()).count("suspended") == 3, "all that runs to stand still")
+        self.order("canceljob", str(array), "enough")
+        (job,) = self.cluster.wait([array])
+        self.assertEqual(("cancelled", 6), (job["state"], job["tasks"]["cancelled"]))
+        (line,) = self.cluster.ask("alice", "jobinfo", str(array), True)
+        self.assertEqual({"cancelled": "0-5"}, json.loads(line)["indices"])

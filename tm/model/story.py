@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tm.model.changing import holding
 from tm.model.effects import Attempt, JobEvent
-from tm.model.ids import shown_id
+from tm.model.ids import show_ranges, shown_id
 from tm.model.job import Job
 from tm.model.lifecycle import CAUSES
 from tm.model.phase import FINAL, Phase
@@ -92,9 +92,14 @@ def indices(array: Job) -> Shown:
     waiting = Phase.HELD if array.phase is Phase.HELD else Phase.PENDING
     words = {READY: str(waiting), BLOCKED: "blocked", HELD: "held", ACTIVE: "active"}
     words |= {code: str(phase) for code, phase in PHASE_OF.items()}
-    shown = {word: tasks.shown(code) for code, word in words.items() if tasks.count(code)}
-    shown = {word: text for word, text in shown.items() if text}
-    return {word: text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…" for word, text in shown.items()}
+    codes: dict[str, list[int]] = {}
+    for code, word in words.items():
+        if tasks.count(code):
+            codes.setdefault(word, []).append(code)
+    shown = {word: show_ranges(tasks.among(tasks.everything, some)) for word, some in codes.items()}
+    return {
+        word: text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "…" for word, text in shown.items() if text
+    }
 
 
 def story_lines(shown: Shown) -> list[str]:
