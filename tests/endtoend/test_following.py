@@ -21,7 +21,7 @@ STEPS = f"echo begun; for i in 1 2 3; do {AWAITED.format('$i')}; echo step $i; e
 class Follower:
     """hRunJob -f of a job, with what it has shown."""
 
-    def __init__(self, case: ChainCase, number: int) -> None:
+    def __init__(self, case: ChainCase, number: int | str) -> None:
         self.shown = b""
         self._process = subprocess.Popen(
             [*HRUNJOB, "-f", str(number)], env=case.cluster.environment("alice"), cwd=case.cluster.work,
@@ -123,6 +123,16 @@ class FollowTests(ChainCase):
         status, out, _ = follower.end()
         self.assertEqual((0, 50000004), (status, len(out)))
         self.assertLess(max(grown.values()), 20_000_000)
+
+    def test_a_task_is_followed_also_where_its_output_will_be_bundled(self) -> None:
+        command = f"echo begun $TM_ARRAY_TASK_ID; {AWAITED.format(1)}; echo done $TM_ARRAY_TASK_ID"
+        (number,) = self.cluster.submit("alice", command, array="0-1", bundle=True, stdout="all")
+        followers = {task: Follower(self, f"{number}_{task}") for task in (0, 1)}
+        for task, follower in followers.items():
+            follower.see(b"begun %d\n" % task)
+        self.go(1)
+        for task, follower in followers.items():
+            self.assertEqual((0, b"begun %d\ndone %d\n" % (task, task)), follower.end()[:2])
 
     def test_a_job_that_waits_is_followed_from_its_start(self) -> None:
         blocking = self.begin(AWAITED.format(1), cores=2, hosts=["n1"])

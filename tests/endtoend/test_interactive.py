@@ -166,6 +166,16 @@ class DetachTests(TerminalCase):
         (view,) = self.cluster.wait([int(job)])
         self.assertEqual(("failed", 9), (view["state"], view["exit_code"]))
 
+    def test_a_command_whose_keeper_was_killed_is_still_found_and_its_code_recorded(self) -> None:
+        said = self.plain("-q", "--detach", "echo begun; while read x; do [ $x = end ] && exit 9; done")
+        (view,) = self.cluster.jobs("alice").values()
+        self.assertTrue(self.cluster.kill(f"keeper:alice:{view['host']}"))
+        keyboard = self.hrun("--attach", said.stdout.decode().strip())
+        keyboard.see(b"begun")
+        keyboard.type(b"end\n")
+        self.assertEqual(9, keyboard.end())
+        self.assertEqual(("failed", 9), (self.final()["state"], self.final()["exit_code"]))
+
     def test_a_command_that_was_not_left_ends_with_its_terminal(self) -> None:
         keyboard = self.hrun("bash --norc -i")
         keyboard.see(b"$ ")
@@ -202,6 +212,17 @@ class BesideTests(TerminalCase):
         self.assertEqual(f"{self.cluster.work}\nblue {number}\ngiven", said.stdout.decode())
         self.assertEqual(4, said.returncode)
         self.assertEqual(1, len(self.cluster.jobs("alice")))
+
+    def running_task(self, array: int, index: int) -> str:
+        """Return how a task is called once it runs."""
+        shown = f"{array}_{index}"
+        wait_for(lambda: '"state":"running"' in self.cluster.ask("alice", "jobinfo", shown, True)[0], "the task")
+        return shown
+
+    def test_a_command_goes_beside_a_task_of_an_array(self) -> None:
+        (number,) = self.cluster.submit("alice", "sleep 1000", array="4-5")
+        said = self.plain("--in", self.running_task(number, 4), "echo $TM_JOB_ID $TM_ARRAY_TASK_ID")
+        self.assertEqual(f"{number}_4 4\n", said.stdout.decode(), said.stderr)
 
     def test_a_shell_beside_a_job_ends_with_the_job(self) -> None:
         number = self.begin("sleep 1000")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
-BLOCK = 64 * 1024
+BLOCK = 256 * 1024
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 STOPPED_BY_KEYS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
@@ -53,6 +54,10 @@ class Held:
 
     def _on_pipes(self) -> None:
         (stdin, feed), (out, stdout), (err, stderr) = (os.pipe() for _ in range(3))
+        try:
+            fcntl.fcntl(out, _SET_PIPE_SIZE, BLOCK)
+        except OSError:
+            pass  # more turns for much output
         self.inputs, self.outputs = feed, {1: out, 2: err}
         self.pid = os.fork()
         if self.pid == 0:

@@ -14,8 +14,8 @@ exit code, or by the same signal. KIND is ``terminal`` or ``pipes``, MODE says w
 **Who connects says** lines: first ``attach types|watches ROWS COLUMNS``, then ``size ROWS COLUMNS``, ``signal NUMBER``,
 ``detach``, ``leave`` (nobody will come, it need not begin), and input as ``= 0 COUNT`` with so many raw bytes (none:
 the end of input). **The holder says** output as ``= CHANNEL COUNT`` with raw bytes (channel 2: stderr, where there are
-pipes), first the last 64 KiB of it, and lines ``* {"state": …}``: ``started`` with ``terminal``, ``stopped`` (by ^Z), ``detached``, and
-``ended`` with ``exit_code`` and ``signal``.
+pipes), first the last 64 KiB of it, and lines ``* {"state": …}``: ``started`` with ``terminal``, ``stopped`` (by ^Z),
+``detached``, and ``ended`` with ``exit_code`` and ``signal``.
 
 Many may watch, one types: who came last of those that want to. With the next that comes, or when that one leaves, the
 keyboard changes hands, and the terminal takes the size of whose it is. Who types holds up the command by not reading:
@@ -161,8 +161,9 @@ class Holder:
         data = self._held.read(channel)
         if data is None:
             return
-        self._kept.append((channel, data))
-        self._kept_bytes += len(data)
+        last = data[-KEPT:]
+        self._kept.append((channel, last))
+        self._kept_bytes += len(last)
         while self._kept_bytes - len(self._kept[0][1]) >= KEPT:
             self._kept_bytes -= len(self._kept.popleft()[1])
         head = b"= %d %d\n" % (channel, len(data))
