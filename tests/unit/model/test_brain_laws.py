@@ -20,7 +20,9 @@ from tm.model.spec import accepted_spec
 from tm.ports import JobQuery
 
 USERS = ["alice", "bob"]
-REFUSALS = ("job.unknown", "host.unknown", "job.impossible", "job.dependency", "job.invalid", "job.state")
+REFUSALS = """
+job.unknown job.impossible job.dependency job.invalid job.state host.unknown feature.unknown consumable.unknown
+""".split()
 HOSTS = {"n1": 2, "n2": 5}
 Event = tuple[str, int, int, int]
 POLICIES = st.tuples(st.sampled_from(Courtesy), st.sampled_from(Courtesy))
