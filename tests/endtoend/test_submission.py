@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
+from tests.support.processes import wait_for
 
 TUTORIAL = """\
 #!/bin/bash
@@ -120,6 +122,37 @@ class ArrayTests(SubmissionCase):
         story = self.client("-i", "1", "1_2").stdout
         self.assertIn('array 1 "many" running', story)
         self.assertIn('job 1_2 "many" running (on n1', story)
+
+    def test_who_waits_only_stops_looking(self) -> None:
+        self.cluster.start_tms("alice")
+        command = [
+            sys.executable,
+            os.path.join(ROOT, "bin", "hRunJob"),
+            "--wait",
+            "--array",
+            "0-3",
+            "exec sleep 1000",
+        ]
+        environment, work = self.cluster.environment("alice"), self.cluster.work
+        looking = subprocess.Popen(
+            command, env=environment, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        wait_for(lambda: 1 in self.cluster.jobs("alice"), "the array was not submitted")
+        self.cluster.wait([1], states=("running",))
+        looking.send_signal(signal.SIGINT)
+        _, said = looking.communicate(timeout=30)
+        self.assertEqual(130, looking.returncode, said)
+        self.assertIn("job 1 goes on. follow: hRunJob -f 1", said)
+        self.assertEqual("running", self.cluster.job("alice", 1)["state"])
+
+    def test_why_a_job_waits_is_told_for_every_host(self) -> None:
+        self.client("-c", "4", "exec sleep 1000")
+        self.cluster.wait([1], states=("running",))
+        self.client("-c", "2", "-H", "x")
+        self.client("-c", "2", "x")
+        held, waits = self.client("--why", "2").stdout, self.client("--why", "3").stdout
+        self.assertRegex(held, "job 2: .*held")
+        self.assertRegex(waits, r"(?s)job 3: .*HOST +VERDICT +WHY\nn1 +cores")
 
     def test_the_command_is_run_for_each_value_as_it_is(self) -> None:
         values = ["plain", "two words", "it's", "$HOME;`id`", 'a"b', "*.x/y.tar.gz"]
