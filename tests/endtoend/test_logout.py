@@ -5,6 +5,7 @@ The login and the manager are played in namespaces of this test's own; no system
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -76,6 +77,11 @@ class LogoutTests(SynchronousTestCase):
         self.assertIn("comes back by user unit; running (pid", said[1])
         self.assertEqual(said[2:], ["user scope, lingering", "the job has ended well"])
 
+    def test_jobs_have_control_groups_in_the_scope_that_the_manager_hands_over(self) -> None:
+        rung, groups, cause, left = self.played("limits")
+        self.assertIn("ended by cgroup", rung)
+        self.assertEqual((groups, cause, left), ("1 group", "memory", "0 groups"))
+
 
 def _removed(folder: str) -> bool:
     try:
@@ -99,7 +105,8 @@ def play(top: str, part: str) -> None:
     Path("/var/lib/systemd/linger/root").touch()
     with Cluster() as cluster:
         _start_manager(top, cluster.directory("alice"))
-        {"logout": _play_logout, "service": _play_service}[part](cluster, _group(top, "session-4.scope"))
+        plays = {"logout": _play_logout, "service": _play_service, "limits": _play_limits}
+        plays[part](cluster, _group(top, "session-4.scope"))
 
 
 def _start_manager(top: str, home: str) -> None:
@@ -138,6 +145,28 @@ def _play_service(cluster: Cluster, login: list[Path]) -> None:
     cluster.wait(ids, states=("running",))
     cluster.kill("tms:alice")
     _show(cluster, ids)
+
+
+def _play_limits(cluster: Cluster, login: list[Path]) -> None:
+    _enter(login)
+    cluster.start_dispatcher()
+    go = Path(cluster.work, "go")
+    hog = f"while [ ! -e {go} ]; do sleep 0.05; done; exec {sys.executable} -c 'x = bytearray(400 << 20); input()'"
+    ids = cluster.submit("alice", hog, memory=100 << 20)
+    cluster.wait(ids, states=("running",))
+    print(json.loads(cluster.ask("alice", "jobinfo", str(ids[0]), True)[0])["rung"], flush=True)
+    tops = [group.parents[2] for group in login]
+    print(f"{_groups(tops)} group", flush=True)
+    go.touch()
+    (job,) = cluster.wait(ids)
+    print(job["cause"], flush=True)
+    wait_for(lambda: not _groups(tops), "the group to be removed")
+    print(f"{_groups(tops)} groups", flush=True)
+
+
+def _groups(tops: list[Path]) -> int:
+    """Return how many groups of jobs there are below *tops*."""
+    return sum(name.startswith("tm-job-") for top in tops for _, names, _ in os.walk(top) for name in names)
 
 
 def _show(cluster: Cluster, ids: list[int]) -> None:

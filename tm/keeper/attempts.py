@@ -248,7 +248,7 @@ class Attempts:
         exited = seen.si_code == os.CLD_EXITED
         exit_code = seen.si_status if exited else None
         cause, reason = self._enforcing.verdict(running.key, exit_code)
-        left = self._orphans.left_behind(running)
+        left = self._orphans.left_behind(running, self._enforcing.seen(running.key))
         if left:
             reason = f"{reason}; {left}" if reason else left
         self._allotting.free(running)
@@ -353,7 +353,8 @@ class Attempts:
         if watch is not None and watch.looks:
             fact["max_rss"] = max(watch.peak, fact["max_rss"])
         if watch is not None and watch.limits.memory:
-            fact["reason"] = near_memory(watch.limits, fact["max_rss"], fact) or fact["reason"]
+            near = near_memory(watch.limits, fact["max_rss"], fact)
+            fact["reason"] = "; ".join(filter(None, (near, fact["reason"])))
         return journal.usage(fact)
 
     def _still_counts(self) -> Iterator[bytes]:

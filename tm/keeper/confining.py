@@ -7,6 +7,7 @@ gets no more. It is far above the job's limit, since programs ask for memory tha
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 try:
@@ -55,7 +56,8 @@ class Confining:
         """Be as before."""
         if self._on is not None:
             self._on = None
-            os.sched_setaffinity(0, self._all)
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, self._all)
         if self._bounded:
             self._bounded = False
             _set_data(self._data)

@@ -103,6 +103,8 @@ class Enforcing:
         fell = [(watch.running, _GRACES.get(watch.verdict[0], 0.0)) for watch in over if watch.verdict is not None]
         if fell:
             self._felling.begin(fell, now)
+            for watch in over:
+                self._felling.remember(watch.running.key, watch.seen)
         return bool(fell)
 
     def _clock(self, now: float) -> list[Watch]:
@@ -141,6 +143,11 @@ class Enforcing:
         if watch.verdict is None and watch.group is not None and exit_code != 0 and watch.group.out_of_memory():
             watch.verdict = "memory", group_memory(watch.limits.memory)
         return watch.verdict or ("", "")
+
+    def seen(self, key: Key) -> dict[int, int]:
+        """Return the processes that were in the tree of *key* when it was last looked at: pid → ticks of its start."""
+        watch = self._watches.get(key)
+        return watch.seen if watch is not None else {}
 
     def over(self, key: Key, now: float) -> Watch | None:
         """The ending of *key* is on its way: return what was seen of it, and forget it."""

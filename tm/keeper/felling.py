@@ -15,7 +15,7 @@ from tm.keeper.tree import Stem, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tm.keeper.book import Running
     from tm.keeper.order import Key
@@ -67,6 +67,11 @@ class Felling:
                     for process in tree:
                         procfs.send(process, number)
         self._look_at = min(self._kill_at.values(), default=now)
+
+    def remember(self, key: Key, seen: Mapping[int, int]) -> None:
+        """Know also these processes (pid → ticks of its start) as of the tree of *key*, which is to end."""
+        if key in self._kill_at:
+            self._seen[key] = {**seen, **self._seen.get(key, {})}
 
     def tend(self, now: float, running: dict[Key, Running], is_dead: Callable[[int], bool]) -> list[Key]:
         """Kill what is due; return the jobs that are gone: first process dead (*is_dead*) and tree empty."""

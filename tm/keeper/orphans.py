@@ -15,6 +15,8 @@ from tm.keeper.tree import Stem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tm.keeper.book import Running
     from tm.keeper.order import Key
     from tm.keeper.procfs import Process
@@ -45,14 +47,19 @@ class Orphans:
         """Note that *pid* was started beside a job, which does not leave it behind."""
         self._guests.add(pid)
 
-    def left_behind(self, running: Running) -> str:
-        """*running* has ended, and is not reaped: return in a sentence which processes it leaves, if it does any."""
+    def left_behind(self, running: Running, seen: Mapping[int, int]) -> str:
+        """*running* has ended, and is not reaped: return in a sentence which processes it leaves, if it does any.
+
+        *seen* were in its tree before, pid → ticks of its start: nothing else may tell any more whose they are.
+        """
         left = []
         if self._listed is None:
             self._listed = procfs.children()
         for pid in self._listed:
             if pid not in self._stem.mains:
                 one = procfs.read(pid)
+                if one is not None and seen.get(pid) == one.ticks:
+                    self._owners.setdefault(pid, running.key)
                 if one is None or one.dead or one.daemon or pid in self._guests:
                     continue
                 if self._owner(one) == running.key:

@@ -242,6 +242,18 @@ class LeftBehindTests(JobCase):
         self.assertRegex(ended["reason"], r"it left sleep \(pid \d+\) running, ended with it")
 
 
+    def test_so_is_what_only_was_seen_in_its_tree(self) -> None:
+        self.peer.say(start=[self.spool.order(2, "sleep 1000")])
+        hidden = "setsid env -i PATH=/bin:/usr/bin sh -c 'echo $$ > far; exec sleep 1000' & sleep 1.5; exit 5"
+        self.peer.say(start=[self.spool.order(1, hidden, processes=100)])
+        ended = self.peer.wait("ended", 1)
+        far = self.spool.pid_in("far")
+
+        self.assertEqual(f"it left sleep (pid {far}) running, ended with it", ended["reason"])
+        wait_for(lambda: not is_alive(far), "the end of what it left")
+        self.assertTrue(is_alive(self.peer.wait("started", 2)["pid"]))
+
+
 class GroupTests(SynchronousTestCase):
     """A keeper to which a control group was handed over."""
 
