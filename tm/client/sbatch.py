@@ -6,6 +6,8 @@ cores of it.
 
 from __future__ import annotations
 
+import re
+
 from tm.client import values
 from tm.client.choices import SUBMISSION
 from tm.client.options import ATTACHED, FLAG, Option, Options, Reader
@@ -21,7 +23,7 @@ _LETTERS = {
     "output": "-o", "error": "-e", "input": "-i", "wait": "-W", "licences": "-L",
 }  # fmt: skip
 _OURS = {
-    "mem", "mem_per_cpu", "gres", "signal", "prefer", "nice", "deadline", "requeue", "mail_type", "mail_user",
+    "mem", "mem_per_cpu", "gres", "signal", "prefer", "nice", "deadline", "requeue", "mail_type",
     "comment", "open_mode", "export",
 }  # fmt: skip
 _VALUED = """-p --partition -q --qos -M --clusters --cluster --clusters-constraint --acctg-freq --batch --bb --bbf
@@ -37,6 +39,7 @@ _ALONE = """-k --no-kill --contiguous --overcommit -O --oversubscribe -s --reboo
 
 _ALSO = [
     Option("-N --nodes", "nodes"),
+    Option("--mail-user", "mailed"),
     Option("-n --ntasks", "ntasks", read=values.read_count(1, 100_000, "tasks")),
     Option("--ntasks-per-node", "ntasks_per_node", read=values.read_count(1, 100_000, "tasks")),
     Option("--gpus-per-task", "gpus_per_task", read=values.read_count(0, 100_000, "gpus")),
@@ -96,7 +99,7 @@ def read_lines(lines: Iterable[tuple[int, list[str]]], path: str) -> tuple[Optio
         later.under(found)
         found = later
     ignored += [_shown(found, dest) for dest in found.given if dest.startswith("ignored ")]
-    _translate(found, ignored)
+    _translate(found, ignored, path)
     return found, list(dict.fromkeys(ignored))
 
 
@@ -123,11 +126,19 @@ def _without_types(words: list[str], ignored: list[str]) -> list[str]:
     return out
 
 
-def _translate(found: Options, ignored: list[str]) -> None:
+def _translate(found: Options, ignored: list[str], path: str) -> None:
     """Let what several options say together be what we know: cores of one host."""
     nodes = str(found.nodes or "1")
     if nodes not in ("1", "1-1"):
         ignored.append(f"{found.given['nodes']}={nodes} (a job runs on one host)")
+    if found.mailed is not None:
+        if re.match(r"[A-Za-z_][\w.-]*\Z", found.mailed):
+            ignored.append(f"--mail-user={found.mailed} (no address)")
+        else:
+            try:
+                found.put("mail_user", values.read_addresses(found.mailed), "--mail-user")
+            except ValueError as error:
+                raise UsageError(f"{path}: --mail-user: {error}") from None
     tasks = found.ntasks or found.ntasks_per_node or 1
     if tasks > 1:
         found.put("cores", tasks * (found.cores or 1), "--ntasks")

@@ -105,6 +105,13 @@ class ScriptTests(House):
         self.assertEqual((4, 2 << 30, 300.0), (asked["cores"], asked["memory"], asked["time"]))
         self.assertEqual(("1", "2"), (asked["environment"]["A"], asked["environment"]["B"]))
 
+    def test_a_user_who_is_no_address_is_named_as_ignored(self) -> None:
+        asked = self.asked("#SBATCH --mail-user=alice --mail-type=END\n")
+        self.assertNotIn("notify", asked)
+        self.assertIn("--mail-user=alice (no address)", self.said[0])
+        error = self.assertRaises(UsageError, self.asked, "#SBATCH --mail-user=a@@b\n")
+        self.assertIn("job.sh: --mail-user: 'a@@b' is no address", error.text)
+
     def test_what_is_wrong_is_named_with_file_and_line(self) -> None:
         for text, sign in (
             ("#TM --mem lots\n", "job.sh:2: --mem: 'lots' is no size"),
