@@ -50,6 +50,13 @@ def make_request(options: Options, words: list[str], verbatim: bool, say: Callab
 
     *verbatim*: the words stood behind ``--``. Raises `UsageError`, `TaskManagerError`.
     """
+    request = _made(options, words, verbatim, say)
+    if request.common.get("notify_on") and not request.common.get("notify"):
+        say("nobody will be told of it: --mail-user ADDRESS says whom")
+    return request
+
+
+def _made(options: Options, words: list[str], verbatim: bool, say: Callable[[str], None]) -> Request:
     ways = {"--wrap": options.wrap is not None, "--from": options.source is not None}
     ways["--map"] = options.map is not None or options.map_file is not None
     used = [name for name, given in ways.items() if given]

@@ -109,6 +109,7 @@ class ScriptTests(House):
         asked = self.asked("#SBATCH --mail-user=alice --mail-type=END\n")
         self.assertNotIn("notify", asked)
         self.assertIn("--mail-user=alice (no address)", self.said[0])
+        self.assertIn("nobody will be told", self.said[1])
         error = self.assertRaises(UsageError, self.asked, "#SBATCH --mail-user=a@@b\n")
         self.assertIn("job.sh: --mail-user: 'a@@b' is no address", error.text)
 
