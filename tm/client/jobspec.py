@@ -56,7 +56,7 @@ def _wanted(options: Options) -> dict[str, Any]:
         "dependency": options.dependency, "begin": options.begin, "deadline": options.deadline,
         "hold": options.hold or None, "requeue": options.requeue or None, "retries": options.retries,
         "retry_on": options.retry_on, "retry_delay": options.retry_delay, "retry_memory": options.retry_memory,
-        "notify": options.mail_user, "notify_on": _events(options), "notify_after": options.notify_after,
+        "notify": options.mail_user if _events(options) else None, "notify_on": _events(options), "notify_after": options.notify_after,
         "comment": options.comment,
     }  # fmt: skip
 
