@@ -39,6 +39,7 @@ def make_common(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
 def _wanted(options: Options) -> dict[str, Any]:
     """Return the fields of a job that the options speak of, None for those they do not."""
     gpus, consumables = _resources(options)
+    events = _events(options)
     indices, cap = options.array or (None, None)
     warn_signal, warn_seconds = options.signal or (None, None)
     memory = options.mem
@@ -56,7 +57,7 @@ def _wanted(options: Options) -> dict[str, Any]:
         "dependency": options.dependency, "begin": options.begin, "deadline": options.deadline,
         "hold": options.hold or None, "requeue": options.requeue or None, "retries": options.retries,
         "retry_on": options.retry_on, "retry_delay": options.retry_delay, "retry_memory": options.retry_memory,
-        "notify": options.mail_user if _events(options) else None, "notify_on": _events(options), "notify_after": options.notify_after,
+        "notify": options.mail_user if events else None, "notify_on": events, "notify_after": options.notify_after,
         "comment": options.comment,
     }  # fmt: skip
 
