@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from tm.keeper import cgroup, procfs, tree
+from tm.keeper.allotting import rung
 from tm.keeper.book import Running
 from tm.keeper.enforcing import Enforcing
 from tm.keeper.felling import Felling
@@ -83,7 +84,9 @@ class Orphanage:
         self._note()
         ran_until = started.turned_at if suspended else now
         used = max(0.0, ran_until - started.at - started.paused)
-        self._enforcing.begin(job, limits or Limits({}), now, used, job.suspended)
+        limits = limits or Limits({})
+        job.rung = rung(limits, job, bounded=True)
+        self._enforcing.begin(job, limits, now, used, job.suspended)
 
     def _note(self) -> None:
         self._mains.clear()
@@ -158,6 +161,10 @@ class Orphanage:
         if self._pausing.next_at is None:
             return []
         return [fact for key in self._pausing.tend(self._clock(), self._jobs) for fact in self.paused(key)]
+
+    def rung(self, key: Key) -> str:
+        """Return in words how the limits of *key*, one of ours, are enforced."""
+        return self._jobs[key].rung
 
     def is_suspended(self, key: Key) -> bool:
         """Whether *key*, one of ours, is suspended."""

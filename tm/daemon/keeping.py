@@ -445,7 +445,8 @@ class Keeping:
         elif started is not None:
             claim.keeper = None
             self._adopt(claim, number, started)
-            self._told.facts([Fact(*key, "started", started.at, pid=started.pid)], False)
+            rung = self._orphans.rung(key)
+            self._told.facts([Fact(*key, "started", started.at, pid=started.pid, rung=rung)], False)
             if self._orphans.is_suspended(key):
                 self._told.facts(self._orphans.paused(key), False)
         elif key in left.intents:

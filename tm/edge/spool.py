@@ -134,10 +134,11 @@ class Spool:
             _write_whole(path, text.encode())
 
     def drop_environments(self) -> None:
-        """Forget all environments: no job here needs one."""
-        folder = os.path.join(self.path, "environments")
-        for name in os.listdir(folder):
-            os.unlink(os.path.join(folder, name))
+        """Forget all environments and scripts: no job here needs one."""
+        for kind in ("environments", "scripts"):
+            folder = os.path.join(self.path, kind)
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():
+                os.unlink(os.path.join(folder, name))
 
     def keepers(self) -> list[int]:
         """Return the numbers of all keepers that have left something here."""

@@ -14,6 +14,7 @@ from tests.support.processes import is_alive, wait_for
 from tm.daemon.adoption import Orphanage
 from tm.keeper import procfs
 from tm.keeper.journal import Started
+from tm.keeper.limits import Limits
 
 STUBBORN = "(trap '' TERM; echo ready; while :; do sleep 0.05; done) & trap 'exit 3' TERM; wait"
 
@@ -114,3 +115,52 @@ class CancelTests(SynchronousTestCase):
         (fact,) = second.pause("resume", (1, 1))
         self.assertEqual((fact.what, fact.turn > told[0].turn), ("resumed", True))
         wait_for(lambda: not self.all_stand(job.pid), "a job that goes on")
+
+
+class LimitTests(SynchronousTestCase):
+    """Limits of jobs whose keeper is dead."""
+
+    def started(self, command: str) -> tuple[subprocess.Popen[bytes], int]:
+        job = subprocess.Popen(["/bin/sh", "-c", command], start_new_session=True)
+        self.addCleanup(job.wait)
+        self.addCleanup(job.kill)
+        process = procfs.read(job.pid)
+        assert process is not None
+        return job, process.ticks
+
+    def test_the_time_that_a_job_ran_under_its_keeper_counts_but_not_while_it_was_suspended(self) -> None:
+        now = [1000.0]
+        for paused, turn, turned_at, left in ((0.0, 0, 900.0, 10.0), (30.0, 2, 950.0, 40.0)):
+            job, ticks = self.started("exec sleep 1000")
+            orphanage = Orphanage(lambda: now[0])
+            now[0] = 1000.0
+            started = Started(job.pid, ticks, 900.0)
+            started.paused, started.turn, started.turned_at = paused, turn, turned_at
+            orphanage.take((1, 1), 1, started, Limits({"time": 110}))
+            now[0] += left - 1
+            self.assertEqual([], orphanage.look())
+            self.assertIsNone(job.poll())
+            now[0] += 1
+            ((fact, pid),) = wait_for(orphanage.look, "the ending")
+
+            self.assertEqual(("time", signal.SIGTERM), (fact.cause, fact.signal))
+            orphanage.over((1, 1), pid)
+            job.returncode = -signal.SIGTERM
+
+    def test_a_limit_that_is_changed_then_holds(self) -> None:
+        job, ticks = self.started("exec sleep 1000")
+        orphanage = Orphanage(lambda: 1000.0)
+        orphanage.take((1, 1), 1, Started(job.pid, ticks, 900.0), Limits({"time": 10_000}))
+        self.assertEqual("processes: sampled", self.with_processes().rung((2, 1)))
+        orphanage.limit((1, 1), 50.0)
+        ((fact, pid),) = wait_for(orphanage.look, "the ending")
+
+        self.assertEqual("its wall time of 50s was over", fact.reason)
+        orphanage.over((1, 1), pid)
+        job.returncode = -signal.SIGTERM
+
+    def with_processes(self) -> Orphanage:
+        job, ticks = self.started("exec sleep 1000")
+        orphanage = Orphanage(lambda: 1000.0)
+        orphanage.take((2, 1), 1, Started(job.pid, ticks, 900.0), Limits({"processes": 10}))
+        return orphanage
