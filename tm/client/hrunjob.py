@@ -119,6 +119,9 @@ def _run(argv: list[str], manner: Manner) -> int:
     for dest in ("reason", "failed"):
         if dest in options.given and not actions:
             raise UsageError(f"{options.given[dest]} belongs to an order for jobs, e.g. --kill 17")
+    if options.hold and words and not verbatim and all(word.strip("0123456789,_-[]:") == "" for word in words):
+        ids = " ".join(words)
+        raise UsageError(f"--hold submits a held job; to hold {ids}: --hold-job {ids}; to submit it: --hold -- {ids}")
     return _look(options, manner) if actions else _submit(options, words, verbatim, manner)
 
 

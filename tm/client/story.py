@@ -161,7 +161,7 @@ def _ending(view: View) -> list[str]:
     """Return of what it ended, in words, with the last lines of its stderr where that can be read from here."""
     if not has_ended(view) or view.get("state") == "completed":
         return []
-    words = [str(view[key]) for key in ("cause_text", "reason") if view.get(key)]
+    words = [str(view[key]) for key in (("reason",) if view.get("reason") else ("cause_text",)) if view.get(key)]
     if view.get("cancelled_by"):
         words.append(f"by {view['cancelled_by']}")
     if not words and view.get("exit_code"):

@@ -104,6 +104,13 @@ class SubmitTests(RunJobs):
         self.assertIn("TaskDispatcher.info", err)
 
 
+class HoldTests(RunJobs):
+    def test_who_means_to_hold_a_job_is_told_how_and_nothing_is_submitted(self) -> None:
+        status, out, err = self.run_it("--hold", "17", "18_[0-3]")
+        self.assertEqual((status, out), (2, ""))
+        self.assertIn("--hold-job 17 18_[0-3]", err)
+
+
 class WaitTests(RunJobs):
     def test_the_jobs_exit_status_is_ours(self) -> None:
         for fields, expected in (
