@@ -14,6 +14,7 @@ from tm.daemon.answers import decoded, json_line
 from tm.daemon.job_texts import JobText
 from tm.daemon.signing_desk import LONGEST_TOKEN, Chunk, Signer, chunks
 from tm.errors import RefusedError
+from tm.model.ids import MOST_INDEX, read_ranges
 from tm.model.spec import JobSpec, accepted_spec
 from tm.wire.message import quote
 
@@ -42,8 +43,10 @@ def signed_again(token: str, lines: Iterable[str], user: str, signer: Signer, no
     for line in lines:
         given = decoded(JobText, line)
         if not signer.check(given.text, given.sig) or accepted_spec(given.text).user != user:
-            raise RefusedError("auth.signature", f"the request of job {given.id} is not signed by this user")
+            raise RefusedError("auth.signature", f"the request of job {given.id:.40} is not signed by this user")
         before = accepted_spec(given.text)
+        if given.tasks and not _has(before.array, given.tasks):
+            raise RefusedError("auth.signature", f"this user has never asked for these tasks of job {given.id:.40}")
         after = _for_now(before, given.tasks, now)
         if after == before:
             orders.append((given.text, given.sig))
@@ -51,6 +54,20 @@ def signed_again(token: str, lines: Iterable[str], user: str, signer: Signer, no
             text = json_line(after)
             orders.append((text, signer.sign(text)))
     return list(chunks(token, orders, {}))
+
+
+def _has(array: str, tasks: str) -> bool:
+    """Whether *tasks* are some of those of *array*, both as ranges."""
+    if not array:
+        return False
+    try:
+        asked = read_ranges(tasks)
+    except ValueError:
+        return False
+    there = bytearray(MOST_INDEX + 1)
+    for one in read_ranges(array):
+        there[one.start : one[-1] + 1 : one.step] = b"\1" * len(one)
+    return all(0 not in there[one.start : one[-1] + 1 : one.step] for one in asked)
 
 
 def _for_now(spec: JobSpec, tasks: str, now: float) -> JobSpec:

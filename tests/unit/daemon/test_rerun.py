@@ -105,6 +105,12 @@ class SignedAgainTests(SynchronousTestCase):
             refused = self.assertRaises(RefusedError, self.again, line)
             self.assertEqual(refused.word, "auth.signature")
 
+    def test_tasks_that_this_user_has_never_asked_for_are_not_signed(self) -> None:
+        for line in (text_line("0-999999"), text_line("0-4", array="0-3"), text_line("1", array="0-8:2"),
+                     text_line("0-3%9", array="0-3"), text_line("0,0", array="0-3")):  # fmt: skip
+            refused = self.assertRaises(RefusedError, self.again, line)
+            self.assertEqual(refused.word, "auth.signature")
+
 
 class UserServerRerunTests(UserServerCase):
     def test_it_asks_for_the_texts_and_submits_them_under_the_token(self) -> None:
