@@ -7,6 +7,7 @@ law: every job is in exactly one place, the queue, the gate or a session, and th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -83,6 +84,7 @@ class Books:
                 self.hosts[memo.name].recall(memo)
         self.sessions: dict[tuple[str, str], Session] = {}
         self.attached: set[str] = set()
+        self.spans: Counter[str] = Counter()
         self.limits = Usage()
         self._limited = False
         self.queue = WaitingQueue(self.limits.waits)
@@ -129,6 +131,8 @@ class Books:
         """Take a job of an earlier epoch; those that were sent ahead are known from the rest at the next hello."""
         self.jobs[job.id] = job
         self._next_id = max(self._next_id, array_of(job.id) + 1)
+        if job.tasks is not None:
+            self.spans[job.user] += job.tasks.span
         if job.notify:
             self.teller.waits(job)
         if not is_task(job.id):
@@ -225,6 +229,7 @@ class Books:
             array.cause = (array.cause or "cancelled") if array.phase is Phase.CANCELLED else ""
             array.reason = ", ".join(f"{count} {phase}" for phase, count in ended.items()) + why
         self._record(array)
+        self.spans[array.user] -= array.tasks.span
         del self.jobs[array.id]
         self._notice(array, at)
         self._tell(array, self.teller.over(array, at))
@@ -384,7 +389,12 @@ class Books:
 
     def _reach_at(self, user: str, name: str, at: float) -> int:
         host = self.hosts.get(name)
-        if host is None or user not in self.attached or not self.may_use(user, host) or host.trouble.keeps_away(user, at):
+        if (
+            host is None
+            or user not in self.attached
+            or not self.may_use(user, host)
+            or host.trouble.keeps_away(user, at)
+        ):
             return 0
         session = self.sessions.get((user, name))
         if session is None or (session.link is not Link.STALE and at >= session.retry_at):

@@ -19,6 +19,9 @@ from tm.model.possible import Possible
 
 __all__ = ["LAUNCH_PATIENCE", "Brain"]
 
+MOST_SPAN = 1 << 25
+"""So many indices, from the first to the last, all arrays of one user that are not over may have: a byte each."""
+
 
 class Brain(Control, Placing, Possible):
     """All that is active in one cluster, and what to do about it."""
@@ -45,15 +48,20 @@ class Brain(Control, Placing, Possible):
 
         Raises `RefusedError`: ``job.invalid`` for a request that cannot be read or never run, ``job.user`` for one in
         another's name, ``busy.hosts`` for an interactive one when no host is vacant, ``limit.jobs`` for more than the
-        limits of the user's groups let wait, ``job.impossible`` for what no host has or these limits never permit,
-        ``job.dependency`` for what cannot be waited for.
+        limits of the user's groups, or `MOST_SPAN`, let wait, ``job.impossible`` for what no host has or these limits
+        never permit, ``job.dependency`` for what cannot be waited for.
         """
         made: list[Job] = []
-        first = self._next_id
+        first, span = self._next_id, self.spans[user]
         for text, signature in orders:
             job, spec = new_job(first + len(made), text, signature, at)
             if spec.user != user:
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")
+            span += job.tasks.span if job.tasks is not None else 0
+            if span > MOST_SPAN:
+                raise RefusedError(
+                    "limit.jobs", f"your arrays may reach over {MOST_SPAN:,} indices together; wait for some to end"
+                )
             job.account = self.account_of(user, spec.account)
             self.give_usual_time(job)
             self._check_possible(job)
@@ -66,6 +74,7 @@ class Brain(Control, Placing, Possible):
         self.environments_given(environments)
         records = self._effects.records
         records.submissions.append((user, token, first, len(made)))
+        self.spans[user] = span
         for job in made:
             self.jobs[job.id] = job
             records.new[job.id] = job

@@ -117,9 +117,11 @@ def read_dependency(text: str) -> Dependency:
     one = "?" in text
     if one and "," in text:
         raise ValueError("conditions are joined by ',' (all) or by '?' (any), not by both")
-    found: list[Condition] = []
+    if text.count(":") + text.count("?" if one else ",") > 2 * MOST_CONDITIONS:
+        raise ValueError(f"a job waits for at most {MOST_CONDITIONS} others")
+    found: dict[Condition, None] = {}
     for part in text.split("?" if one else ","):
-        found += [condition for condition in _read_part(part.strip()) if condition not in found]
+        found.update(dict.fromkeys(_read_part(part.strip())))
     if len(found) > MOST_CONDITIONS:
         raise ValueError(f"a job waits for at most {MOST_CONDITIONS} others, not {len(found)}")
     if one and any(condition.kind == "aftercorr" or condition.delay for condition in found):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from tm.errors import IllegalMoveError, RefusedError
 from tm.model.breaker import blames_host
 from tm.model.cluster import Hello, HostState, Link, Session, Spool
 from tm.model.effects import Orders, start_of, void_start
 from tm.model.gating import Gating
 from tm.model.job import Job
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import CAUSES, Fact
 from tm.model.phase import ON_HOST, Phase
 from tm.model.spec import accepted_spec
 from tm.model.views import shown_time
 
 NICE_LEVEL = 19
 MOST_LETTERS = 500
+MOST_REASON = 4000
+MOST_CPU_SECONDS = 1e12
 NOT_THERE = "ssh.unreachable"
 """A failure to start a server that says nothing of what a job would meet there."""
 
@@ -153,11 +157,12 @@ class Servers(Gating):
         for fact in facts:
             job = self.jobs.get(fact.job)
             if job is not None and job.user == user and job.host == host:
+                credible = _credible(fact, job, at)
                 try:
-                    self._apply(job, fact, at)
+                    self._apply(job, credible, at)
                 except IllegalMoveError:
                     continue
-                self._judge(session.host, job, fact, at)
+                self._judge(session.host, job, credible, at)
 
     def _judge(self, host: HostState, job: Job, fact: Fact, at: float) -> None:
         """See what *fact* of *job* says about its host."""
@@ -182,6 +187,24 @@ class Servers(Gating):
         until = shown_time(host.trouble.out_until)
         reason = f"taken out until {until}: {host.trouble.reason}"
         self._notice_host(at, None, host=host.name, trouble=reason, until=until, reason=reason)
+
+
+def _credible(fact: Fact, job: Job, at: float) -> Fact:
+    """Return what is believed of *fact*, which somebody's server says of *job* at *at*: nothing that is yet to come, no
+    end before the beginning, no cause that there is not, and no more words than a person reads."""
+    began = job.started_at if fact.started_at is None else fact.started_at
+    cpu = fact.cpu_seconds
+    if (
+        (began or 0.0) <= fact.at <= at and len(fact.reason) <= MOST_REASON and len(fact.rung) <= MOST_LETTERS
+        and (not fact.cause or fact.cause in CAUSES) and (cpu is None or 0 <= cpu <= MOST_CPU_SECONDS)
+    ):  # fmt: skip
+        return fact
+    return msgspec.structs.replace(
+        fact, at=min(max(fact.at, began or 0.0), at), reason=fact.reason[:MOST_REASON], rung=fact.rung[:MOST_LETTERS],
+        started_at=None if fact.started_at is None else min(fact.started_at, at),
+        cause=fact.cause if fact.cause in CAUSES else "",
+        cpu_seconds=cpu if cpu is not None and 0 <= cpu <= MOST_CPU_SECONDS else None,
+    )  # fmt: skip
 
 
 def _one_line(text: str) -> str:

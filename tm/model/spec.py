@@ -25,6 +25,17 @@ SHARED = "#!"
 """Instead of the text of a script: it stands in the environment under this name, so that the tasks of an array, and all
 jobs of a submission, share it on every way and in every store."""
 LATEST = 253_402_300_799.0
+MOST_LETTERS = {
+    "name": 255,
+    "account": 255,
+    "cwd": 4096,
+    "stdin": 4096,
+    "stdout": 4096,
+    "stderr": 4096,
+    "comment": 8192,
+}
+MOST_ENTRIES = {"hosts": 1000, "exclude": 1000, "consumables": 100, "retry_on": 100, "notify_on": 100}
+"""What is shown in lists, and what is compared with every host, is not of any length."""
 NOTIFY_EVENTS = ("begin", "end", "fail", "requeue", "time_limit", "waiting", "first_fail", "all")
 _CONSUMABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 _SIGNAL = re.compile(r"(B:)?[A-Z][A-Z0-9]{1,9}\Z")
@@ -101,7 +112,17 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     def complaint(self) -> str:
         """Return what is wrong with the request as a sentence, or an empty string."""
-        return self._unfit_text() or self._unfit_demand() or self._unfit_times() or self._unfit_rules()
+        parts = (self._unfit_size, self._unfit_text, self._unfit_demand, self._unfit_times, self._unfit_rules)
+        return next(filter(None, (part() for part in parts)), "")
+
+    def _unfit_size(self) -> str:
+        for field, most in MOST_LETTERS.items():
+            if len(getattr(self, field) or "") > most:
+                return f"its {field} may have {most:,} characters"
+        for field, most in MOST_ENTRIES.items():
+            if len(getattr(self, field)) > most:
+                return f"its {field} may have {most:,} entries"
+        return ""
 
     def _unfit_text(self) -> str:
         if not self.command or self.command == [""]:

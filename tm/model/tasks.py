@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tm.model.ids import read_ranges, show_ranges
+from tm.model.ids import read_many_ranges, read_ranges, show_ranges
 from tm.model.phase import FINAL, Phase
 
 ABSENT: Final = 0
@@ -60,6 +60,11 @@ class Tasks:
             self._states[at] = bytes([READY]) * len(one)
             self._counts[READY] += len(one)
         self.total = self._counts[READY]
+
+    @property
+    def span(self) -> int:
+        """How many bytes it takes: one for each index from the first to the last."""
+        return len(self._states)
 
     @property
     def everything(self) -> list[range]:
@@ -200,7 +205,7 @@ class Tasks:
         self.cap = memo.cap
         for text, state in ((memo.dropped, DROPPED), (memo.held, HELD), (memo.blocked, BLOCKED)):
             if text:
-                self.set_all(read_ranges(text), READY, state)
+                self.set_all(read_many_ranges(text), READY, state)
 
     def began(self, rows: Iterable[tuple[int, Phase]]) -> None:
         """Take up (index, phase) of each task that has a row of its own."""
