@@ -64,14 +64,14 @@ class TerminalTests(TerminalCase):
         keyboard.type(b"fg\n")
         keyboard.see(b"fg")
         wait_for(lambda: self.typed(keyboard), "its end by a key")
-        self.assertEqual(128 + signal.SIGINT, keyboard.end())
+        self.assertIn(keyboard.end() - 128, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
 
     @staticmethod
     def typed(keyboard: Keyboard) -> bool:
-        """Type ^C until it has ended: at first nobody may be in front yet."""
+        """Type ^C until it has ended: at first nobody may be in front yet, or hRun itself, which then grows harder."""
         keyboard.type(b"\x03")
         try:
-            keyboard.see(b"(signal 2)", 0.3)
+            keyboard.see(b"(signal ", 1.0)
         except AssertionError:
             return False
         return True

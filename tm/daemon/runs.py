@@ -6,18 +6,17 @@ Each visit has a connection of its own from the host, so that a slow reader hold
 
 from __future__ import annotations
 
-import secrets
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 
 from tm.daemon import background
 from tm.daemon.answers import decoded, json_line
-from tm.daemon.signing_desk import Wish
+from tm.daemon.run_wishes import AttachWish, BesideWish, Ending, FollowWish, RunWish, View, as_wish, number_of
 from tm.daemon.user_server import UserServer
 from tm.errors import RefusedError, TaskManagerError
-from tm.model.ids import read_job, shown_id, task_id
+from tm.model.ids import shown_id
 from tm.model.phase import FINAL
 from tm.ports import Peer
 from tm.wire.frames import Bulk
@@ -30,76 +29,6 @@ VISIT_SECONDS = 15.0
 MOST_EARLY = 1 << 20
 _GOES_ON = ("started", "stopped", "reading")
 _WAITS = ("held", "pending", "starting")
-
-
-class Terminal(msgspec.Struct):
-    """The size of the client's terminal and its kind."""
-
-    rows: Annotated[int, msgspec.Meta(ge=0, lt=65536)]
-    columns: Annotated[int, msgspec.Meta(ge=0, lt=65536)]
-    term: str = "xterm"
-
-
-class RunWish(msgspec.Struct):
-    """The argument of ``run``."""
-
-    command: str | list[str]
-    cwd: str
-    environment: dict[str, str] = {}
-    name: str = ""
-    umask: int = 0o022
-    cores: int = 1
-    memory: int = 0
-    host: str | None = None
-    tty: Terminal | None = None
-    detach: bool = False
-    time: float = 0.0
-    gpus: int = 0
-    constraint: str = ""
-
-
-class AttachWish(msgspec.Struct):
-    """The argument of ``runattach``."""
-
-    job: int | str
-    tty: Terminal | None = None
-    watch: bool = False
-
-
-class BesideWish(msgspec.Struct):
-    """The argument of ``runbeside``; without a *command* it is the user's shell."""
-
-    job: int | str
-    command: str | list[str] = ""
-    tty: Terminal | None = None
-
-
-class FollowWish(msgspec.Struct):
-    """The argument of ``follow``: the last *lines* (null: all), or what comes after the place *at* in each file."""
-
-    job: int | str
-    lines: int | None = None
-    at: dict[int, int] = {}
-
-
-class _Ending(msgspec.Struct):
-    """How a job is, as the dispatcher shows it."""
-
-    state: str
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: str = ""
-
-
-class _View(msgspec.Struct):
-    """Where a job is, as the dispatcher shows it."""
-
-    id: int | str
-    user: str
-    state: str
-    host: str | None = None
-    stdout: str | None = None
-    stderr: str | None = None
 
 
 class Run:
@@ -139,7 +68,7 @@ class Runs:
         """Order the command; the host connects for it. Raises `RefusedError` ``busy.hosts`` when none is vacant."""
         self._check_free(peer)
         wish = decoded(RunWish, argument)
-        ids = await self._server.submit(_as_wish(wish))
+        ids = await self._server.submit(as_wish(wish))
         run = self._begin(Run(ids[0], FIRST, peer))
         run.detached = wish.detach
         background.start(self._look_after(run), f"looking after job {run.job}")
@@ -176,18 +105,18 @@ class Runs:
         run.detached = True
         return self.tell(peer, {"detach": True})
 
-    async def _view(self, job: int | str) -> _View:
-        number = str(shown_id(_number(job)))
+    async def _view(self, job: int | str) -> View:
+        number = str(shown_id(number_of(job)))
         reply = await self._server.relay("jobinfo", number, True)
         if reply.word is not None:
             raise RefusedError(reply.word, reply.text)
-        view = decoded(_View, reply.body[0])
+        view = decoded(View, reply.body[0])
         if view.user != self._server.around.user:
             raise RefusedError("perm.denied", f"job {number} is of {view.user}, and so is the server on its host")
         return view
 
     async def _visit(
-        self, peer: Peer, job: int | str, asked: dict[str, Any], done: str, view: _View | None = None
+        self, peer: Peer, job: int | str, asked: dict[str, Any], done: str, view: View | None = None
     ) -> Reply:
         self._check_free(peer)
         view = view or await self._view(job)
@@ -198,7 +127,7 @@ class Runs:
         if host is None or host.peer is None:
             raise RefusedError("net.host", f"your server does not reach {view.host}, where job {view.id} is")
         self._last += 1
-        run = self._begin(Run(_number(view.id), self._last, peer))
+        run = self._begin(Run(number_of(view.id), self._last, peer))
         host.peer.send_event(json_line({**asked, "job": run.job, "number": run.number}).encode())
         self._server.clock.callLater(VISIT_SECONDS, self._not_come, run, view.host)
         return Reply(f"{done} {view.id}")
@@ -231,7 +160,7 @@ class Runs:
                 reply = await self._server.relay("jobinfo", str(run.job), True)
             except TaskManagerError:
                 continue
-            ending = decoded(_Ending, reply.body[0]) if reply.ok and reply.body else None
+            ending = decoded(Ending, reply.body[0]) if reply.ok and reply.body else None
             if ending is not None and ending.state in FINAL and run.host is None:
                 self._forget(run)
                 run.over = True
@@ -314,29 +243,3 @@ class Runs:
         self._by_peer.pop(run.client, None)
         if run.host is not None:
             self._by_peer.pop(run.host, None)
-
-
-def _number(shown: int | str) -> int:
-    """Return the number of one job as it is *shown*. Raises `RefusedError` ``proto.arguments``."""
-    try:
-        job, tasks = read_job(str(shown))
-    except ValueError as error:
-        raise RefusedError("proto.arguments", str(error)) from None
-    if tasks is None:
-        return job
-    if len(tasks) != 1 or len(tasks[0]) != 1:
-        raise RefusedError("proto.arguments", f"'{shown}' is more than one job; name one, e.g. {job}_{tasks[0][0]}")
-    return task_id(job, tasks[0][0])
-
-
-def _as_wish(wish: RunWish) -> Wish:
-    environment = dict(wish.environment)
-    job: dict[str, object] = {
-        "command": wish.command, "cwd": wish.cwd, "name": wish.name, "umask": wish.umask, "cores": wish.cores,
-        "memory": wish.memory, "interactive": True, "hosts": [wish.host] if wish.host else [], "detach": wish.detach,
-        "time": wish.time, "gpus": wish.gpus, "constraint": wish.constraint,
-    }  # fmt: skip
-    if wish.tty is not None:
-        job["terminal"] = [wish.tty.rows, wish.tty.columns]
-        environment["TERM"] = wish.tty.term
-    return Wish(secrets.token_hex(16), [job], {"environment": environment})

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import struct
+import sys
 import termios
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 BLOCK = 256 * 1024
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
+_QUIET = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 STOPPED_BY_KEYS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
@@ -188,3 +191,34 @@ def _become(argv: list[str], files: tuple[int, int, int], terminal: int) -> NoRe
         os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
     finally:
         os._exit(NOT_EXECUTABLE)
+
+
+def listen_to_signals() -> int:
+    """Let no signal end us but KILL; return the descriptor that their numbers are read from."""
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in signal.valid_signals() - _QUIET | {signal.SIGCHLD}:
+        try:
+            signal.signal(number, lambda *_: None)
+        except (OSError, ValueError):
+            continue  # a number that the system's library keeps for itself
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    return reading
+
+
+def end_like(status: int | None) -> int:
+    """Return the exit status of a process that ended with the wait status *status*, or die by the same signal."""
+    if status is None:
+        print("nobody came to see it", file=sys.stderr)
+        return 125
+    if os.WIFEXITED(status):
+        return os.WEXITSTATUS(status)
+    number = os.WTERMSIG(status)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+    os.kill(os.getpid(), number)
+    return 128 + number

@@ -25,26 +25,22 @@ for ever where it ends with that one anyway, else for ten seconds; who watches i
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import sys
 import time
-from collections import deque
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from tm.keeper.held import Held  # only now can it be found
-from tm.keeper.viewer import MOST_UNSENT, Viewer, accept, listen
+from tm.keeper.held import Held, end_like, listen_to_signals  # only now can it be found
+from tm.keeper.viewer import MOST_UNSENT, Kept, Viewer, accept, listen
 
-KEPT = 64 * 1024
 FIRST_SECONDS = 60.0
 STALL_SECONDS = 10.0
 LATE_OUTPUT_SECONDS = 1.0
 FAREWELL_SECONDS = 5.0
 HANG_UP_SECONDS = 2.0
 MOST_INPUT = 256 * 1024
-_QUIET = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 class Holder:
@@ -58,8 +54,7 @@ class Holder:
         self._detached = mode == "detached"
         self._size = size
         self._viewers: list[Viewer] = []
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._kept_bytes = 0
+        self._kept = Kept()
         self._input = bytearray()
         self._input_over = False
         self._now = time.monotonic()
@@ -161,11 +156,7 @@ class Holder:
         data = self._held.read(channel)
         if data is None:
             return
-        last = data[-KEPT:]
-        self._kept.append((channel, last))
-        self._kept_bytes += len(last)
-        while self._kept_bytes - len(self._kept[0][1]) >= KEPT:
-            self._kept_bytes -= len(self._kept.popleft()[1])
+        self._kept.add(channel, data)
         head = b"= %d %d\n" % (channel, len(data))
         for viewer in self._viewers:
             if viewer.attached:
@@ -247,14 +238,9 @@ class Holder:
             self._feed()
         else:
             viewer.send(b"* %b\n" % self._started())
-            self._replay(viewer)
+            viewer.send(self._kept.frames())
         if types:
             self._hand_over(viewer)
-
-    def _replay(self, viewer: Viewer) -> None:
-        """Send the kept output."""
-        for channel, data in self._kept:
-            viewer.send(b"= %d %d\n%b" % (channel, len(data), data))
 
     def _hand_over(self, viewer: Viewer) -> None:
         """Let *viewer* type from now on: it is the last of the list."""
@@ -309,37 +295,6 @@ class Holder:
             for viewer in self._viewers:
                 viewer.flush(self._now)
             self._viewers = [viewer for viewer in self._viewers if not viewer.gone]
-
-
-def listen_to_signals() -> int:
-    """Let no signal end us but KILL; return the descriptor that their numbers are read from."""
-    reading, writing = os.pipe()
-    for end in (reading, writing):
-        os.set_blocking(end, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in signal.valid_signals() - _QUIET | {signal.SIGCHLD}:
-        try:
-            signal.signal(number, lambda *_: None)
-        except (OSError, ValueError):
-            continue  # a number that the system's library keeps for itself
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    return reading
-
-
-def end_like(status: int | None) -> int:
-    """Return the exit status of a process that ended with the wait status *status*, or die by the same signal."""
-    if status is None:
-        print("nobody came to see it", file=sys.stderr)
-        return 125
-    if os.WIFEXITED(status):
-        return os.WEXITSTATUS(status)
-    number = os.WTERMSIG(status)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if number not in (signal.SIGKILL, signal.SIGSTOP):
-        signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
-    os.kill(os.getpid(), number)
-    return 128 + number
 
 
 def main(arguments: list[str]) -> int:

@@ -5,15 +5,37 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KEPT = 64 * 1024
 RECEIVE = 64 * 1024
 LINE_LIMIT = 4096
 CROWDED = 256 * 1024
 MOST_UNSENT = 1024 * 1024
+
+
+class Kept:
+    """The last output of a command, `KEPT` bytes of it and a little more."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+
+    def add(self, channel: int, data: bytes) -> None:
+        """Keep *data*, and no longer what came long before it."""
+        last = data[-KEPT:]
+        self._pieces.append((channel, last))
+        self._size += len(last)
+        while self._size - len(self._pieces[0][1]) >= KEPT:
+            self._size -= len(self._pieces.popleft()[1])
+
+    def frames(self) -> bytes:
+        """Return it as it is sent."""
+        return b"".join(b"= %d %d\n%b" % (channel, len(data), data) for channel, data in self._pieces)
 
 
 class Viewer:
@@ -48,7 +70,7 @@ class Viewer:
 
     def send(self, data: bytes) -> None:
         """Send *data*, now or when there is room."""
-        if not self.gone:
+        if data and not self.gone:
             self._unsent.append(data)
             self._size += len(data)
 

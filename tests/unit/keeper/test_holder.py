@@ -17,7 +17,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.processes import wait_for
-from tm.keeper.holder import KEPT
+from tm.keeper.viewer import KEPT
 from tm.places import find_root
 
 PROGRAM = [sys.executable, "-I", "-S", os.path.join(find_root(), "tm", "keeper", "holder.py")]
