@@ -137,7 +137,7 @@ class CancelTests(ChainCase):
         cluster.wait(first, states=("running",))
         cluster.ask("alice", "canceljob", f"{waiting[0]}:not needed")
         (job,) = cluster.wait(waiting)
-        self.assertEqual((job["state"], job["exit_code"], job["reason"]), ("cancelled", None, "not needed"))
+        self.assertEqual((job["state"], job["exit_code"], job["reason"]), ("cancelled", None, "cancelled by alice: not needed"))
         cluster.ask("alice", "canceljob", str(first[0]))
         cluster.wait(first)
         self.assertEqual(cluster.ledger(), [])

@@ -1,8 +1,9 @@
 """Looking at the trees of running attempts: do they keep to their limits, and what is the most they used?
 
 One sampler looks at all of them. Who may soon be over a limit is looked at often, who is far from it seldom, and those
-who are due together are looked at together. The law: looking takes a fiftieth of one core at most. Between the looks
-one number tells whether the machine has many more threads than before, and then all are looked at.
+who are due together are looked at together. The law: looking takes a fiftieth of one core at most, a fifth while
+somebody rushes towards a limit. Between the looks one number tells whether the machine has many more threads than
+before, and then all are looked at.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ SELDOM = 5.0
 WITH_MEMORY = 1.0
 """Between two looks at one whose memory or output is limited, however far from it."""
 REST = 50
+SHORT_REST = 4
 TOGETHER = 0.02
 TRIP_EVERY = 0.5
 TRIP_TASKS = 256
 FASTEST_MEMORY = 2.0 * 2**30
 FASTEST_OUTPUT = 512.0 * 2**20
-"""Bytes a second by which memory and output may grow, whatever they did before."""
+FASTEST_FORKS = 500.0
+"""Bytes and processes a second by which a job may grow, whatever it did before."""
 
 
 class Watch:
@@ -46,16 +49,21 @@ class Watch:
     *verdict* is the cause of its death, if it is one of its limits, and that in a sentence.
     """
 
-    __slots__ = ("group", "limits", "look_at", "looks", "pace", "peak", "running", "seen", "size", "verdict", "wall")
+    __slots__ = (
+        "count", "group", "limits", "look_at", "looks", "pace", "peak", "running", "seen", "size", "urgent", "verdict",
+        "wall",
+    )  # fmt: skip
 
     def __init__(self, running: Running, limits: Limits, wall: WallTime, group: Group | None, now: float) -> None:
         self.running = running
         self.limits = limits
         self.wall = wall
         self.group = group
-        self.pace = SOONEST if limits.memory or limits.output else FIRST_LOOK
+        self.pace = SOONEST if limits.memory or limits.output or limits.own_processes else FIRST_LOOK
         self.look_at = now + self.pace
         self.looks = 0
+        self.urgent = False
+        self.count = 1
         self.peak = 0
         self.size = 0
         self.seen: dict[int, int] = {}
@@ -63,13 +71,13 @@ class Watch:
 
 
 class Sampler:
-    """Looks at *watches* when they are due. Times are seconds of one clock; *cost* is a monotonic one."""
+    """Looks at *watches* when they are due. Times are seconds of one clock; *cost* counts the processor time."""
 
     def __init__(
         self, stem: Stem, watches: Mapping[Key, Watch],
         snapshot: Callable[[Iterable[int]], dict[int, Process]] = procfs.family,
         children: Callable[[], list[int]] = procfs.children,
-        cost: Callable[[], float] = time.perf_counter,
+        cost: Callable[[], float] = time.process_time,
     ) -> None:  # fmt: skip
         self._stem = stem
         self._watches = watches
@@ -98,7 +106,8 @@ class Sampler:
             if watch.verdict is None and (watch.look_at <= now + TOGETHER or (tripped and watch.limits.processes))
         ]  # fmt: skip
         over = self._look(due, now) if due else []
-        self._rest_until = now + REST * (self._cost() - begun)
+        rest = SHORT_REST if any(watch.urgent for watch in due) else REST
+        self._rest_until = now + rest * (self._cost() - begun)
         self._plan(now)
         return over
 
@@ -127,6 +136,7 @@ class Sampler:
             found = trees(self._stem, self._snapshot([*roots, *orphans, *seen]), known)
         for watch in due:
             watch.looks += 1
+            watch.urgent = False
             tree = found.get(watch.running.key, [])
             if watch.group is None:
                 watch.seen = {one.pid: one.ticks for one in tree if one.pid != watch.running.pid}
@@ -143,8 +153,7 @@ class Sampler:
         if limits.processes:
             if len(tree) > limits.processes:
                 return "processes", too_many(len(tree), limits.processes, tree)
-            if len(tree) * 2 > limits.processes:
-                watch.pace = min(watch.pace, FIRST_LOOK)
+            _count(watch, len(tree), elapsed)
         used = sum(one.rss for one in tree)
         if limits.memory or used > 1.05 * watch.peak:
             if (limits.memory and used > limits.memory) or (len(tree) > 1 and used > 1.05 * watch.peak):
@@ -165,8 +174,7 @@ class Sampler:
         if limits.processes and count > limits.processes:
             tree = list(filter(None, map(procfs.read, group.pids()[:1000])))
             return "processes", too_many(count, limits.processes, tree)
-        if limits.processes and count * 2 > limits.processes:
-            watch.pace = min(watch.pace, FIRST_LOOK)
+        _count(watch, count, elapsed)
         used = group.memory()
         watch.peak = max(watch.peak, used)
         if limits.memory and not group.limits_memory and used > limits.memory:
@@ -187,10 +195,17 @@ def _judge_output(watch: Watch, elapsed: float) -> tuple[str, str] | None:
     return None
 
 
+def _count(watch: Watch, count: int, elapsed: float) -> None:
+    if watch.limits.processes:
+        _hurry(watch, count - watch.count, watch.limits.processes - count, elapsed, FASTEST_FORKS)
+    watch.count = count
+
+
 def _hurry(watch: Watch, grown: float, left: float, elapsed: float, fastest: float) -> None:
     """Look at *watch* again before *left* can be used up: as *grown* in the last *elapsed* seconds, or at *fastest*."""
-    speed = max(2 * grown / elapsed, fastest)
-    watch.pace = max(SOONEST, min(watch.pace, left / speed))
+    seen = 2 * grown / elapsed if watch.looks > 1 else 0.0
+    watch.urgent = watch.urgent or (seen > 0 and left < seen)
+    watch.pace = max(SOONEST, min(watch.pace, left / max(seen, fastest)))
 
 
 def _exactly(tree: list[Process]) -> int:
