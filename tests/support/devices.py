@@ -21,6 +21,7 @@ def devices_broken(brain: Brain, licenses: Mapping[str, int]) -> list[str]:
     used: dict[str, int] = {}
     for host in brain.hosts.values():
         jobs = [job for session in host.sessions.values() for job in session.occupying.values()]
+        jobs += [job for s in host.sessions.values() for job in s.ahead.values() if job.id in host.back]
         wrong += [f"{host.name}: {text}" for text in _on_host(host, jobs)]
         for job in jobs:
             for name, count in job.demand.consumables:

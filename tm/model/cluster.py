@@ -63,6 +63,7 @@ class HostState:
         self.used_gpus = 0
         self.used_consumables: dict[str, int] = {}
         self.places: dict[int, Demand] = {}
+        self.back: set[int] = set()
         self.alone = 0
         self.cpus = Holding()
         self.gpus = Holding()
@@ -201,7 +202,7 @@ class HostState:
     @property
     def job_count(self) -> int:
         """How many jobs are there, those that stand in line included."""
-        return len(self.places) + sum(len(session.ahead) for session in self.sessions.values())
+        return len(self.places) - len(self.back) + sum(len(session.ahead) for session in self.sessions.values())
 
     @property
     def free_gpus(self) -> int:
@@ -221,6 +222,8 @@ class HostState:
     def has_room(self, job: Job) -> bool:
         """Whether *job* fits beside what is in use."""
         fits = self.used_cores + job.cores <= self.cores and self.used_memory + job.memory <= self.memory
+        if job.id in self.back:
+            return fits and not self.offer.closed
         return fits and not self.offer.closed and not self.alone and not (job.demand.exclusive and self.job_count)
 
     def saw(self, cores: int | None, memory: int | None) -> None:
@@ -235,16 +238,31 @@ class HostState:
     def took(self, job: Job, fresh: bool) -> None:
         """*job* occupies its part from now on; *fresh* when it is still to be given its cores and GPUs."""
         demand = self.places[job.id] = job.demand
-        self._count(demand, 1)
+        if job.id in self.back:
+            self.back.discard(job.id)
+            self._count_plain(demand, 1)
+        else:
+            self._count(demand, 1)
         if not fresh:
             job.cpus, job.gpu_ids = self.cpus.hold(job.id, job.cpus), self.gpus.hold(job.id, job.gpu_ids)
         else:
             job.cpus = self.cpus.give(job.id, 0 if demand.exclusive else demand.cores, self._pinnable())
             job.gpu_ids = self.gpus.give(job.id, demand.gpus, self.idle_gpus if demand.gpus else ())
 
+    def stepped_back(self, job: Job) -> None:
+        """*job* stands in line again: cores and memory are others', what else it was given stays its own."""
+        self.back.add(job.id)
+        self._count_plain(job.demand, -1)
+        self.cpus.release(job.id)
+        job.cpus = ()
+
     def gone(self, number: int) -> tuple[int, ...]:
         """The job gives its part back; return the cores that it had."""
-        self._count(self.places.pop(number), -1)
+        demand = self.places.pop(number)
+        if number in self.back:
+            self.back.discard(number)
+            self._count_plain(demand, 1)
+        self._count(demand, -1)
         for one in self.gpus.release(number):
             self.unsaid[one] = self.report  # which may still see it there
         return self.cpus.release(number)
@@ -259,9 +277,12 @@ class HostState:
         seen = self.seen_cores or 0
         return range(self.whole_cores if self.whole_cores <= seen else 0)
 
-    def _count(self, demand: Demand, sign: int) -> None:
+    def _count_plain(self, demand: Demand, sign: int) -> None:
         self.used_cores += sign * demand.cores
         self.used_memory += sign * demand.memory
+
+    def _count(self, demand: Demand, sign: int) -> None:
+        self._count_plain(demand, sign)
         self.used_gpus += sign * demand.gpus
         self.alone += sign * demand.exclusive
         for name, count in demand.consumables:
@@ -342,6 +363,8 @@ class Session:
     def release(self, number: int) -> None:
         """Give back what the job held; those sent ahead take its place, as far as there is room."""
         if self.ahead.pop(number, None) is not None:
+            if number in self.host.back:
+                self.host.gone(number)
             return
         job = self.occupying.get(number)
         if job is None:
@@ -383,20 +406,22 @@ class Session:
         if not self.host.overfull:
             return
         for job in sorted(self.occupying.values(), key=lambda job: job.command_number, reverse=True):
-            stands = job.phase is Phase.STARTING and (job.id, job.attempt) not in running
-            if self.host.overfull and stands and may_follow(job.demand):
-                self._vacate(job)
-                job.cpus = ()
+            if self.host.overfull and job.phase is Phase.STARTING and (job.id, job.attempt) not in running:
+                self._leave_place(job)
+                self.host.stepped_back(job)
                 self.ahead[job.id] = job
                 self.ahead.move_to_end(job.id, last=False)
 
     def _vacate(self, job: Job) -> tuple[int, ...]:
         """Let *job* occupy nothing any more; return the cores that it had."""
+        self._leave_place(job)
+        return self.host.gone(job.id)
+
+    def _leave_place(self, job: Job) -> None:
         del self.occupying[job.id]
         self.over.discard(job.id)
         self.pauses.pop(job.id, None)
         self.niced.discard(job.id)
-        return self.host.gone(job.id)
 
     def ended(self, started_at: float | None, at: float) -> None:
         """Learn from a job that has run since *started_at* (None: it never did) how long this user's jobs last here."""

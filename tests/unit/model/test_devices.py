@@ -158,3 +158,20 @@ class HostTests(SynchronousTestCase):
             session.occupy(job(1, **more))
             session.mean_run = 0.001
             self.assertEqual(session.room_ahead(job(2, **more)) > 0, ahead, more)
+
+    def test_who_stands_in_line_again_keeps_its_gpu(self) -> None:
+        host = host_state("n1", 2, gpus=1, consumables={"matlab": 1})
+        session = self.session(host)
+        running, waiting = job(1, cores=2), job(2, gpus=1, consumables={"matlab": 1})
+        running.phase, waiting.phase = Phase.RUNNING, Phase.STARTING
+        waiting.gpu_ids, waiting.command_number = (0,), 1
+        session.occupy(running)
+        session.occupy(waiting)
+        session.runs(running)
+        session._step_back(set())
+        self.assertEqual((list(session.ahead), host.used_cores, host.job_count), ([2], 2, 2))
+        self.assertEqual((host.free_gpus, host.free_consumables), (0, {"matlab": 0}))
+        session.release(1)
+        self.assertEqual((list(session.occupying), host.used_cores, waiting.gpu_ids), ([2], 1, (0,)))
+        session.release(2)
+        self.assertEqual((host.free_gpus, host.free_consumables, host.used_cores), (1, {"matlab": 1}, 0))
