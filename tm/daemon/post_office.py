@@ -7,6 +7,7 @@ a job reaches nothing that its owner does not.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -31,6 +32,8 @@ RETRY_AFTER = (60.0, 300.0, 1800.0, 7200.0)
 GIVE_UP_AFTER = 3 * 86400.0
 MOST_IN_ONE = 200
 MOST_BAD = 10_000
+MOST_HELD = 32 * 1024 * 1024
+"""So many bytes of messages of one user wait; whoever cannot be reached for long misses what comes then."""
 
 Key = tuple[str, str]
 
@@ -81,15 +84,22 @@ class PostOffice:
         self._sent = sent
         self._routes: dict[Key, _Route] = {}
         self._bad: dict[str, str] = {}
+        self._held: Counter[str] = Counter()
 
     def post(self, messages: Iterable[Message]) -> None:
-        """Take *messages*, which are durable; one that was taken already is left alone."""
+        """Take *messages*, which are durable; one that was taken already is left alone, what is too much given up."""
         for message in messages:
-            key = (message.user, message.target)
-            route = self._routes.setdefault(key, _Route())
-            if message.id not in route.under_way:
-                route.waiting[message.id] = message
-                self._call(key, route, GATHER_SECONDS if is_mail(message.target) else 0.0)
+            key, size = (message.user, message.target), len(message.body)
+            route = self._routes.get(key) or _Route()
+            if message.id in route.under_way or message.id in route.waiting:
+                continue
+            if self._held[message.user] + size > MOST_HELD:
+                self._sent([message], "more waits to be told than may")
+                continue
+            self._routes[key] = route
+            self._held[message.user] += size
+            route.waiting[message.id] = message
+            self._call(key, route, GATHER_SECONDS if is_mail(message.target) else 0.0)
 
     def end(self) -> None:
         """Deliver nothing more; what is not sent is still in the store."""
@@ -97,6 +107,7 @@ class PostOffice:
             if route.call is not None and route.call.active():
                 route.call.cancel()
         self._routes.clear()
+        self._held.clear()
 
     def server_came(self, user: str) -> None:
         """The server of *user* is there: it can be asked at once."""
@@ -175,6 +186,7 @@ class PostOffice:
             self._bad.pop(key[1], None)
         route.under_way, route.tries = {}, 0
         if messages:
+            self._held[key[0]] -= sum(len(one.body) for one in messages)
             self._sent(messages, failed)
         self._call(key, route, 0.0)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple, Protocol
@@ -22,6 +22,8 @@ from tm.model.resources import format_memory, parse_memory
 LONGEST = 1000
 DEEPEST = 50
 MOST_PREFERENCES = 16
+MOST_TERMS = 50
+"""So many features and comparisons are asked of every host of a large cluster in no time that others notice."""
 NUMBERS: Final = ("cores", "memory", "gpus", "gpu_memory", "load")
 TEXTS: Final = ("name", "group", "cpu", "gpu", "system", "kernel")
 SIZES: Final = ("memory", "gpu_memory")
@@ -128,7 +130,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._depth = 0
+        self._depth = self._terms = 0
         if len(text) > LONGEST:
             raise ConstraintError(text[:40] + "…", LONGEST, f"it is longer than {LONGEST} characters")
         self._tokens = list(self._scan())
@@ -201,6 +203,9 @@ class _Reader:
         word = self._token
         if not self.take("word"):
             raise self._expected("a feature, a comparison like cores>=8, 'not' or '('")
+        self._terms += 1
+        if self._terms > MOST_TERMS:
+            raise ConstraintError(self._text, word.at, f"it names more than {MOST_TERMS} features and comparisons")
         compare = self._token
         if self.take("compare"):
             return self._comparison(word, "=" if compare.text == "==" else compare.text)
@@ -286,7 +291,7 @@ def holds(expression: Expression, terms: Terms) -> bool | None:
             values = terms.texts(key)
             if values is None:
                 return None
-            found = any(fnmatchcase(one.lower(), text.lower()) for one in values)
+            found = any(map(_like(text), map(str.lower, values)))
             return found is (compare == "=")
         case Not(part):
             value = holds(part, terms)
@@ -295,6 +300,12 @@ def holds(expression: Expression, terms: Terms) -> bool | None:
             return _decided((holds(part, terms) for part in parts), False)
         case Or(parts):
             return _decided((holds(part, terms) for part in parts), True)
+
+
+@lru_cache(maxsize=4096)
+def _like(pattern: str) -> Callable[[str], object]:
+    """Return what tells whether a text, in lower case, is like *pattern*."""
+    return re.compile(translate(pattern.lower())).match
 
 
 def _decided(values: Iterator[bool | None], by: bool) -> bool | None:

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tm.daemon.post_office import GATHER_SECONDS, GIVE_UP_AFTER, PATIENCE_SECONDS, RETRY_AFTER, PostOffice
+from tm.daemon.post_office import GATHER_SECONDS, GIVE_UP_AFTER, MOST_HELD, PATIENCE_SECONDS, RETRY_AFTER, PostOffice
 from tm.errors import MailError
 from tm.model.effects import Message
 
@@ -54,6 +54,25 @@ class PostOfficeTests(SynchronousTestCase):
         for one in self.sending:
             one.callback(None)
         self.assertEqual(self.done, [([1, 2], ""), ([3], "")])
+
+    def test_what_waits_for_one_user_has_a_bound(self) -> None:
+        self.server = False
+        large = "x" * (MOST_HELD // 4 - 200)
+        for number in range(1, 8):
+            body = json.dumps({"told": {"event": "end", "id": number, "name": large}, "spec": "{}", "sig": "s"})
+            for _ in range(2 if number < 5 else 1):
+                self.office.post([Message(number, 0.0, "alice", f"{WEB}/{number}", body)])
+        self.assertEqual([number for (number,), _ in self.done], [5, 6, 7])
+        self.server = True
+        self.done.clear()
+        self.office.server_came("alice")
+        self.clock.advance(0)
+        for number in range(1, 5):
+            self.office.told("alice", number, "")
+        self.assertEqual([number for (number,), _ in self.done], [1, 2, 3, 4])
+        self.office.post([self.message(9, WEB)])
+        self.clock.advance(0)
+        self.assertEqual(self.lines[-1]["id"], 9)
 
     def test_what_comes_while_a_letter_is_under_way_is_in_the_next(self) -> None:
         self.office.post([self.message(1)])

@@ -11,6 +11,7 @@ from tests.support.brain import host_state, order
 from tests.unit.model.test_brain import brain_with, submit
 from tm.errors import RefusedError
 from tm.model.brain import MOST_SPAN
+from tm.model.constraint import ConstraintError, read_constraint, read_preferences
 from tm.model.dependency import read_dependency
 from tm.model.ids import MOST_INDEX, MOST_RANGES, read_ranges
 from tm.model.lifecycle import Fact
@@ -72,6 +73,11 @@ class AskingTests(SynchronousTestCase):
         self.assertRaises(RefusedError, brain.submitted, "alice", "t", many, {"e": "{}"}, 1.0)
         self.assertEqual((brain.jobs, brain.spans["alice"]), ({}, 0))
         self.in_time()
+
+    def test_a_constraint_of_very_many_terms_is_refused(self) -> None:
+        for text in (" or ".join(["ssd"] * 120), "&".join(["cores>1"] * 51)):
+            self.assertIn("more than 50", str(self.assertRaises(ConstraintError, read_constraint, text)))
+        self.assertRaises(ConstraintError, read_preferences, ",".join(["a or b or c or d"] * 13))
 
     def test_what_lists_show_and_hosts_are_compared_with_is_not_of_any_length(self) -> None:
         for field, value in {
