@@ -43,7 +43,7 @@ class Confining:
             try:
                 os.sched_setaffinity(0, cpus)
                 self._on, on = set(cpus), True
-            except (OSError, AttributeError):
+            except (OSError, AttributeError, OverflowError, ValueError):
                 on = False
         if memory and resource is not None:
             soft, hard = self._data
@@ -66,7 +66,7 @@ class Confining:
 def _set_data(values: tuple[int, int]) -> bool:
     try:
         resource.setrlimit(resource.RLIMIT_DATA, values)
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return False
     return True
 

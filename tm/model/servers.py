@@ -190,18 +190,21 @@ class Servers(Gating):
 
 
 def _credible(fact: Fact, job: Job, at: float) -> Fact:
-    """Return what is believed of *fact*, which somebody's server says of *job* at *at*: nothing that is yet to come, no
-    end before the beginning, no cause that there is not, and no more words than a person reads."""
+    """Return what is believed of *fact*, which somebody's server says of *job* at *at*: nothing that is yet to come, or
+    was before the job, no end before the beginning, no cause that there is not, no more words than a person reads."""
     began = job.started_at if fact.started_at is None else fact.started_at
+    begun = job.submitted_at if began is None else began
     cpu = fact.cpu_seconds
     if (
-        (began or 0.0) <= fact.at <= at and len(fact.reason) <= MOST_REASON and len(fact.rung) <= MOST_LETTERS
+        job.submitted_at <= begun <= fact.at <= at
+        and len(fact.reason) <= MOST_REASON and len(fact.rung) <= MOST_LETTERS
         and (not fact.cause or fact.cause in CAUSES) and (cpu is None or 0 <= cpu <= MOST_CPU_SECONDS)
     ):  # fmt: skip
         return fact
     return msgspec.structs.replace(
-        fact, at=min(max(fact.at, began or 0.0), at), reason=fact.reason[:MOST_REASON], rung=fact.rung[:MOST_LETTERS],
-        started_at=None if fact.started_at is None else min(fact.started_at, at),
+        fact, at=min(max(fact.at, begun, job.submitted_at), at),
+        reason=fact.reason[:MOST_REASON], rung=fact.rung[:MOST_LETTERS],
+        started_at=None if fact.started_at is None else min(max(fact.started_at, job.submitted_at), at),
         cause=fact.cause if fact.cause in CAUSES else "",
         cpu_seconds=cpu if cpu is not None and 0 <= cpu <= MOST_CPU_SECONDS else None,
     )  # fmt: skip

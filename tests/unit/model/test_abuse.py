@@ -113,6 +113,11 @@ class SayingTests(SynchronousTestCase):
         self.say(40.0, Fact(self.number, 1, "ended", 1.0, exit_code=0))
         self.assertEqual((self.job.started_at, self.job.ended_at), (20.0, 20.0))
 
+    def test_nothing_of_a_job_was_before_the_job(self) -> None:
+        self.job.submitted_at = 100.0
+        self.say(130.0, Fact(self.number, 1, "ended", 0.0, exit_code=0, started_at=0.0))
+        self.assertEqual((self.job.started_at, self.job.ended_at), (100.0, 100.0))
+
     def test_words_causes_and_numbers_that_cannot_be_are_left_out(self) -> None:
         self.say(3.0, Fact(self.number, 1, "started", 2.5, rung="r" * 10**6))
         self.say(
