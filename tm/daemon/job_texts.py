@@ -59,8 +59,9 @@ class TextVerbs:
             selection.plain[selection.array] = None
         known = {number: dispatcher.brain.jobs.get(number) for number in {*selection.plain, *selection.tasks}}
         active = {number: job for number, job in known.items() if job is not None}
-        failed = {number: _failed(job.tasks) for number, job in active.items() if job.tasks is not None}
-        texts = Texts(dispatcher.around.store, selection, peer.user, active, failed if arguments[1:] else None)
+        mine = {number: job.tasks for number, job in active.items() if job.tasks is not None and job.user == peer.user}
+        failed = {number: _failed(tasks) for number, tasks in mine.items()} if arguments[1:] else None
+        texts = Texts(dispatcher.around.store, selection, peer.user, active, failed)
         answer: Answer = dispatcher.around.reader.run(texts.reply)
         return answer
 

@@ -113,6 +113,8 @@ class Runs:
         view = decoded(View, reply.body[0])
         if view.user != self._server.around.user:
             raise RefusedError("perm.denied", f"job {number} is of {view.user}, and so is the server on its host")
+        if str(view.id) != number:
+            raise RefusedError("auth.signature", f"asked for job {number}, the dispatcher answers with {view.id!s:.40}")
         return view
 
     async def _visit(

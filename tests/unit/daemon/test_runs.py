@@ -81,6 +81,7 @@ class VisitTests(UserServerCase):
     def test_who_cannot_be_visited_is_refused(self) -> None:
         for fields, verb, word in (
             ({"state": "pending", "host": None}, "runattach", "job.move"),
+            ({"id": 18}, "runattach", "auth.signature"),
             ({"state": "completed"}, "runbeside", "job.move"),
             ({"host": "n9"}, "follow", "net.host"),
             ({"user": "bob"}, "follow", "perm.denied"),
