@@ -92,12 +92,15 @@ def _lead(slave: int, argv: list[str], environment: Mapping[str, str], cwd: str)
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
         for number in range(3):
             os.dup2(slave, number)
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        own = (signal.SIGTTOU, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+        for number in own:
+            signal.signal(number, signal.SIG_IGN)
         child = os.fork()
         if child == 0:
             os.setpgid(0, 0)
             os.tcsetpgrp(0, os.getpid())
-            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            for number in own:
+                signal.signal(number, signal.SIG_DFL)
             os.chdir(cwd)
             os.execvpe(argv[0], argv, dict(environment))
         while True:
