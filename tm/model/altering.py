@@ -9,7 +9,7 @@ import msgspec
 
 from tm.errors import RefusedError
 from tm.model.changing import OF_RUNNING, Wanted, changed_spec, holding, in_words
-from tm.model.gating import NONE_ENDED, Ended
+from tm.model.expecting import NONE_ENDED, Ended
 from tm.model.hosting import Hosting
 from tm.model.ids import task_id
 from tm.model.job import Job

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from tm.errors import RefusedError
 from tm.model.control import Control
 from tm.model.effects import Effects
-from tm.model.gating import NONE_ENDED, Ended
+from tm.model.expecting import NONE_ENDED, Ended
 from tm.model.job import Job, new_job
 from tm.model.placing import LAUNCH_PATIENCE, Placing
 from tm.model.possible import Possible
