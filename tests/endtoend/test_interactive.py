@@ -62,7 +62,7 @@ class TerminalTests(TerminalCase):
         keyboard.type(b"\x1a")
         keyboard.see(b"[stopped]")
         keyboard.type(b"fg\n")
-        keyboard.see(b"fg")
+        keyboard.see(b"[goes on]")
         wait_for(lambda: self.typed(keyboard), "its end by a key")
         self.assertIn(keyboard.end() - 128, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
 

@@ -111,6 +111,7 @@ def _lead(slave: int, argv: list[str], environment: Mapping[str, str], cwd: str)
             os.write(1, b"[stopped]")
             while b"fg" not in os.read(0, 1024):
                 continue
+            os.write(1, b"[goes on]")
             os.tcsetpgrp(0, child)
             os.killpg(child, signal.SIGCONT)
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
