@@ -161,8 +161,7 @@ class Expecting(Books):
     def _block(array: Job, target: Job) -> list[range]:
         """Let tasks of *array* wait whose ones in *target* are not over; return those whose ones have ended badly."""
         assert array.tasks is not None and target.tasks is not None
-        for state in _NOT_OVER:
-            array.tasks.set_all(target.tasks.ranges(state), READY, BLOCKED)
+        array.tasks.block(target.tasks, _NOT_OVER)
         bad = [code for code, phase in PHASE_OF.items() if phase is not Phase.COMPLETED]
         return target.tasks.among(target.tasks.everything, bad)
 

@@ -172,7 +172,31 @@ class Tasks:
         """Return the first index that *other* lacks, or None."""
         if self.indices == other.indices:
             return None
-        return next((index for one in self.everything for index in one if index not in other), None)
+        for one in self.everything:
+            if one.start < other._first:
+                return one.start
+            there = other._states[one.start - other._first : one[-1] + 1 - other._first : one.step]
+            at = there.find(ABSENT)
+            if 0 <= at or len(there) < len(one):
+                return one[at if at >= 0 else len(there)]
+        return None
+
+    def block(self, other: Tasks, states: Iterable[int]) -> None:
+        """Let those that are ready be blocked whose ones in *other* are in one of *states*: all at one go."""
+        low = max(self._first, other._first)
+        high = min(self._first + len(self._states), other._first + len(other._states))
+        if low >= high:
+            return
+        wanted, change = set(states), READY ^ BLOCKED
+        here = slice(low - self._first, high - self._first)
+        mine, theirs = self._states[here], other._states[low - other._first : high - other._first]
+        ready = mine.translate(bytes(change if code == READY else 0 for code in range(256)))
+        asked = theirs.translate(bytes(change if code in wanted else 0 for code in range(256)))
+        both = int.from_bytes(ready, "little") & int.from_bytes(asked, "little")
+        changed = both.to_bytes(high - low, "little").count(change)
+        self._states[here] = (int.from_bytes(mine, "little") ^ both).to_bytes(high - low, "little")
+        self._counts[READY] -= changed
+        self._counts[BLOCKED] += changed
 
     def shown(self, state: int) -> str:
         """Return the indices of all tasks that are *state*, as people write them."""

@@ -17,7 +17,7 @@ from tm.model.ids import MOST_INDEX, MOST_RANGES, read_ranges
 from tm.model.lifecycle import Fact
 from tm.model.servers import MOST_REASON
 from tm.model.spec import JobSpec
-from tm.model.tasks import BLOCKED, READY, Tasks
+from tm.model.tasks import BLOCKED, HELD, READY, Tasks
 
 SOON = 2.0
 """Seconds, with much room for a busy machine; what is tried here once took minutes."""
@@ -66,6 +66,22 @@ class AskingTests(SynchronousTestCase):
         brain.submitted("bob", "t", [order("bob", array=f"0,{MOST_INDEX}")], {"e": "{}"}, 1.0)
         brain.cancel_asked(1, "alice", "", 2.0)
         self.assertEqual(list(brain.submitted("alice", "u", wide, {"e": "{}"}, 2.0)), [max(brain.jobs)])
+
+    def test_arrays_that_follow_frayed_ones_are_accepted_at_once(self) -> None:
+        brain = brain_with()
+        (first,) = brain.submitted("alice", "t", [order(array="0-999999")], {"e": "{}"}, 1.0)
+        frayed = brain.jobs[first].tasks
+        assert frayed is not None
+        for index in range(0, 1_000_000, 7):
+            frayed.set(index + index % 3, HELD)
+        self.setUp()
+        after = [order(array=indices, dependency=f"aftercorr:{first}") for indices in ("0-999999", "0-999998")]
+        (second, third) = brain.submitted("alice", "u", after, {"e": "{}"}, 1.0)
+        self.in_time()
+        for number, count in ((second, 1_000_000), (third, 999_999)):
+            tasks = brain.jobs[number].tasks
+            assert tasks is not None
+            self.assertEqual(tasks.count(BLOCKED), count)
 
     def test_a_submission_of_many_wide_arrays_is_refused_as_a_whole(self) -> None:
         brain = brain_with()

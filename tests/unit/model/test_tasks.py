@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tm.model.ids import read_ranges, show_ranges
-from tm.model.tasks import HELD, READY, Tasks
+from tm.model.tasks import ACTIVE, BLOCKED, HELD, READY, Tasks
 
 INDICES = st.sampled_from(["0-299", "5-300:3", "1,4,9,16-40", "7", "0-999:2"])
 RANGES = st.lists(
@@ -36,6 +36,28 @@ class RangesTests(SynchronousTestCase):
         self.assertEqual(numbers(tasks.among(asked, (HELD,))), sorted(of_held & set(numbers(asked))))
         self.assertEqual(numbers(tasks.among(asked, (HELD, READY))), sorted(everything & set(numbers(asked))))
         self.assertEqual((tasks.count(HELD), tasks.count(READY)), (len(of_held), len(everything - of_held)))
+
+    @given(INDICES, INDICES, RANGES, RANGES)
+    def test_those_are_blocked_whose_ones_in_another_array_are_as_asked(
+        self, indices: str, others: str, held: list[range], active: list[range]
+    ) -> None:
+        tasks, other = Tasks(indices), Tasks(others)
+        tasks.set_all(held, READY, HELD)
+        other.set_all(active, READY, ACTIVE)
+        expected = sorted(set(numbers(tasks.ranges(READY))) & set(numbers(other.ranges(ACTIVE))))
+        before = tasks.count(READY) + tasks.count(BLOCKED), tasks.count(HELD)
+        tasks.block(other, (ACTIVE, HELD))
+        self.assertEqual(numbers(tasks.ranges(BLOCKED)), expected)
+        self.assertEqual(tasks.count(BLOCKED), len(expected))
+        self.assertEqual((tasks.count(READY) + tasks.count(BLOCKED), tasks.count(HELD)), before)
+
+    @given(INDICES, INDICES)
+    def test_what_another_array_lacks_is_found(self, indices: str, others: str) -> None:
+        tasks, other = Tasks(indices), Tasks(others)
+        lacks = set(numbers(tasks.everything)) - set(numbers(other.everything))
+        found = tasks.missing_from(other)
+        self.assertEqual(found is None, not lacks)
+        self.assertTrue(found is None or found in lacks)
 
     def test_what_is_shown_can_be_read_again(self) -> None:
         for indices in ("0-99", "0-999998:2", "3-997:7", "1,5,8-12"):
