@@ -44,7 +44,7 @@ class TerminalCase(ChainCase):
 class TerminalTests(TerminalCase):
     def test_keys_sizes_and_the_exit_code_go_through(self) -> None:
         keyboard = self.hrun(
-            "stty size; trap 'echo interrupted' INT; read x; echo; read x; stty size; exit 7", rows=33, columns=101
+            "trap 'echo interrupted' INT; stty size; read x; echo; read x; stty size; exit 7", rows=33, columns=101
         )
         keyboard.see(b"33 101")
         keyboard.type(b"\x03")

@@ -91,6 +91,11 @@ class Signals:
         os.close(self.fd)
         os.close(self._write)
 
+    @property
+    def caught(self) -> bool:
+        """Whether any has come: one that comes with a key comes before it, though *fd* may not say so yet."""
+        return bool(self._caught)
+
     def take(self) -> list[int]:
         """Return the signals that have come since the last call."""
         try:
