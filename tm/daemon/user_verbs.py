@@ -112,7 +112,7 @@ class UserVerbs:
 
     def _stream(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         complaint = "stream takes the number of a job, and that of a visit"
-        job, number = (whole_number(word, complaint) for word in (arguments + ["0"])[:2])
+        job, number = (whole_number(word, complaint) for word in [*arguments, "0"][:2])
         return self._runs.stream(peer, job, number)
 
     def _runsignal(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:

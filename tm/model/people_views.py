@@ -43,7 +43,8 @@ def show_self(name: str, user: User | None, groups: Groups, usage: Usage, presen
     """Return what ``whoami`` says to *name*, whose certificate is the one *presented*."""
     return {
         "user": name, "groups": list(groups.groups_of(name)), "rights": sorted(groups.rights_of(name)),
-        "shares": {group.name: group.shares for group in groups.having(name) if group.shares}, "used": usage.of_user(name),
+        "shares": {group.name: group.shares for group in groups.having(name) if group.shares},
+        "used": usage.of_user(name),
         "limits": [
             {
                 "group": bound.group, "of": "group" if bound.together else "member", "what": what, "limit": limit,

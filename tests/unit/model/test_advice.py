@@ -23,6 +23,10 @@ def endings(
     return [Ending(run, memory, cores, 0.0, busy)] * count
 
 
+ENDINGS = st.builds(
+    Ending, st.floats(0, 1e6), st.floats(0, 1e12), st.sampled_from([1.0, 8.0]), st.just(0.0), st.floats(0, 1e6)
+)
+
 class AdviceTests(SynchronousTestCase):
     def test_much_more_memory_than_was_used_is_named(self) -> None:
         self.assertEqual(
@@ -57,8 +61,7 @@ class AdviceTests(SynchronousTestCase):
 
     @examples(200)
     @given(
-        st.lists(st.builds(Ending, st.floats(0, 1e6), st.floats(0, 1e12), st.sampled_from([1.0, 8.0]), st.just(0.0), st.floats(0, 1e6)), max_size=32),
-        st.integers(1, 64), st.integers(0, 1 << 40), st.floats(0, 1e7),
+        st.lists(ENDINGS, max_size=32), st.integers(1, 64), st.integers(0, 1 << 40), st.floats(0, 1e7),
     )  # fmt: skip
     def test_what_is_advised_is_less_than_what_was_asked(
         self, ended: Sequence[Ending], cores: int, memory: int, time: float
