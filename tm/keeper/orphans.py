@@ -74,7 +74,7 @@ class Orphans:
         self.next_at = None
         listed = procfs.children() if self._listed is None else self._listed
         self._listed = None
-        orphans = [pid for pid in listed if pid not in self._stem.mains]
+        orphans = [pid for pid in listed if pid not in self._stem.mains and pid not in self._sessions]
         living = [pid for pid in orphans if not _reap(pid)]
         self._guests.intersection_update(living)
         if living or self._sessions or self._told:
