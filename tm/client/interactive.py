@@ -94,7 +94,7 @@ class Interaction:
         while self._ending is None:
             self._register(poll, registered)
             ready = dict(poll.poll(0 if more else None))
-            if signals.fd in ready or signals.caught:
+            if signals.fd in ready or (self.job and signals.caught):
                 self._signalled(signals.take())
             if self._stdin in ready and self._input_open:
                 self._read_input()
