@@ -99,7 +99,9 @@ class Altering(Hosting, Possible):
         told = [in_words(before, after)] if before != after else []
         told += [f"boost {job.boost} → {boost}"] if boost != job.boost else []
         job.demand, job.priority, job.boost, job.changed = trial.demand, trial.priority, boost, True
-        job.not_before, job.deadline = after.begin, after.deadline
+        if wanted.begin is not msgspec.UNSET:
+            job.not_before = after.begin  # else the pause before another attempt, or after what it waits for, holds on
+        job.deadline = after.deadline
         if job.tasks is not None:
             job.tasks.cap = after.array_cap
         self._record(job)

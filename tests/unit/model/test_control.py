@@ -146,3 +146,14 @@ class ChangeTests(ControlCase):
             self.world.at += 10.0
             self.assertRaises(RefusedError, self.world.brain.changed, self.job, wanted, ALICE, self.world.at)
         self.assertEqual((self.job.demand, self.job.changed), (before, False))
+
+    def test_a_pause_after_what_it_waits_for_outlives_other_changes(self) -> None:
+        self.world.submit("alice", begin=self.world.at + 5000.0)
+        waiting = self.world.brain.jobs[2]
+        begin = waiting.not_before
+        self.world.brain.changed(waiting, Wanted(dependency="after:1+60"), ALICE, self.world.at)
+        self.assertGreaterEqual(waiting.not_before, begin)
+        self.world.brain.changed(waiting, Wanted(priority=-5), ALICE, self.world.at)
+        self.assertGreaterEqual(waiting.not_before, begin)
+        self.world.brain.changed(waiting, Wanted(begin=0.0), ALICE, self.world.at)
+        self.assertEqual(waiting.not_before, 0.0)
