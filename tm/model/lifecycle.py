@@ -136,12 +136,12 @@ def _kept_reason(job: Job, phase: Phase) -> str:
 def _ending(job: Job, fact: Fact) -> Phase:
     if job.cancelled_by is None and (job.gives_way or "").startswith(PUT_BACK):
         return Phase.PENDING
+    if fact.cause in _OF_LIMIT and job.cancelled_by is None:
+        return _OF_LIMIT[fact.cause]  # also where the program took the signal for a reason to end well
     if fact.exit_code == 0:
         return Phase.COMPLETED
     if job.cancelled_by is not None:
         return Phase.CANCELLED
-    if fact.cause in _OF_LIMIT:
-        return _OF_LIMIT[fact.cause]
     return Phase.FAILED if job.gives_way is None else Phase.PENDING
 
 

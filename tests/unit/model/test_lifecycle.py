@@ -72,6 +72,13 @@ class EndingTests(SynchronousTestCase):
                 (job.phase.value, job.exit_code, job.signal, job.ended_at), (phase, code, number, 9.0)
             )
 
+    def test_a_limit_that_was_reached_is_how_it_ended_even_where_the_program_then_ended_well(self) -> None:
+        for cause, phase in (("time", "timeout"), ("memory", "out_of_memory"), ("output", "output_limit")):
+            for code, number in ((0, None), (3, None), (None, 15)):
+                job = job_in(Phase.RUNNING)
+                advance(job, Fact(7, 2, "ended", 9.0, exit_code=code, signal=number, cause=cause))
+                self.assertEqual((job.phase.value, job.exit_code, job.cause), (phase, code, cause))
+
     def test_a_job_that_was_to_be_cancelled_is_so_only_when_it_is_seen_dead_without_success(self) -> None:
         for code, number, phase in (
             (0, None, "completed"),
