@@ -61,11 +61,11 @@ class Bell:
 
     async def _post(self, target: str, body: bytes) -> None:
         headers = Headers({"Content-Type": ["application/json"], "User-Agent": [f"TaskManager/{tm.__version__}"]})
-        asked: Deferred[Any] = self._agent.request(
-            b"POST", target.encode("ascii"), headers, FileBodyProducer(BytesIO(body))
-        )
-        asked.addTimeout(SECONDS, self._reactor)  # type: ignore[arg-type]  # the reactor is its own clock
         try:
+            asked: Deferred[Any] = self._agent.request(
+                b"POST", target.encode("ascii"), headers, FileBodyProducer(BytesIO(body))
+            )
+            asked.addTimeout(SECONDS, self._reactor)  # type: ignore[arg-type]  # the reactor is its own clock
             response = await asked
         except Exception as error:  # noqa: BLE001  whatever the way there raises, the user is told
             raise RefusedError("notify.failed", f"{target:.200} was not reached: {error!r:.200}") from None
