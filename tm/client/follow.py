@@ -134,9 +134,13 @@ def follow(watch: Watch, number: int, manner: Manner, connect: Callable[[], Conn
     try:
         while number in watch.left:
             view = _started(watch, number, manner)
+            _refuse_array(view)
             if not view.get("stdout") and not view.get("stderr") and not has_ended(view):
                 manner.say(f"job {view['id']} writes its output nowhere; waiting for its end")
             tails = make_tails(view, time.time())
+            if view.get("bundle") and has_ended(view):
+                manner.say(f"its output is in the bundle of its array; 'tm output {view['id']}' shows it")
+                tails = []
             if has_ended(view) or not tails or not _live(watch, view, tails, manner, connect):
                 _copy(watch, view, tails, manner)
     except KeyboardInterrupt:
@@ -210,15 +214,28 @@ def make_tails(view: dict[str, Any], now: float) -> list[Tail]:
     return tails
 
 
+def _refuse_array(view: View) -> None:
+    """Raise `TaskManagerError` for an array, which has no output of its own."""
+    if view.get("tasks"):
+        indices = str((view.get("asked") or {}).get("array") or 0)
+        first = indices.partition(",")[0].partition("-")[0]
+        raise TaskManagerError(
+            "job.state",
+            f"{view['id']} is an array, and each of its tasks writes for itself; follow one of them, such as"
+            f" hRunJob -f {view['id']}_{first}",
+        )
+
+
 def _started(watch: Watch, number: int, manner: Manner) -> dict[str, Any]:
     told = ""
     while True:
         view = watch.describe(number)
         if view.get("state") not in _WAITING:
             return view
+        _refuse_array(view)
         reason = str(view.get("reason") or "")
         if reason != told and not manner.quiet:
-            manner.say(f"job {number} is {view['state']}: {reason}")
+            manner.say(f"job {view['id']} is {view['state']}" + (f": {reason}" if reason else ""))
             told = reason
         watch.look(10.0)
 

@@ -301,6 +301,23 @@ class FollowTests(RunJobs):
 
         self.assertEqual((0, "x\n" * 30, ""), self.follow())
 
+    def test_an_array_is_not_followed_but_one_of_its_tasks(self) -> None:
+        self.add("", state="running", tasks={"total": 3}, asked={"array": "4-6"})
+
+        status, out, err = self.follow()
+
+        self.assertEqual((1, ""), (status, out))
+        self.assertIn("7 is an array", err)
+        self.assertIn("hRunJob -f 7_4\n", err)
+
+    def test_of_a_bundle_that_is_whole_its_reader_is_named(self) -> None:
+        self.add("inside\n", state="failed", exit_code=5, started_at="2026-11-22T10:00:00Z", bundle=self.out)
+
+        status, out, err = self.follow()
+
+        self.assertEqual((5, ""), (status, out))
+        self.assertIn("'tm output 7' shows it\n", err)
+
     def test_a_job_that_waits_is_waited_for(self) -> None:
         self.add("", state="pending", reason="waits for 1 free core")
 
