@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tm.client.options import Options
 
 DEFAULT_OUTPUT = "tm-%j.out"
+DEFAULT_BUNDLE = "tm-%j.bundle"
 _KEPT = {"TM_ETC", "TM_USER", "TM_USER_DIRECTORY", "TM_LOCAL_DIRECTORY", "TM_PYTHON"}
 _OF_SESSION = {"_", "OLDPWD", "SHLVL", "PWD", "STY", "TMUX", "TMUX_PANE", "WINDOWID", "COLUMNS", "LINES"}
 _SESSION_FAMILIES = ("SSH_", "XDG_SESSION_", "TM_")
@@ -30,7 +31,7 @@ def make_common(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
             environ, "ALL" if options.export is None else options.export, options.env, cwd
         ),
         "umask": current_umask() if options.umask is None else options.umask,
-        "stdout": options.output or DEFAULT_OUTPUT,
+        "stdout": options.output or (DEFAULT_BUNDLE if options.bundle else DEFAULT_OUTPUT),
     }
     common.update((key, value) for key, value in _wanted(options).items() if value is not None)
     return common
@@ -65,8 +66,9 @@ def _wanted(options: Options) -> dict[str, Any]:
 def _check(options: Options) -> None:
     """Raise `UsageError` for options of which one makes no sense beside another, or without it."""
     given = options.given
+    if options.bundle and options.array is None and options.map is None and options.map_file is None:
+        raise UsageError(f"{given['bundle']} gathers the outputs of the tasks of an array; it needs --array or --map")
     for dest, needed, why in (
-        ("bundle", "array", "bundles the output of the tasks of an array"),
         ("retry_on", "retries", "says which endings are tried again, how often says --retries N"),
         ("retry_delay", "retries", "is the pause before another try, how often says --retries N"),
         ("retry_memory", "retries", "is for another try, how often says --retries N"),

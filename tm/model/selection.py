@@ -85,7 +85,7 @@ class Selection:
     def _filter(self, key: str, value: str) -> None:
         if key not in KEYS or not value:
             known = " ".join(f"{name}=" for name in KEYS)
-            raise RefusedError("proto.arguments", f"'{key:.40}={value:.40}': jobs are picked by {known}with a value")
+            raise RefusedError("proto.arguments", f"'{key:.40}={value:.40}': jobs are picked by {known} with a value")
         if key in self.filters:
             raise RefusedError("proto.arguments", f"'{key}=' is there twice; write {key}=A,B for several states")
         self.filters[key] = value

@@ -54,6 +54,8 @@ class JobSpecTests(House):
 
         self.assertEqual({"cwd", "environment", "umask", "stdout"}, set(common))
         self.assertEqual("tm-%j.out", common["stdout"])
+        bundled = make_common(read_options(["--export", "NONE", "-a", "0-9", "--bundle"])[0], {})
+        self.assertEqual("tm-%j.bundle", bundled["stdout"])
         self.assertEqual(current_umask(), common["umask"])
 
     def test_every_option_has_its_key(self) -> None:
@@ -94,6 +96,8 @@ class JobSpecTests(House):
             ("-p 5 --nice=10", {"priority": -5}),
             ("-A physics --comment x", {"account": "physics", "comment": "x"}),
             ("-a 0-9%3 --bundle", {"array": "0-9", "array_cap": 3, "bundle": True}),
+            ("--map echo --bundle", {"bundle": True}),
+            ("--map-file names --bundle", {"bundle": True}),
             ("--dependency afterok:3 -H", {"dependency": "afterok:3", "hold": True}),
             ("--begin 2030-01-01", {"begin": read_when("2030-01-01")}),
             ("--deadline 2030-01-02", {"deadline": read_when("2030-01-02")}),
