@@ -20,6 +20,7 @@ LAST_LINES = 10
 LAST_BYTES = 16 * 1024
 MOST_NAMED = 8
 _GAP = "  "
+_ENDINGS = ("out", "bundle")
 _FLAGS = {"exclusive": "--exclusive", "scavenge": "--scavenge", "requeue": "--requeue", "bundle": "--bundle",
           "hold": "--hold", "append": "--append"}  # fmt: skip
 _VALUES = {"name": "--name", "cores": "--cores", "gpus": "--gpus", "constraint": "--constraint", "prefer": "--prefer",
@@ -161,18 +162,25 @@ def _ending(view: View) -> list[str]:
     """Return of what it ended, in words, with the last lines of its stderr where that can be read from here."""
     if not has_ended(view) or view.get("state") == "completed":
         return []
-    words = [str(view[key]) for key in (("reason",) if view.get("reason") else ("cause_text",)) if view.get(key)]
-    if view.get("cancelled_by"):
-        words.append(f"by {view['cancelled_by']}")
-    if not words and view.get("exit_code"):
-        words.append(f"the program itself ended with exit status {view['exit_code']}")
-    text = "; ".join(dict.fromkeys(words)) or "nothing more is known"
-    lines = ["why it ended", f"{_GAP}{plain(text)}"]
+    lines = ["why it ended", f"{_GAP}{plain(_why(view))}"]
     path = view.get("stderr") or view.get("stdout")
-    last = last_lines(str(path)) if path and not view.get("tasks") else []
+    last = last_lines(str(path)) if path and not view.get("tasks") and not view.get("bundle") else []
     if last:
         lines += [f"{_GAP}the last lines of {path}:", *(f"{_GAP}{_GAP}{plain(line)}" for line in last)]
     return lines
+
+
+def _why(view: View) -> str:
+    """Return of what the job of *view* ended: the reason, with the exit code or signal where there is no other."""
+    reason, by = str(view.get("reason") or ""), str(view.get("cancelled_by") or "")
+    if not reason and view.get("cause") == "exit" and view.get("exit_code"):
+        return f"the program itself ended with exit code {view['exit_code']}"
+    if not reason and view.get("cause") == "signal" and signal_number(view.get("signal")):
+        return f"the signal {_signal_name(view['signal'])} ended it"
+    reason = reason or str(view.get("cause_text") or "")
+    if by and f"by {by}" not in reason:
+        reason = f"{reason}; by {by}" if reason else f"by {by}"
+    return reason or "nothing more is known"
 
 
 def last_lines(path: str, count: int = LAST_LINES) -> list[str]:
@@ -244,9 +252,18 @@ def again(view: View) -> str:
             words.append(f"--{value}")
         elif key == "consumables":
             words.append("--licenses=" + ",".join(f"{name}:{count}" for name, count in value.items()))
+    words += [f"{option}={shlex.quote(path)}" for option, path in _files(view)]
     folder = f"cd {shlex.quote(str(view.get('cwd') or '.'))} && "
     command = str(view.get("command") or "")
     return plain(f"{folder}hRunJob {' '.join(words)}{' ' if words else ''}{shlex.quote(command)}")
+
+
+def _files(view: View) -> list[tuple[str, str]]:
+    """Return the options for the files of *view*, where these are not the usual ones."""
+    usual = {f"tm-{shown}.{ending}" for shown in ("%j", view.get("id"), view.get("array")) for ending in _ENDINGS}
+    stdout, stderr = str(view.get("stdout") or ""), str(view.get("stderr") or "")
+    found = [("--output", stdout)] if os.path.basename(stdout) not in ("", *usual) else []
+    return [*found, ("--error", stderr)] if stderr not in ("", stdout) else found
 
 
 def _in_brackets(parts: list[str]) -> str:

@@ -48,7 +48,7 @@ def why_lines(number: int, why: dict[str, Any], width: int | None = None) -> lis
         lines.append(f"expected start: {expected_start(why['expected_start'])}")
     counts = why.get("counts")
     if isinstance(counts, dict) and counts:
-        lines.append("; ".join(f"{count} {plain(str(word))}" for word, count in counts.items()))
+        lines.append("hosts: " + ", ".join(f"{count} {plain(str(word))}" for word, count in counts.items()))
     hosts = why.get("hosts")
     if isinstance(hosts, list) and hosts:
         keys = ("host", "verdict", "reason")

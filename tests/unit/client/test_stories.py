@@ -77,10 +77,27 @@ class StoryTests(House):
             "time       2:00:00     1:00",
             "why it ended\n  the program itself failed",
             "line 29\n    no?[2Jluck",
-            "again\n  cd /w && hRunJob './fit a'",
+            f"again\n  cd /w && hRunJob --error={self.path('err')} './fit a'",
         ):
             self.assertIn(sign, text)
         self.assertNotIn("line 20", text)
+
+    def test_of_what_it_ended_is_said_once_and_with_its_number(self) -> None:
+        for fields, expected in (
+            ({"cause": "exit", "cause_text": "it ended so"}, "the program itself ended with exit code 4"),
+            ({"cause": "signal", "exit_code": None, "signal": "USR1"}, "the signal USR1 ended it"),
+            ({"cause": "memory", "reason": "it used 5G"}, "it used 5G"),
+            ({"cancelled_by": "bob", "reason": "cancelled by bob: why"}, "cancelled by bob: why"),
+            ({"cancelled_by": "bob", "reason": "it failed"}, "it failed; by bob"),
+            ({"cancelled_by": "bob"}, "by bob"),
+        ):
+            self.assertIn(f"why it ended\n  {expected}\n", "\n".join(story(view(**fields), {})))
+
+    def test_of_a_bundle_no_last_lines_are_shown(self) -> None:
+        with open(self.path("bundled"), "w") as file:
+            file.write("of the bundle\n")
+        text = "\n".join(story(view(stdout=self.path("bundled"), bundle=self.path("bundled")), {}))
+        self.assertNotIn("of the bundle", text)
 
     def test_attempts_events_and_changes_are_told(self) -> None:
         attempt = {
@@ -132,6 +149,14 @@ class StoryTests(House):
         self.assertEqual(asked, {key: request.common.get(key) for key in asked})
         self.assertEqual("hRunJob --rerun 17", again(view(script=True)))
 
+    def test_the_line_that_does_it_again_names_files_that_are_not_the_usual_ones(self) -> None:
+        self.assertEqual(
+            "cd /w && hRunJob --output=/w/x.log --error='/w/my errors' './fit a'",
+            again(view(stdout="/w/x.log", stderr="/w/my errors")),
+        )
+        for usual in ("/w/tm-17.out", "/w/tm-%j.out", "/w/tm-17.bundle"):
+            self.assertEqual("cd /w && hRunJob './fit a'", again(view(stdout=usual, stderr=usual)))
+
     def test_an_array_shows_its_tasks(self) -> None:
         text = "\n".join(
             story(view(tasks=TASKS, state="running", ended_at=None, indices={"failed": "3,5-6"}), {})
@@ -165,7 +190,7 @@ class WhyTests(House):
         for sign in (
             "to start it now: ask for 2 cores (hRunJob --change 17 cores=2 mem=1024M hosts=none)\n",
             "job 17: waits for 4 free cores\n",
-            "n2    cores    it has 2", "1 busy; 1 too small", "n1    busy",
+            "n2    cores    it has 2", "hosts: 1 busy, 1 too small\n", "n1    busy",
             "at the earliest",
         ):  # fmt: skip
             self.assertIn(sign, text)
