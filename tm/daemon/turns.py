@@ -86,6 +86,8 @@ class Turns:
             return
         self._brain.place(self._clock.seconds())
         self._pending.absorb(self._brain.take())
+        if self._brain.scheduler.unfinished:
+            self.happened()
         if not self._committing:
             self._flush()
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tm.model.placing import Placing
 
 SUSPENDED = "suspended: "
+MOST_LOOKS = 20_000
+"""So often a placement looks whether jobs of a class fit a host before others are served; then it goes on."""
 WORST_FIRST = (
     Phase.LOST, Phase.FAILED, Phase.OUT_OF_MEMORY, Phase.TIMEOUT, Phase.OUTPUT_LIMIT, Phase.CANCELLED, Phase.COMPLETED,
 )  # fmt: skip
@@ -107,6 +109,7 @@ class Books:
             self.queue, self.jobs, self.grounds, self.matcher, self.fairshare, settings=settings,
             estimate=self.likely,
         )  # fmt: skip
+        self.scheduler.most_looks = MOST_LOOKS
         self.forecaster = Forecaster(self, self.scheduler, self.families)
         for name in self.hosts:
             self.scheduler.host_changed(name)

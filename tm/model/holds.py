@@ -48,6 +48,10 @@ class Holds:
             self.drop(hold)
         return self._on.get(host, [])
 
+    def count(self, host: str) -> int:
+        """Return for how many classes something is kept of *host*."""
+        return len(self._on.get(host, ()))
+
     def everything(self) -> Iterable[Hold]:
         """Return all holds."""
         return [hold for holds in self._on.values() for hold in holds]

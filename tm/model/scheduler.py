@@ -69,6 +69,9 @@ class Scheduler:
         self._freed = False
         self._unkept = False
         self._exhausted: set[JobClass] = set()
+        self._looks = 0
+        self.most_looks: int | None = None
+        self.unfinished = False
 
     # -- what happened --------------------------------------------------------------------------------------------
 
@@ -123,13 +126,20 @@ class Scheduler:
     # -- deciding -------------------------------------------------------------------------------------------------
 
     def place(self, at: float) -> int:
-        """Start what can start now; return how many started. What did not change since costs nothing."""
+        """Start what can start now; return how many started. What did not change since costs nothing.
+
+        It is *unfinished* where it has looked at classes and hosts `most_looks` times: then it goes on when it is next
+        called, with those that are first in turn.
+        """
         started = rounds = 0
+        self._looks, self.unfinished = 0, False
         for kind in list(self._exhausted):
             if kind not in self._queue.kinds or self._queue.next_of(kind, self._holds.ready.get(kind, 0)) is not None:
                 self._exhausted.discard(kind)
                 self._again.add(kind)
         while (self._floor.changed or self._queue.fresh or self._again or self._freed) and rounds < MOST_ROUNDS:
+            if self.unfinished:
+                break
             started += self._pass(at)
             rounds += 1
         return started
@@ -145,6 +155,10 @@ class Scheduler:
         left = self._most_free(changed)
         while heap:
             if not left and not everywhere:
+                break
+            if self.most_looks is not None and self._looks >= self.most_looks:
+                self._again.update(kind for _, _, kind in heap)
+                self.unfinished = True
                 break
             _, _, kind = heappop(heap)
             anywhere = kind in everywhere
@@ -251,6 +265,7 @@ class Scheduler:
         seen = 0
         liked: tuple[int, int, Room] | None = None
         for room in self._rooms(kind, where):
+            self._looks += 1 + self._holds.count(room.name)
             if not self._matcher.room_for(demand, room) or self._matcher.may_ever(demand, user, room.host):
                 continue
             reach = around.reach(user, room.name)
