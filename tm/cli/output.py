@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -54,7 +55,7 @@ def _output(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     if ranges is not None:
         records = [record for record in records if any(record.task in one for one in ranges)]
     if not records:
-        raise RefusedError("bundle.empty", f"{path} has no output of these tasks yet")
+        raise RefusedError("bundle.empty", _nothing_in(path, arguments.id or arguments.task))
     if arguments.list:
         return [_line(record, arguments.json) for record in records]
     for record in records:
@@ -62,6 +63,15 @@ def _output(arguments: argparse.Namespace, environ: Environ) -> list[str]:
             sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
     return []
+
+
+def _nothing_in(path: str, wanted: str | None) -> str:
+    """Return why nothing of *wanted* was found in the bundle *path*."""
+    if not os.path.exists(path) and not os.path.exists(bundle.folder_of(path)):
+        return f"{path} is not there: none of its tasks has ended yet, or it cannot be seen from here"
+    if wanted is None:
+        return f"{path} has no output of any task yet"
+    return f"{path} has no output of {wanted}; 'tm output --list --file {path}' says of which it has"
 
 
 def _line(record: bundle.Record, as_json: bool) -> str:
