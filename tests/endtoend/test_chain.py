@@ -192,5 +192,9 @@ class CancelTests(ChainCase):
         for number in (job["id"], job["id"] + 1000):
             refused = self.cluster.tms("alice").refusal("canceljob", str(number))
             self.assertEqual(refused.word, "job.unknown")
-            self.assertEqual(refused.text, f"there is no job {number} of yours that this could be done with")
+            self.assertEqual(
+                refused.text,
+                f"there is no job {number} of yours that waits or runs;"
+                f" hRunJob -i {number} tells of one that has ended",
+            )
         self.assertEqual(self.cluster.job("alice", job["id"])["state"], "completed")

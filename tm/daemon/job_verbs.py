@@ -26,7 +26,7 @@ from tm.model.control import KNOWN_SIGNALS, NO_SIGNALS
 from tm.model.job import Job
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
-from tm.model.selection import Picked, Selection, shown_ids
+from tm.model.selection import UNKNOWN, Picked, Selection, shown_ids
 from tm.ports import Peer
 from tm.wire.message import Reply, Request
 
@@ -100,6 +100,11 @@ class Outcome:
     def names(self) -> list[str]:
         """Return what was named and is nothing."""
         return [one for some in self._left.values() for one in some if isinstance(one, str)]
+
+    @property
+    def explained(self) -> bool:
+        """Whether of something it was not done to more is known than that it does not wait or run."""
+        return any(why != UNKNOWN for why in self._left)
 
     @property
     def done_ids(self) -> str:
@@ -247,9 +252,10 @@ def _refusal(outcome: Outcome) -> RefusedError:
     """Return why nothing at all was done."""
     if outcome.error is not None:
         return RefusedError(outcome.error.word, "; ".join(outcome.notes()))
-    if outcome.known:
+    if outcome.known or outcome.explained:
         return RefusedError("job.state", "; ".join(outcome.notes()))
     first = next(iter(outcome.names()), "")
     if not first:
         return RefusedError("job.unknown", "nothing that waits or runs is picked by that; hRunJob -l lists your jobs")
-    return RefusedError("job.unknown", f"there is no job {first} of yours that this could be done with")
+    text = f"there is no job {first} of yours that waits or runs; hRunJob -i {first} tells of one that has ended"
+    return RefusedError("job.unknown", text)

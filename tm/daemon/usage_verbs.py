@@ -52,7 +52,8 @@ class UsageVerbs:
             array = await around.reader.run(lambda: around.store.job(number))
         own = array is not None and array.user == peer.user
         if array is None or array.tasks is None or not permitted(RULES, "joblog", rights, own=own):
-            raise RefusedError("job.unknown", f"there is no array {number} of yours; 'lsjobs' lists your jobs")
+            text = f"there is no array {number} of yours, and only arrays have a joblog; hRunJob -l --all lists them"
+            raise RefusedError("job.unknown", text)
         ended: list[Job] = []
         query = JobQuery(array=number, after=task_id(number, 0) + after, limit=_PAGE)
         while len(ended) < MOST_LOGGED:

@@ -339,6 +339,18 @@ class TellingTests(OrderCase):
             self.assertIn(words, answer.text)
         self.assertEqual(self.order("jobinfo:4_[0-2]").word, "proto.arguments")
 
+    def test_an_order_for_what_neither_waits_nor_runs_says_what_is_known_of_it(self) -> None:
+        self.order("canceljob:4_5")
+        for line, word, text in (
+            ("holdjob:77", "job.unknown", "no job 77 of yours that waits or runs; hRunJob -i 77 tells of one that"),
+            ("holdjob:4_9", "job.state", "4_9: array 4 has the tasks 0-5"),
+            ("holdjob:4_5", "job.state", "4_5: ended already"),
+            ("holdjob:3_1", "job.state", "3_1: job 3 is no array"),
+        ):
+            answer = self.order(line)
+            self.assertEqual(answer.word, word, line)
+            self.assertIn(text, answer.text)
+
     def test_the_text_ends_with_the_timeline(self) -> None:
         self.order("holdjob:3:later")
         self.assertIn("held by alice: later", self.order("jobinfo:3").body[-1])
