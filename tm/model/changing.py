@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from tm.errors import RefusedError
 from tm.model.job import Job
+from tm.model.matching import shown_size
 from tm.model.spec import JobSpec, accepted_spec
+from tm.model.views import shown_time
 
 MOST_BOOST = 1000
 OF_RUNNING = ("time",)
 OF_OPERATORS = ("boost",)
+_NONE_AT_0 = ("begin", "deadline", "time", "memory", "array_cap")
 _AS_ASKED = {"begin": "begin", "deadline": "deadline", "dependency": "dependency", "cap": "array_cap"}
 
 
@@ -75,16 +80,24 @@ def holding(job: Job) -> JobSpec:
 
 
 def in_words(before: JobSpec, after: JobSpec) -> str:
-    """Return what is other in *after* than in *before*: ``cores 1 → 4, time 0 → 3600``."""
+    """Return what is other in *after* than in *before*: ``cores 1 → 4, time none → 1:00:00``."""
     told = []
     for name in JobSpec.__struct_fields__:
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            told.append(f"{'cap' if name == 'array_cap' else name} {_shown(old)} → {_shown(new)}")
+            told.append(f"{'cap' if name == 'array_cap' else name} {_shown(name, old)} → {_shown(name, new)}")
     return ", ".join(told)
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    if name in _NONE_AT_0 and not value:
+        return "none"
+    if name in ("begin", "deadline") and isinstance(value, float):
+        return shown_time(value) or "none"
+    if name == "time" and isinstance(value, float):
+        return str(timedelta(seconds=round(value)))
+    if name == "memory" and isinstance(value, int):
+        return shown_size(value)
     if isinstance(value, dict):
         value = [f"{name}:{count}" for name, count in value.items()]
     if isinstance(value, list):

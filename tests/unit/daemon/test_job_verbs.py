@@ -211,7 +211,13 @@ class ChangeTests(OrderCase):
         shown = self.info("3")
         self.assertEqual((shown["cores"], shown["time"], shown["priority"]), (2, 3600.0, 5))
         self.assertEqual(shown["changed"], {"cores": 2, "time": 3600.0, "priority": 5})
-        self.assertEqual(shown["events"][-1]["text"], "cores 1 → 2, priority 0 → 5, time 0 → 3600 by alice")
+        self.assertEqual(shown["events"][-1]["text"], "cores 1 → 2, priority 0 → 5, time none → 1:00:00 by alice")
+
+    def test_a_change_is_told_as_people_write_it(self) -> None:
+        self.change("3", begin=86400.0 * 365, deadline=4e9, memory=3 << 30)
+        told = str(self.info("3")["events"][-1]["text"])
+        for words in ("memory none → 3G", "begin none → 1971-01-01T00:00:00", "deadline none → 2096-10-02T07:06:40"):
+            self.assertIn(words, told)
 
     def test_it_is_kept_by_a_restart(self) -> None:
         self.change("3", cores=2)
