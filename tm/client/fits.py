@@ -51,8 +51,9 @@ def lines(request: Request, hosts: list[dict[str, Any]], width: int | None = Non
         else f"{count:,} job{'s' * (count > 1)}"
     )
     told = [f"would submit {what}; nothing was submitted"]
-    told += [f"  {plain(text)}" for text in request.shown(_SHOWN_COMMANDS)]
-    if count > _SHOWN_COMMANDS:
+    shown = request.shown(_SHOWN_COMMANDS)
+    told += [f"  {plain(text)}" for text in shown]
+    if (len(request.commands) if request.texts is None else count) > len(shown):
         told.append("  …")
     rows = [
         [str(host.get("host")), str(host.get("fits") or ""), str(host.get("reason") or "")] for host in hosts

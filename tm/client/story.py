@@ -59,7 +59,7 @@ def _head(view: View) -> list[str]:
         "errors": view.get("stderr") if view.get("stderr") != view.get("stdout") else None,
         "waits for": view.get("dependency"), "not before": view.get("begin") and local_time(view["begin"]),
         "deadline": view.get("deadline") and local_time(view["deadline"]), "process": view.get("pid"),
-        "cores": _numbers(view.get("cpus")), "gpus": _numbers(view.get("gpu_ids")),
+        "on cores": _numbers(view.get("cpus")), "on gpus": _numbers(view.get("gpu_ids")),
     }  # fmt: skip
     lines += [f"{_GAP}{word:<11}{plain(str(value))}" for word, value in facts.items() if value]
     if view.get("reason") and not has_ended(view):

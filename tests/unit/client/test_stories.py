@@ -233,6 +233,8 @@ class DryRunTests(House):
         self.assertRegex(out, "n2 +never +it has 2 cores")
         self.assertEqual([], cluster.submitted)
         self.assertEqual("n1\n", self.run_client(hrunjob.main, "--dry-run", "-q", "x")[1])
+        for more, words in ((False, ["-a", "0-9", "x"]), (True, ["--map", "x", ":::", *"abcd"])):
+            self.assertEqual(more, "  …\n" in self.run_client(hrunjob.main, "--dry-run", *words)[1], words)
         hosts.pop(0)
         self.assertEqual(1, self.run_client(hrunjob.main, "--test-only", "x")[0])
 
