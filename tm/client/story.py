@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 from tm.client.ending import has_ended, signal_number
 from tm.client.table import plain
@@ -126,6 +127,8 @@ def _value(word: str, value: Any) -> str:
         return size(value)
     if word == "time":
         return duration(value) if value else "without limit"
+    if word in ("begin", "deadline") and isinstance(value, (int, float)):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if value else "none"
     return plain(str(value))
 
 

@@ -110,15 +110,16 @@ class StoryTests(House):
         }
         event = {"at": "2026-11-22T10:00:00.000Z", "what": "held", "text": "by bob: wait"}
 
-        text = "\n".join(
-            story(view(attempts=[attempt], events=[event], changed={"memory": 32 << 30, "time": 0.0}), {})
-        )
+        changed = {"memory": 32 << 30, "time": 0.0, "begin": 4e9, "deadline": 0.0}
+        text = "\n".join(story(view(attempts=[attempt], events=[event], changed=changed), {}))
 
         for sign in (
             "attempts before\n  1  on n1, signal KILL, memory, 2G of memory",
             "held       by bob: wait",
             "changed    memory is 32G now",
             "changed    time is without limit now",
+            "changed    begin is 2096-10-0",
+            "changed    deadline is none now",
         ):
             self.assertIn(sign, text)
 
