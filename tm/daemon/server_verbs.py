@@ -15,6 +15,7 @@ from tm.errors import RefusedError
 from tm.model.cluster import Hello
 from tm.model.job import Job
 from tm.model.lifecycle import Count, Fact
+from tm.model.spec import accepted_spec
 from tm.ports import Peer
 from tm.wire.message import Reply, Request
 
@@ -115,10 +116,18 @@ class ServerVerbs:
         return _accepted(ids, self._advice(ids))
 
     def _advice(self, ids: range) -> list[str]:
-        """Return what those who submit like this could ask for: jobs of one submission are mostly of a kind."""
-        brain = self._dispatcher.brain
+        """Return what those who submit like this could ask for, and of which of their addresses nothing was heard.
+
+        Jobs of one submission are mostly of a kind: the first speaks for all.
+        """
+        brain, post = self._dispatcher.brain, self._dispatcher.post
         job = brain.jobs.get(ids[0])
-        return brain.families.advice(job) if job is not None else []
+        if job is None:
+            return []
+        targets = accepted_spec(job.spec).notify if job.notify else []
+        deaf = [f"{target} could not be told when last tried: {post.complaint(target)}" for target in targets
+                if post.complaint(target)]  # fmt: skip
+        return [*deaf, *brain.families.advice(job)]
 
     def _check_environments(self, given: Submission) -> None:
         for digest, text in given.environments.items():

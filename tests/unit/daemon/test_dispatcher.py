@@ -16,6 +16,7 @@ from tests.support.daemons import HandWorker, NotedPeer, ReadyWorker
 from tm.config.files import HostsFile
 from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
+from tm.daemon.post_office import GATHER_SECONDS
 from tm.errors import StoreError, TaskManagerError
 from tm.model.host import HostConfig
 from tm.model.rights import RIGHTS, Group, Groups, User, Users
@@ -404,3 +405,18 @@ class RightsTests(DispatcherCase):
             raw = self.said(peer, line).encode()
             self.assertTrue(raw.endswith(b"\n.\n"))
             self.assertEqual(raw.count(b"\n.\n"), 1, raw)
+
+
+class AddressTests(DispatcherCase):
+    def test_who_names_an_address_that_was_refused_before_is_told_so(self) -> None:
+        peer = self.attached()
+        self.said(peer, self.submission("t1", notify=["nobody@example.org"]))
+        self.clock.advance(GATHER_SECONDS)
+        self.assertEqual(self.said(peer, self.submission("t2", notify=["nobody@example.org"])).body, ["2"])
+        self.said(peer, "canceljob:1")
+        self.clock.advance(GATHER_SECONDS)
+        self.settle()
+        ids, told = self.said(peer, self.submission("t3", notify=["nobody@example.org"])).body
+        self.assertEqual(ids, "3")
+        self.assertIn("# nobody@example.org could not be told when last tried: this dispatcher sends no mail", told)
+        self.assertEqual(self.said(peer, self.submission("t4", notify=["alice@example.org"])).body, ["4"])
