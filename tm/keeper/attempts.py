@@ -340,11 +340,14 @@ class Attempts:
             return b""
         pid = fact["pid"]
         key = _key(fact)
-        if fact["at"] - fact["started_at"] > IO_AFTER:
-            moved = procfs.moved(pid)
-            if moved is not None:
-                fact["io_read"], fact["io_written"] = moved
+        lasted = fact["at"] - fact["started_at"] > IO_AFTER
+        moved = procfs.moved(pid) if lasted else None
+        own = procfs.moved(os.getpid()) if lasted and moved is None else None
         used = os.wait4(pid, 0)[2]
+        if own is not None:
+            moved = procfs.moved_by_reaped(own)
+        if moved is not None:
+            fact["io_read"], fact["io_written"] = moved
         self._orphans.left_by(pid, self._mains.pop(pid))
         self._starter.over(key)
         watch = self._enforcing.over(key, time.monotonic())

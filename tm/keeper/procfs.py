@@ -165,6 +165,15 @@ def moved(pid: int) -> tuple[int, int] | None:
     return int(read_line[7:]), int(written_line[7:])
 
 
+def moved_by_reaped(before: tuple[int, int]) -> tuple[int, int] | None:
+    """Return what a child has `moved` that was reaped since this process itself had moved *before*.
+
+    Who is not root may not ask of a process that has ended, but what it moved counts as its parent's from then on.
+    """
+    now = moved(os.getpid())
+    return None if now is None else (max(0, now[0] - before[0]), max(0, now[1] - before[1]))
+
+
 def tasks() -> int:
     """Return how many threads there are on this machine; 0 where that is not said."""
     content = _content("/proc/loadavg")

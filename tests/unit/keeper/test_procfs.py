@@ -94,3 +94,16 @@ class SnapshotTests(SynchronousTestCase):
             unseen += not any(process.session == first.pid and not process.dead for process in processes)
 
         self.assertEqual(0, unseen)
+
+
+class MovedTests(SynchronousTestCase):
+    def test_what_a_reaped_child_and_its_children_have_moved_is_known_without_asking_it(self) -> None:
+        command = "head -c 3000000 /dev/zero > /dev/null; head -c 2000000 /dev/zero > /dev/null"
+        before = procfs.moved(os.getpid())
+        assert before is not None
+        subprocess.run(["/bin/sh", "-c", command], check=True)
+        moved = procfs.moved_by_reaped(before)
+        assert moved is not None
+        for count in moved:
+            self.assertGreaterEqual(count, 5_000_000)
+            self.assertLess(count, 6_000_000)
