@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
+from tests.support.processes import wait_for
 from tm.store.sqlite import SqliteStore
 
 
@@ -51,6 +52,7 @@ class AccountingTests(ChainCase):
 
         before = self.uses("--by", "user,group,month")
         self.cluster.end_dispatcher()
+        wait_for(lambda: not self.cluster.pid("dispatcher"), "the dispatcher is gone")
         store = SqliteStore(os.path.join(self.cluster.state, "TaskDispatcher.sqlite"))
         self.assertEqual(store.archive(time.time() + 1), 8)
         store.close()

@@ -31,12 +31,14 @@ def obstacle() -> str:
     """Return why groups cannot be tried for real; empty where they can."""
     here = top()
     if here is None:
-        return "needs root and control groups of version 2 that can be written"
+        if os.getuid() != 0:
+            return "only root makes control groups without anybody's leave"
+        return "only a machine with control groups of version 2 that can be written shows what they do"
     try:
         (here / f"tm-probe-{os.getpid()}").mkdir()
         (here / f"tm-probe-{os.getpid()}").rmdir()
     except OSError as error:
-        return f"needs control groups that can be written: {error.strerror}"
+        return f"only a machine whose control groups can be written shows what they do: {error.strerror}"
     return ""
 
 
