@@ -15,6 +15,7 @@ from typing import ClassVar
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
 from tests.support.processes import wait_for
+from tm.errors import StoreError
 from tm.store.sqlite import SqliteStore
 
 
@@ -52,14 +53,27 @@ class AccountingTests(ChainCase):
 
         before = self.uses("--by", "user,group,month")
         self.cluster.end_dispatcher()
-        wait_for(lambda: not self.cluster.pid("dispatcher"), "the dispatcher is gone")
-        store = SqliteStore(os.path.join(self.cluster.state, "TaskDispatcher.sqlite"))
-        self.assertEqual(store.archive(time.time() + 1), 8)
-        store.close()
+        self.assertEqual(self.archived(), 8)
         self.cluster.start_dispatcher()
         self.assertEqual(self.uses("--by", "user,group,month"), before)
         self.assertEqual(self.cluster.job("alice", alice[1])["exit_code"], 3)
         self.assertEqual(self.log("bob", bob[0])[2][6], "0")
+
+    def archived(self) -> int:
+        """Move all that has ended to the archive; return how many jobs. The dispatcher has been killed."""
+        stores: list[SqliteStore] = []
+
+        def opened() -> bool:
+            try:
+                stores.append(SqliteStore(os.path.join(self.cluster.state, "TaskDispatcher.sqlite")))
+            except StoreError:
+                return False  # who was killed lets go of its files a moment later than of its memory
+            return True
+
+        wait_for(opened, "the dispatcher lets go of its store")
+        moved = stores[0].archive(time.time() + 1)
+        stores[0].close()
+        return moved
 
     def log(self, user: str, number: int) -> list[list[str]]:
         lines = self.tm(user, "joblog", str(number)).splitlines()
