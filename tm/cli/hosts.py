@@ -11,10 +11,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tm import places
 from tm.cli import host_tables
 from tm.cli.checks import hosts as checks
 from tm.cli.host_values import check_duration, edit_of
+from tm.cli.reaching import dispatcher
 from tm.errors import RefusedError, TaskManagerError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def add_commands(commands: Any, group: Callable[[Any, str, str], Any], command: 
 
 def _list(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     wanted = _states(arguments.state)
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         hosts = _objects(connection.ask("lshosts", json=True).body)
     shown = [host for host in hosts if not wanted or host.get("state") in wanted]
     if arguments.json:
@@ -91,7 +91,7 @@ def _states(text: str | None) -> list[str]:
 
 def _info(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     lines: list[str] = []
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         for name in arguments.hosts:
             host = _host(connection, name)
             if arguments.json:
@@ -104,7 +104,7 @@ def _info(arguments: argparse.Namespace, environ: Environ) -> list[str]:
 def _audit(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     from tm.wire.message import quote
 
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         found = _objects(connection.ask("audit", quote(str(arguments.lines)), json=True).body)
     changes = [one for one in found if not arguments.hosts or one["name"] in arguments.hosts]
     if arguments.json:
@@ -120,7 +120,7 @@ def _audit(arguments: argparse.Namespace, environ: Environ) -> list[str]:
 
 
 def _change(arguments: argparse.Namespace, environ: Environ) -> list[str]:
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         before = _configured(connection, arguments.host)
         edit = edit_of(arguments.changes, before["config"], before["own"] or {})
         reply = connection.ask("changehost", edit.json(arguments.host), json=True)
@@ -155,7 +155,7 @@ def _order(verb: str, *options: str) -> Runner:
             given.pop()
         lines: list[str] = []
         names = list(dict.fromkeys(arguments.hosts))
-        with _dispatcher(arguments, environ) as connection:
+        with dispatcher(arguments, environ) as connection:
             if len(names) > 1:
                 _check_names(connection, names)
             for name in names:
@@ -179,7 +179,7 @@ def _check_names(connection: Connection, names: Sequence[str]) -> None:
 def _undo(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     from tm.wire.message import quote
 
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         reply = connection.ask("undo", quote(arguments.id))
     return _json_lines([{"done": reply.text}]) if arguments.json else [reply.text]
 
@@ -255,13 +255,6 @@ COMMANDS: Sequence[HostCommand] = (
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
-
-
-def _dispatcher(arguments: argparse.Namespace, environ: Environ) -> Connection:
-    from tm.client.connection import Connection
-
-    here = places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-    return Connection.open_dispatcher(here)
 
 
 def _host(connection: Connection, name: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tm import bundle, places
+from tm import bundle
+from tm.cli.reaching import dispatcher
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.ids import read_job
 
@@ -82,10 +83,7 @@ def _line(record: bundle.Record, as_json: bool) -> str:
 
 def _path(arguments: argparse.Namespace, environ: Environ, number: int) -> str:
     """Return where the dispatcher says the bundle of array *number* is."""
-    from tm.client.connection import Connection
-
-    here = places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-    with Connection.open_dispatcher(here) as connection:
+    with dispatcher(arguments, environ) as connection:
         body = connection.ask("jobinfo", str(number), json=True).body
     shown = json.loads(body[0]) if body else {}
     if not shown.get("bundle"):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tm import places
+from tm.cli.reaching import dispatcher, places_of
 from tm.errors import ConfigError, RefusedError, TaskManagerError
 
 Command = Callable[[argparse.Namespace, Mapping[str, str]], list[str]]
@@ -173,16 +173,10 @@ def _usage(text: str) -> TaskManagerError:
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 
-def _places(arguments: argparse.Namespace, environ: Mapping[str, str]) -> places.Places:
-    return places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-
-
 def _said(
     arguments: argparse.Namespace, environ: Mapping[str, str], verb: str, rest: str | None, as_json: bool
 ) -> tuple[str, list[str]]:
-    from tm.client.connection import Connection
-
-    with Connection.open_dispatcher(_places(arguments, environ)) as connection:
+    with dispatcher(arguments, environ) as connection:
         reply = connection.ask(verb, rest, as_json)
         return reply.text, reply.body
 
@@ -255,7 +249,7 @@ def _certificate(path: str) -> str:
 
 def _trust(arguments: argparse.Namespace, environ: Mapping[str, str], text: str) -> list[str]:
     """Write, beside the certificate, what the new user is to trust: the dispatcher, as we know it, and themselves."""
-    here = _places(arguments, environ)
+    here = places_of(arguments, environ)
     path = os.path.join(os.path.dirname(arguments.certificate), f"ca_certs.{arguments.name}.crt")
     hint = (
         f"{arguments.name} needs the dispatcher's certificate and their own in ~/.taskManager/{os.path.basename(path)}"

@@ -7,12 +7,9 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tm import places
-
-if TYPE_CHECKING:
-    from tm.client.connection import Connection
+from tm.cli.reaching import dispatcher
 
 Environ = Mapping[str, str]
 Runner = Callable[[argparse.Namespace, Environ], list[str]]
@@ -56,7 +53,7 @@ def _report(arguments: argparse.Namespace, environ: Environ) -> list[str]:
         "group": arguments.group,
     }  # fmt: skip
     words = ":".join(quote(f"{key}={value}") for key, value in given.items() if value)
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         body = connection.ask("usage", words, json=True).body
     if arguments.json:
         return list(body)
@@ -101,17 +98,10 @@ def _joblog(arguments: argparse.Namespace, environ: Environ) -> list[str]:
 
     lines: list[str] = [_LOG_TITLE]
     words = quote(arguments.id)
-    with _dispatcher(arguments, environ) as connection:
+    with dispatcher(arguments, environ) as connection:
         while True:
             body = connection.ask("joblog", words).body
             lines += body
             if len(body) < _LOG_PAGE:
                 return lines
             words = f"{quote(arguments.id)}:{body[-1].split(chr(9), 1)[0]}"
-
-
-def _dispatcher(arguments: argparse.Namespace, environ: Environ) -> Connection:
-    from tm.client.connection import Connection
-
-    here = places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-    return Connection.open_dispatcher(here)

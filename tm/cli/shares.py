@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tm import places
+from tm.cli.reaching import dispatcher
 
 Environ = Mapping[str, str]
 Runner = Callable[[argparse.Namespace, Environ], list[str]]
@@ -26,12 +26,10 @@ def add_command(commands: Any, command: Maker) -> None:
 
 
 def _shares(arguments: argparse.Namespace, environ: Environ) -> list[str]:
-    from tm.client.connection import Connection
     from tm.client.rows import screen_width
     from tm.client.table import Column, render
 
-    here = places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-    with Connection.open_dispatcher(here) as connection:
+    with dispatcher(arguments, environ) as connection:
         body = connection.ask("lsshares", "", json=True).body
     if arguments.json:
         return list(body)
