@@ -259,10 +259,15 @@ def refusal(reply: Reply) -> RefusedError:
 
 def decode_event(event: Event, peer: str) -> dict[str, Any]:
     """Return the object of an event line; raise `WireError` when it holds none."""
+    return read_object(event.json.decode(errors="replace"), f"{peer} sent an event")
+
+
+def read_object(line: str, told: str) -> dict[str, Any]:
+    """Return the JSON object that is *line*; raise `WireError`, beginning with what was *told*, when it is none."""
     try:
-        value = json.loads(event.json.decode(errors="replace"))
+        value = json.loads(line)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise WireError("proto.malformed", f"{peer} sent an event that is no JSON object")
+        raise WireError("proto.malformed", f"{told} that is no JSON object")
     return value

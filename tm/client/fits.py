@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-from tm.client.connection import Connection
+from tm.client.connection import Connection, read_object
 from tm.client.submit import encode_json
 from tm.client.table import Column, plain, render
-from tm.errors import EXIT_REFUSED, TaskManagerError
+from tm.errors import EXIT_REFUSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def show_fits(connection: Connection, request: Request, manner: Manner, width: i
     """
     asked = {key: request.common[key] for key in ASKED if key in request.common}
     body = connection.ask("fits", encode_json(asked).decode(), json=True).body
-    hosts = [_object(line) for line in body]
+    hosts = [read_object(line, "the dispatcher described a host by something") for line in body]
     good = [host for host in hosts if host.get("fits") in ("now", "later")]
     if manner.json:
         print("\n".join(body))
@@ -62,13 +60,3 @@ def lines(request: Request, hosts: list[dict[str, Any]], width: int | None = Non
     later = sum(host.get("fits") == "later" for host in hosts)
     told.append(f"fits {now} host{'s' * (now != 1)} now, {later} later, of {len(hosts)}")
     return told + (render(_COLUMNS, rows, width) if rows else [])
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise TaskManagerError("proto.malformed", "the dispatcher described a host by what is no JSON object")
-    return value

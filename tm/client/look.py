@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tm.client.connection import Connection, refusal
+from tm.client.connection import Connection, read_object, refusal
 from tm.client.rows import print_table
 from tm.client.table import plain
 from tm.client.watch import list_jobs, views_of
@@ -85,9 +85,9 @@ def show_status(places: Places, manner: Manner) -> int:
             for reply in (first, third):
                 if not reply.ok:
                     raise refusal(reply)
-            dispatcher = _object(first.body)
-            me = _object(second.body) if second.ok else {}
-            jobs = [_object([line]) for line in third.body]
+            dispatcher = _status(first.body)
+            me = _status(second.body) if second.ok else {}
+            jobs = [read_object(line, "the dispatcher described a job by something") for line in third.body]
     except TaskManagerError as error:
         failure = error
         dispatcher = {"state": error.word, "reason": error.text}
@@ -142,18 +142,12 @@ def dispatcher_line(status: View, places: Places) -> str:
 def _status_of(connect: Any) -> View:
     try:
         with connect() as connection:
-            return _object(connection.ask("status", json=True).body)
+            return _status(connection.ask("status", json=True).body)
     except TaskManagerError as error:
         if error.word == "net.tms":
             return {"state": "not running"}
         return {"state": error.word, "reason": error.text}
 
 
-def _object(body: list[str]) -> View:
-    try:
-        value = json.loads(body[0])
-    except (ValueError, IndexError):
-        value = None
-    if not isinstance(value, dict):
-        raise TaskManagerError("proto.malformed", "the server described itself by what is no JSON object")
-    return value
+def _status(body: list[str]) -> View:
+    return read_object(body[0] if body else "", "the server described itself by something")

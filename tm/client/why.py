@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
-from tm.client.connection import Connection, refusal
+from tm.client.connection import Connection, read_object, refusal
 from tm.client.story import expected_start
 from tm.client.table import Column, plain, render
-from tm.errors import TaskManagerError
 from tm.model.ids import shown_id
 
 TYPE_CHECKING = False
@@ -31,7 +28,7 @@ def show_why(connection: Connection, numbers: list[int], manner: Manner, width: 
             if manner.json:
                 print(line)
             else:
-                print("\n".join(why_lines(number, _object(line), width)))
+                print("\n".join(why_lines(number, read_object(line, "the dispatcher said why by something"), width)))
     return 0
 
 
@@ -80,13 +77,3 @@ def _setting(name: str, value: Any) -> str:
         return f"{name}={'yes' if value else 'no'}"
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"{name}={shlex.quote(text or 'none')}"
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise TaskManagerError("proto.malformed", "the dispatcher said why by what is no JSON object")
-    return value
