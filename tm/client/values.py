@@ -26,7 +26,7 @@ def read_size(text: str) -> int:
         r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMGTP]?)(?:i?B)?\Z", text.strip(), re.IGNORECASE | re.ASCII
     )
     size = int(float(found.group(1)) * 1024 ** _POWER[found.group(2).upper()]) if found else 0
-    if not found or size >= 1 << 62:
+    if not found or size >= 1 << 62 or (not size and float(found.group(1))):
         raise ValueError(f"'{text:.40}' is no size; write 500M, 4G or 1.5T, a bare number counts MiB")
     return size
 

@@ -49,7 +49,7 @@ class ValueTests(SynchronousTestCase):
         self.means(
             values.read_size, **{"4G": 2**32, "1.5gb": 3 * 2**29, "500MiB": 500 << 20, "64": 64 << 20, "0": 0}
         )
-        self.refused(values.read_size, "lots", "", "-1G", "1e9", "9999999P", "1..5G")
+        self.refused(values.read_size, "lots", "", "-1G", "1e9", "9999999P", "1..5G", "0.0001K")
 
     def test_ranges_of_tasks_and_how_many_run_at_once(self) -> None:
         self.means(
