@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import NoReturn
 
-MOST_IDS = 1000000
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B)?\Z", re.IGNORECASE)
 _POWER = {"K": 1, "": 2, "M": 2, "G": 3, "T": 4, "P": 5}
-_IDS = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?\Z")
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -78,42 +76,8 @@ def parse_size(text: str) -> int:
     return int(float(found.group(1)) * 1024 ** _POWER[found.group(2).upper()])
 
 
-def parse_umask(text: str) -> int:
-    """Return the octal number *text*."""
-    if not re.match(r"[0-7]{1,4}\Z", text) or int(text, 8) > 0o777:
-        raise argparse.ArgumentTypeError(f"'{text}' is no umask; write three octal digits, e.g. 027")
-    return int(text, 8)
-
-
 def parse_cores(text: str) -> int:
     """Return a number of cores, at least 1."""
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 1000000:
         raise argparse.ArgumentTypeError(f"'{text}' is no number of cores; write 1 or more")
     return int(text)
-
-
-def parse_priority(text: str) -> int:
-    """Return a priority, -1000 to 1000."""
-    if not re.match(r"[+-]?\d{1,4}\Z", text) or not -1000 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"'{text}' is no priority; write a number from -1000 to 1000")
-    return int(text)
-
-
-def parse_id(text: str) -> int:
-    """Return one job id."""
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"'{text}' is no job id; ids are numbers, 'hRunJob -l' lists them")
-    return int(text)
-
-
-def parse_ids(words: list[str]) -> list[tuple[int, int]]:
-    """Return the ranges, ends included, of ids written ``3``, ``3,5`` or ``3-7``; raise `UsageError`."""
-    ranges = []
-    for part in ",".join(words).split(","):
-        found = _IDS.match(part.strip())
-        if not found or int(found.group(2) or found.group(1)) < int(found.group(1)):
-            raise UsageError(f"'{part}' is no job id; write numbers, 3,5 or 3-7")
-        ranges.append((int(found.group(1)), int(found.group(2) or found.group(1))))
-    if sum(last - first + 1 for first, last in ranges) > MOST_IDS:
-        raise UsageError(f"more than {MOST_IDS} ids at once")
-    return ranges

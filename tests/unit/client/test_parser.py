@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tm.client.parser import parse_cores, parse_ids, parse_priority, parse_size, parse_umask, split_command
-from tm.client.program import UsageError
+from tm.client.parser import parse_cores, parse_size, split_command
 
 VALUED = ("-n", "--name")
 MANY = ("-k",)
@@ -49,14 +48,5 @@ class ValueTests(SynchronousTestCase):
         for parse, text in (
             (parse_size, "lots"),
             (parse_cores, "0"),
-            (parse_priority, "1001"),
-            (parse_umask, "999"),
         ):
             self.assertRaises(argparse.ArgumentTypeError, parse, text)
-
-    def test_ids_are_numbers_commas_and_ranges(self) -> None:
-        self.assertEqual([(3, 3), (5, 5), (7, 9)], parse_ids(["3,5", "7-9"]))
-
-    def test_ids_that_are_none_are_refused(self) -> None:
-        for text in ("x", "", "7-3", "1-", "-", "1-9999999999"):
-            self.assertRaises(UsageError, parse_ids, [text])
