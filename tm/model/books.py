@@ -387,10 +387,8 @@ class Books:
         found = self.families.estimate(job)
         return found.likely if found.known else math.inf
 
-    def _rooms(self, at: float) -> list[Room]:
-        return [Room(host) for host in self.hosts.values() if host.active and host.trouble.room(at)]
-
-    def _reach_at(self, user: str, name: str, at: float) -> int:
+    def reach_at(self, user: str, name: str, at: float) -> int:
+        """Return whether jobs of *user* can be sent to a host: 0 not, 1 once a server has been started there, 2 now."""
         host = self.hosts.get(name)
         if (
             host is None

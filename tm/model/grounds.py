@@ -32,7 +32,7 @@ class Grounds:
 
     def reach(self, user: str, host: str) -> int:
         """Return whether jobs of *user* can be sent there: 0 not, 1 once a server has been started, 2 now."""
-        return self._books._reach_at(user, host, self.at)
+        return self._books.reach_at(user, host, self.at)
 
     def running(self, host: str) -> Iterable[Job]:
         """Return the jobs that occupy some of *host*."""

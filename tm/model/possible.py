@@ -83,7 +83,7 @@ class Possible(Books):
             at = job.submitted_at
             free = self._free_licenses()
             fits = (self._fit(job.demand, job.user, host, at, free) for host in self.hosts.values())
-            if not any(one.fits == NOW and self._reach_at(job.user, one.host, at) for one in fits):
+            if not any(one.fits == NOW and self.reach_at(job.user, one.host, at) for one in fits):
                 raise RefusedError("busy.hosts", "no vacant host for this command now; hRunJob lets it wait for one")
 
     def check_demand(self, user: str, demand: Demand) -> None:
