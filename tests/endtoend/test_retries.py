@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import ClassVar
 
 from tests.support.chain import ChainCase
+from tests.support.processes import wait_for
 
 COUNTED = "echo x >> tries; [ $(wc -l < tries) -ge 3 ] || exit 75"
 
@@ -37,10 +37,7 @@ class RetriesTests(ChainCase):
         cluster = self.cluster
         (number,) = cluster.submit("alice", COUNTED, retries=3, retry_on=["exit:64-78"], retry_delay=3)
         cluster.wait([number], states=("pending",))
-        first = time.monotonic()
-        while cluster.job("alice", number)["attempt"] == 0:
-            self.assertLess(time.monotonic(), first + 20)
-            time.sleep(0.05)
+        wait_for(lambda: cluster.job("alice", number)["attempt"] > 0, "the first attempt has begun", 20)
         cluster.wait([number], states=("pending",))
         reason = cluster.job("alice", number)["reason"]
         self.assertRegex(reason, r"attempt 1 on n1 failed with exit code 75; waits \d s before attempt 2")
@@ -61,10 +58,7 @@ class RetriesTests(ChainCase):
         (job,) = self.run_jobs("true", cwd=str(folder))
         self.assertEqual((job["state"], job["cause"], job["attempt"]), ("failed", "start", 1))
         (number,) = cluster.submit("alice", "pwd", cwd=str(folder), retries=3)
-        start = time.monotonic()
-        while "before attempt 2" not in cluster.job("alice", number)["reason"]:
-            self.assertLess(time.monotonic(), start + 20, cluster.job("alice", number))
-            time.sleep(0.05)
+        wait_for(lambda: "before attempt 2" in cluster.job("alice", number)["reason"], "it is to be tried again", 20)
         folder.mkdir()
         (job,) = cluster.wait([number])
         self.assertEqual((job["state"], job["attempt"]), ("completed", 2))
