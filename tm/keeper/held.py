@@ -49,7 +49,7 @@ class Held:
         self.inputs, self.outputs = master, {1: master}
         self.resize(rows, columns)
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        self.pid = os.fork()
+        self.pid = _fork()
         if self.pid == 0:
             _become(self._argv, (slave, slave, slave), slave)
         os.close(slave)
@@ -62,7 +62,7 @@ class Held:
         except OSError:
             pass  # more turns for much output
         self.inputs, self.outputs = feed, {1: out, 2: err}
-        self.pid = os.fork()
+        self.pid = _fork()
         if self.pid == 0:
             _become(self._argv, (stdin, stdout, stderr), -1)
         for fd in (stdin, stdout, stderr):
@@ -170,6 +170,18 @@ class Held:
             os.close(fd)
             if fd == self.inputs:
                 self.inputs = -1
+
+
+def _fork() -> int:
+    """Fork; signals to the child wait until it is the command: our handlers, which it has at first, would lose them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
 def _become(argv: list[str], files: tuple[int, int, int], terminal: int) -> NoReturn:
