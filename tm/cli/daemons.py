@@ -1,4 +1,4 @@
-"""``TaskDispatcher``, ``TMS``, ``TMMS``, ``InfoServer``: twistd, told what it would else take from its surroundings."""
+"""The servers' programs, e.g. ``TaskDispatcher``: twistd, told what it would else take from its surroundings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ PLUGINS = {
     "TMS": "taskmanagerserver",
     "TMMS": "taskmanagerhost",
     "InfoServer": "infoserver",
+    "TaskWeb": "taskweb",
 }
 
 
@@ -36,6 +37,11 @@ def tmms() -> None:
 def info_server() -> None:
     """Be the InfoServer of this host."""
     run("InfoServer", sys.argv[1:])
+
+
+def task_web() -> None:
+    """Be the web interface."""
+    run("TaskWeb", sys.argv[1:])
 
 
 def run(name: str, arguments: list[str]) -> None:

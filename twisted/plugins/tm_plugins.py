@@ -12,3 +12,4 @@ taskmanagerhost = ServiceMaker(
     "TaskManagerHost", "tm.tap.host_server", "A user's server on a host (TMMS): runs the jobs.", "taskmanagerhost"
 )
 infoserver = ServiceMaker("InfoServer", "tm.tap.info_server", "Says what this computer is and does.", "infoserver")
+taskweb = ServiceMaker("TaskWeb", "tm.tap.web", "The web interface.", "taskweb")

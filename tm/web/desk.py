@@ -1,0 +1,131 @@
+"""The desk: where pages ask. Whatever is asked for a visitor is asked with their session, and with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tm.errors import RefusedError, TaskManagerError
+from tm.ports import Link
+from tm.web.asked import RANKS, Asked, Visitor
+from tm.wire.message import Reply
+
+CHECK_SECONDS = 1.5
+"""So long an answer to who somebody is holds: who is removed is out after it."""
+MOST_KNOWN = 4096
+
+_decode = msgspec.json.decode
+_encode = msgspec.json.encode
+
+
+class _Session(msgspec.Struct):
+    id: str
+    user: str
+    may: str
+    until: str
+    secret: str = ""
+    rights: list[str] = []
+    groups: list[str] = []
+
+    def visitor(self) -> Visitor:
+        may = self.may if self.may in RANKS else RANKS[0]
+        return Visitor(
+            self.secret, self.id, self.user, may, self.until, frozenset(self.rights), tuple(self.groups)
+        )
+
+
+class Desk:
+    """Asks the dispatcher over the one link there is; *clock* gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float], cluster: str = "") -> None:
+        self.clock = clock
+        self.cluster = cluster
+        self.link: Link | None = None
+        self.why_away = "it has not been reached yet"
+        self._known: dict[str, tuple[float, Visitor | None]] = {}
+
+    # -- for pages ------------------------------------------------------------------------------------------------
+
+    async def ask(self, asked: Asked, verb: str, rest: str | None = None) -> list[Any]:
+        """Return the JSON values that the dispatcher answers *asked*'s visitor to ``verb.json:rest``.
+
+        Raises `RefusedError` as the dispatcher refuses, `TaskManagerError` ``net.dispatcher`` when it is not reached.
+        """
+        reply = await self.said(asked, verb, rest)
+        return [_decode(line) for line in reply.body]
+
+    async def one(self, asked: Asked, verb: str, rest: str | None = None) -> Any:
+        """Return the first of the values that `ask` gives. Raises as `ask`."""
+        values = await self.ask(asked, verb, rest)
+        if not values:
+            raise RefusedError("web.answer", f"the dispatcher has no answer to '{verb}'; go back and try again")
+        return values[0]
+
+    async def own(self, asked: Asked, verb: str, argument: object) -> Any:
+        """Return what the visitor's own server (TMS) answers. Raises ``web.server`` when it does not run."""
+        return await self.one(asked, "own", _encode({"verb": verb, "argument": argument}).decode())
+
+    async def said(self, asked: Asked, verb: str, rest: str | None = None) -> Reply:
+        """Return the whole reply. Raises as `ask`."""
+        said = {"secret": asked.who.secret, "verb": verb, "rest": rest}
+        return await self.system("as", _encode(said).decode())
+
+    # -- for the web server itself --------------------------------------------------------------------------------
+
+    async def system(self, verb: str, rest: str | None = None) -> Reply:
+        """Return the reply to what the web server asks in its own name. Raises as `ask`."""
+        if self.link is None:
+            raise TaskManagerError("net.dispatcher", f"the TaskDispatcher is not reached: {self.why_away}")
+        try:
+            reply = await self.link.ask(verb, rest, True)
+        except TaskManagerError as error:
+            raise TaskManagerError("net.dispatcher", f"the TaskDispatcher is not reached: {error.text}") from None
+        if reply.word is not None:
+            raise AnswerError(reply)
+        return reply
+
+    async def visitor(self, secret: str) -> Visitor | None:
+        """Return whose session has *secret*; None where it is nobody's. Raises as `ask`."""
+        now = self.clock()
+        at, known = self._known.get(secret, (0.0, None))
+        if 0 <= now - at < CHECK_SECONDS:
+            return known
+        reply = await self.system("checksessions", _encode({"secrets": [secret]}).decode())
+        found = next((visitor for visitor in map(_visitor, reply.body) if visitor.secret == secret), None)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        if found is not None:
+            self._known[secret] = (now, found)
+        else:
+            self._known.pop(secret, None)
+        return found
+
+    def forget(self, secret: str) -> None:
+        """A session is over: ask anew whose it is."""
+        self._known.pop(secret, None)
+
+    async def redeem(self, token: str, asked: Asked) -> Visitor:
+        """Return the visitor whom a login link gives a session. Raises `RefusedError` ``auth.link``."""
+        said = {"token": token, "agent": asked.agent[:200], "address": asked.address}
+        reply = await self.system("webredeem", _encode(said).decode())
+        return _visitor(reply.body[0])
+
+    async def by_certificate(self, asked: Asked) -> Visitor:
+        """Return the visitor whom the browser's certificate gives a session. Raises `RefusedError` ``auth.unknown``."""
+        said = {"fingerprint": asked.certificate, "agent": asked.agent[:200], "address": asked.address}
+        reply = await self.system("webcertificate", _encode(said).decode())
+        return _visitor(reply.body[0])
+
+
+class AnswerError(RefusedError):
+    """What the dispatcher refused; *body* are the lines of its answer, JSON values where it gave any."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.word or "internal.error", reply.text)
+        self.body = list(reply.body)
+
+
+def _visitor(line: str) -> Visitor:
+    return _decode(line, type=_Session).visitor()

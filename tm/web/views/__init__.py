@@ -1,0 +1,1 @@
+"""Views: pure functions from what the dispatcher answers to what templates show."""
