@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tm.model.effects import Attempt, JobEvent, Message, Records
     from tm.model.host import HostConfig
     from tm.model.job import Job
+    from tm.model.paging import Position
     from tm.model.phase import Phase
     from tm.model.rights import Certificate, Groups, Users
     from tm.wire.message import Reply
@@ -128,8 +129,13 @@ class Tunnels(Protocol):
 class JobQuery:
     """Which jobs to list: a user's (None: all), in these phases (empty: all), named like a glob, ids above *after*.
 
-    Of an *array* its tasks that started; without one, no task of any: an array stands for them. *since* and *until*
-    (seconds since the epoch) are when they ended, *account* the group they count for, *host* where they run or ran.
+    Of an *array* its tasks that started; without one, no task of any: an array stands for them; with *each* every task
+    that started, and the arrays that are not over. *also* are active jobs, by their ids, that are meant though their
+    phase is none of those. *since* and *until* (seconds since the epoch) are when they ended, *account* the group they
+    count for, *host* where they run or ran; *overlap* is a time in some of which they ran; *text* is somewhere in their
+    id, their name or their command.
+
+    *order* is one of `tm.model.paging.ORDERS`, *descending* turns it around; the page begins after *start*.
     """
 
     user: str | None = None
@@ -144,6 +150,13 @@ class JobQuery:
     host: str | None = None
 
 
+    text: str | None = None
+    overlap: tuple[float, float] | None = None
+    each: bool = False
+    also: frozenset[int] = frozenset()
+    order: str = "id"
+    descending: bool = False
+    start: Position | None = None
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a store held when a new epoch began."""
@@ -182,7 +195,10 @@ class JobStore(Protocol):
         """Return a job as it was last committed, or None."""
 
     def jobs(self, query: JobQuery) -> list[Job]:
-        """Return the jobs of *query*, ascending by id."""
+        """Return the first jobs of *query*, at most its limit, in its order."""
+
+    def counted(self, query: JobQuery) -> dict[Phase, int]:
+        """Return how many jobs there are of *query* in each phase, whatever its order, start and limit are."""
 
     def begun(self, array: int) -> Iterable[tuple[int, Phase]]:
         """Return (index, phase) of the tasks of *array* that have started."""

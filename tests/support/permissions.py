@@ -20,7 +20,7 @@ PERMITTED: dict[str, str] = {
     "hostnews": "own", "told": "own",
     # for what is one's own, or with a right
     "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs", "whyjob": "own or jobs",
-    "joblog": "own or jobs",
+    "joblog": "own or jobs", "countjobs": "own or jobs",
     "holdjob": "own or jobs", "releasejob": "own or jobs", "suspendjob": "own or jobs", "resumejob": "own or jobs",
     "signaljob": "own or jobs", "requeuejob": "own or jobs", "changejob": "own or jobs", "tryjobs": "own or jobs",
     "leavehost": "own or hosts", "returnhost": "own or hosts",
@@ -50,6 +50,7 @@ LINES: dict[str, str] = {
     "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
 }  # fmt: skip
 
+    "countjobs": "countjobs:user=USER",
 RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
 OF_A_SERVER = ("hello", "report", "hostnews", "told")
 """What is one's own when one's server is attached: who says it from elsewhere is refused."""

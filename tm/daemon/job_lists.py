@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -13,14 +14,17 @@ from twisted.internet.defer import Deferred
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
 from tm.daemon.dependencies import look_up
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.listing import AFTER_ALL, job_lines, job_query
+from tm.daemon.listing import AFTER_ALL, Listing, job_lines, job_query
 from tm.errors import RefusedError
+from tm.model.cluster import Link
 from tm.model.effects import Attempt, JobEvent
 from tm.model.ids import array_of, index_of, is_task, read_job, read_ranges, show_ranges, shown_id, task_id
 from tm.model.job import Job, new_task
+from tm.model.paging import Position, has_text, position, show_position
 from tm.model.phase import FINAL, Phase
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
+from tm.model.selection import STATES, UNREACHABLE
 from tm.model.spec import SHARED, accepted_spec
 from tm.model.story import show_story, shown_tasks, story_lines
 from tm.model.tasks import BLOCKED, HELD, PHASE_OF, READY
@@ -40,42 +44,86 @@ class JobLists:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self.methods: dict[str, Spoken] = {"lsjobs": self._lsjobs, "jobinfo": self._jobinfo}
+        self.methods: dict[str, Spoken] = {
+            "lsjobs": self._lsjobs, "countjobs": self._countjobs, "jobinfo": self._jobinfo,
+        }  # fmt: skip
 
     # -- lists ----------------------------------------------------------------------------------------------------
 
     def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
-        found = Deferred.fromCoroutine(self._listed(*listing))
+        found = Deferred.fromCoroutine(self._listed(listing))
         return found.addCallback(lambda seen: as_reply(request, seen, job_lines(seen)))
 
-    async def _listed(self, query: JobQuery, states: Set[str]) -> list[Shown]:
-        """Return the views of the jobs of *query* whose state, as it is shown, is one of *states*."""
-        dispatcher = self._dispatcher
-        arrays = self._running_arrays(query) if "running" in states and query.phases else []
+    async def _listed(self, listing: Listing) -> list[Shown]:
+        """Return the views of the jobs of *listing*."""
+        dispatcher, query = self._dispatcher, self._with_arrays(listing)
         seen: list[Shown] = []
-        while True:
+        last = query.start is not None and query.start.id >= AFTER_ALL
+        while not last and len(seen) < query.limit:
             page: list[Job] = await dispatcher.around.reader.run(partial(dispatcher.around.store.jobs, query))
+            for job in page:
+                view = _brief(self.show(dispatcher.brain.jobs.get(job.id, job)))
+                if view["state"] in listing.states:
+                    if listing.cursors:
+                        view["cursor"] = show_position(query.order, position(job, query.order))
+                    seen.append(view)
             last = len(page) < query.limit
-            if arrays:
-                upto = len(arrays) if last else sum(1 for job in arrays if job.id <= page[-1].id)
-                page, arrays = _merged(page, arrays[:upto]), arrays[upto:]
-            views = [_brief(self.show(dispatcher.brain.jobs.get(job.id, job))) for job in page]
-            seen += [view for view in views if view["state"] in states]
-            if last and query.array is not None and len(seen) < query.limit:
-                seen += self._folded(query, states)
-                return seen
-            if last or len(seen) >= query.limit:
-                return seen[: query.limit]
-            query = replace(query, after=page[-1].id)
+            if not last:
+                query = replace(query, start=position(page[-1], query.order))
+        if last and query.array is not None and len(seen) < query.limit:
+            seen += self._folded(listing)
+        return seen
 
-    def _running_arrays(self, query: JobQuery) -> list[Job]:
-        """Return the arrays that count as running, though they wait with the tasks that have not started."""
-        found = [job for job in self._dispatcher.brain.jobs.values() if job.tasks is not None and job.id > query.after]
-        return sorted((job for job in found if query.array is None and _fits(job, query)), key=lambda job: job.id)
+    def _with_arrays(self, listing: Listing) -> JobQuery:
+        """Return the query with the arrays that count as running, though they wait with the tasks that have not
+        started."""
+        query = listing.query
+        if "running" not in listing.states or not query.phases or Phase.PENDING in query.phases:
+            return query
+        arrays = (job for job in self._dispatcher.brain.jobs.values() if job.tasks is not None)
+        return replace(query, also=frozenset(job.id for job in arrays if self.state(job)[0] == "running"))
 
-    def _folded(self, query: JobQuery, states: Set[str]) -> list[Shown]:
-        """Return those tasks of the array of *query* that have no row of their own: a line for all that are alike."""
+    # -- counts ---------------------------------------------------------------------------------------------------
+
+    def _countjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user), "countjobs")
+        query = self._with_arrays(listing)
+        found = self._dispatcher.around.reader.run(partial(self._dispatcher.around.store.counted, query))
+        return found.addCallback(lambda phases: self._counts(request, listing._replace(query=query), phases))
+
+    def _counts(self, request: Request, listing: Listing, phases: dict[Phase, int]) -> Reply:
+        """Return how many jobs of *listing* are how, when so many are in these *phases* as the store has them."""
+        counts = Counter({str(phase): count for phase, count in phases.items()})
+        query = listing.query
+        for job, shown in self._shown_otherwise(query):
+            if _fits(job, query) and (not query.phases or job.phase in query.phases or job.id in query.also):
+                counts[str(job.phase)] -= 1
+                counts.update(shown)
+        by_state = {state: counts[state] for state in STATES if counts[state] > 0 and state in listing.states}
+        shown_all: Shown = {"total": sum(by_state.values()), "by_state": by_state}
+        return as_reply(request, shown_all, as_lines(shown_all))
+
+    def _shown_otherwise(self, query: JobQuery) -> Iterator[tuple[Job, dict[str, int]]]:
+        """Yield the active jobs whose state, as it is shown, is not their phase, and as what they count instead."""
+        brain = self._dispatcher.brain
+        for session in brain.sessions.values():
+            if session.link is not Link.UP:
+                for job in session.jobs:
+                    yield job, {UNREACHABLE: 1}
+        for array in brain.jobs.values():
+            if array.tasks is None:
+                continue
+            if query.each:
+                waiting, held = array.tasks.waiting, array.tasks.count(HELD)
+                held = waiting if array.phase is Phase.HELD else held
+                yield array, {"pending": waiting - held, "held": held}
+            else:
+                yield array, {self.state(array)[0]: 1}
+
+    def _folded(self, listing: Listing) -> list[Shown]:
+        """Return those tasks of the array of *listing* that have no row of their own: a line for all that are alike."""
+        query, states = listing.query, listing.states
         array = self._dispatcher.brain.jobs.get(query.array or 0)
         if array is None or array.tasks is None or query.after == AFTER_ALL or not _fits(array, query):
             return []
@@ -88,10 +136,13 @@ class JobLists:
             "cancelled": tasks.dropped,
         }
         shown = []
-        for word, some in ranges.items():
+        begin = query.start.id if query.start is not None else 0
+        for place, (word, some) in enumerate(ranges.items(), AFTER_ALL):
             state = "pending" if word == "blocked" else word
-            if some and state in states:
+            if some and state in states and place > begin:
                 shown.append(self._fold(array, word, some))
+                if listing.cursors:
+                    shown[-1]["cursor"] = show_position(query.order, Position(None, place))
         return shown
 
     def _fold(self, array: Job, word: str, some: list[range]) -> Shown:
@@ -216,18 +267,17 @@ def unknown(number: int) -> RefusedError:
     return RefusedError("job.unknown", f"there is no job {shown_id(number)} of yours that this could be done with")
 
 
-def _merged(page: list[Job], arrays: list[Job]) -> list[Job]:
-    known = {job.id for job in page}
-    return sorted([*page, *(job for job in arrays if job.id not in known)], key=lambda job: job.id)
-
-
 def _fits(job: Job, query: JobQuery) -> bool:
-    """Whether the array *job* is one that *query* asks for, its phase aside."""
+    """Whether *job*, which has not ended, is one that *query* asks for, its phase and its array aside."""
     return (
         (query.user is None or job.user == query.user)
         and (query.name is None or fnmatchcase(job.name, query.name))
         and (query.account is None or job.account == query.account)
-        and query.host is None and query.since is None and query.until is None
+        and (query.host is None or job.host == query.host)
+        and (query.text is None or has_text(job, query.text))
+        and query.since is None and query.until is None
+        and (query.overlap is None or (job.started_at is not None and job.started_at < query.overlap[1]))
+        and (query.each or query.array is not None or not is_task(job.id))
     )  # fmt: skip
 
 

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import NamedTuple
+
 from tm.errors import RefusedError
 from tm.model.accounting import moment
 from tm.model.ids import task_id
+from tm.model.paging import ORDERS, read_position
 from tm.model.phase import ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
 from tm.model.selection import UNREACHABLE, states
+from tm.model.spec import LATEST
 from tm.model.views import Shown
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
 AFTER_ALL = 1 << 62
-_KEYS = ("user", "state", "limit", "after", "name", "array", "host", "account", "since", "until")
+BY_START = "start"
+_KEYS = (
+    "user", "state", "limit", "after", "name", "array", "host", "account", "since", "until", "text", "overlap", "tasks",
+    "order", "from",
+)  # fmt: skip
 
 
-def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[JobQuery, frozenset[str]]:
-    """Return the query of ``lsjobs:key=value…`` as *user* asks it, and which states, as they are shown, are wanted.
+class Listing(NamedTuple):
+    """What ``lsjobs`` asks: a *query* of the store, and which *states*, as they are shown, are wanted.
+
+    *cursors*: each job is to say where a page that begins after it begins. *starting*: those that wait, in the order in
+    which they would start, come from the scheduler.
+    """
+
+    query: JobQuery
+    states: frozenset[str]
+    cursors: bool = False
+    starting: bool = False
+
+
+def job_query(arguments: list[str], user: str, rights: frozenset[str], verb: str = "lsjobs") -> Listing:
+    """Return what ``lsjobs:key=value…``, or another *verb*, asks when *user* says it.
 
     Raises `RefusedError`: ``proto.arguments`` for what cannot be understood, ``perm.denied`` for jobs of others.
     """
@@ -29,10 +51,12 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[
             raise RefusedError("proto.arguments", f"'{argument:.60}': expected {known}")
         given[key] = value
     owner = given.get("user", user)
-    demand(DISPATCHER, "lsjobs", rights, own=owner == user)
+    demand(DISPATCHER, verb, rights, own=owner == user)
     wanted = states(given.get("state", "all"))
     phases = {phase for phase in Phase if phase in wanted} | (ON_HOST if UNREACHABLE in wanted else frozenset())
     after, array = given.get("after", ""), given.get("array")
+    order, descending = _order(given.get("order", "id"))
+    overlap = _overlap(given["overlap"]) if "overlap" in given else None
     query = JobQuery(
         user=None if owner == "all" else owner,
         phases=frozenset(phases) if len(phases) < len(Phase) else frozenset(),
@@ -40,12 +64,60 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str]) -> tuple[
         after=_id(after) if after else 0,
         limit=_limit(given.get("limit")),
         array=None if array is None else whole_number(array, f"'array={array:.40}': expected the id of an array"),
-        since=moment(given["since"], 0.0, end=False) if "since" in given else None,
-        until=moment(given["until"], 0.0, end=True) if "until" in given else None,
+        since=instant(given["since"], end=False) if "since" in given else None,
+        until=instant(given["until"], end=True) if "until" in given else None,
         account=given.get("account"),
         host=given.get("host"),
+        text=given.get("text") or None,
+        overlap=overlap,
+        each=_each(given.get("tasks"), "host" in given or overlap is not None),
+        order="id" if order == BY_START else order,
+        descending=descending,
+        start=read_position(given["from"], order) if "from" in given else None,
     )
-    return query, wanted
+    return Listing(query, wanted, "order" in given or "from" in given, order == BY_START)
+
+
+def _order(text: str) -> tuple[str, bool]:
+    """Return by what a list is to be sorted, and whether downwards: ``-ended``."""
+    name, descending = text.removeprefix("-"), text.startswith("-")
+    if name not in ORDERS and text != BY_START:
+        known = " ".join([*ORDERS, BY_START])
+        raise RefusedError("proto.arguments", f"'order={text:.40}': jobs are sorted by {known}; downwards: -ended")
+    return name, descending
+
+
+def _each(text: str | None, usual: bool) -> bool:
+    if text not in (None, "each", "folded"):
+        raise RefusedError("proto.arguments", f"'tasks={text:.40}': tasks of arrays are listed 'each' or 'folded'")
+    return usual if text is None else text == "each"
+
+
+def _overlap(text: str) -> tuple[float, float]:
+    """Return the time ``SINCE..UNTIL``; one of both may be left out."""
+    first, dots, last = text.partition("..")
+    if not dots or not (first or last):
+        example = "2026-11-22..2026-11-23"
+        raise RefusedError("proto.arguments", f"'overlap={text:.60}': expected SINCE..UNTIL, e.g. {example}")
+    since = instant(first, end=False) if first else 0.0
+    until = instant(last, end=True) if last else LATEST
+    if until <= since:
+        raise RefusedError("proto.arguments", f"'overlap={text:.60}': the time ends before it begins")
+    return since, until
+
+
+def instant(text: str, end: bool) -> float:
+    """Return the time *text* means, seconds since the epoch: ``2026-11-23T14:02:03Z``, or where a day, month or year
+    begins, with *end* where it is over. Raises `RefusedError` ``proto.arguments``."""
+    if "T" not in text:
+        return moment(text, 0.0, end=end)
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        raise RefusedError(
+            "proto.arguments", f"'{text:.40}' is no time; write 2026-11-23 or 2026-11-23T14:02:03Z (UTC)"
+        ) from None
 
 
 def _limit(text: str | None) -> int:

@@ -160,6 +160,7 @@ DISPATCHER: Mapping[str, Rule] = {
     "releasejob": OWNER,
     "suspendjob": OWNER,
     "resumejob": OWNER,
+    "countjobs": OWNER,
     "signaljob": OWNER,
     "requeuejob": OWNER,
     "changejob": OWNER,

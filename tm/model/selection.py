@@ -21,6 +21,8 @@ from tm.model.tasks import BLOCKED, HELD, PHASE_OF, READY
 MOST_IDS = 100_000
 UNREACHABLE = "unreachable"
 KEYS = ("state", "name", "user", "host", "array", "account")
+STATES = (*(phase.value for phase in Phase if phase in ACTIVE), UNREACHABLE, *(p.value for p in Phase if p in FINAL))
+"""Every state as it is shown, in the order of a job's life."""
 _GROUPS = {"active": ACTIVE, "ended": FINAL, "all": ACTIVE | FINAL}
 _STATES_OF_TASKS = {READY: "pending", BLOCKED: "pending", HELD: "held"}
 _COMMA = re.compile(r",(?![^\[]*\])")

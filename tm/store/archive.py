@@ -12,10 +12,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from tm.model.accounting import Use, UseQuery
+from tm.store.asking import teach
 
 MOST_MOVED = 2000
 _NAME = "jobs-{}.sqlite"
@@ -124,7 +124,7 @@ class Archive:
         """Yield the rows of *sql* from the files of *months*, one file after the other."""
         for month in months:
             with closing(sqlite3.connect(f"file:{self._path(month)}?mode=ro", uri=True)) as connection:
-                connection.create_function("named", 2, named, deterministic=True)
+                teach(connection)
                 yield from connection.execute(sql, values)
 
     def uses(self, reader: sqlite3.Connection, query: UseQuery) -> list[Use]:
@@ -143,8 +143,3 @@ class Archive:
 
     def _path(self, month: str) -> str:
         return os.path.join(self._folder, _NAME.format(month))
-
-
-def named(name: str | None, pattern: str) -> bool:
-    """Whether *name* is one that the glob *pattern* means."""
-    return fnmatchcase(name or "", pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -14,6 +15,7 @@ from tm.model.cluster import Spool
 from tm.model.effects import Attempt, JobEvent, Message, Records
 from tm.model.ids import is_task
 from tm.model.job import Job
+from tm.model.paging import has_text, position_key, sort_key
 from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store.rows import began, change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
@@ -103,9 +105,21 @@ class MemoryStore:
         return job_of(row) if row else None
 
     def jobs(self, query: JobQuery) -> list[Job]:
-        """Return the jobs of *query*, ascending by id."""
-        found = (job_of(row) for number, row in sorted(self._jobs.items()) if number > query.after)
-        return [job for job in found if _matches(job, query)][: query.limit]
+        """Return the first jobs of *query*, at most its limit, in its order."""
+        found = [job for job in self._meant(query) if job.id > query.after]
+        found.sort(key=lambda job: sort_key(job, query.order), reverse=query.descending)
+        if query.start is not None:
+            edge, turned = position_key(query.start), query.descending
+            keys = ((job, sort_key(job, query.order)) for job in found)
+            found = [job for job, key in keys if (key < edge if turned else key > edge)]
+        return found[: query.limit]
+
+    def counted(self, query: JobQuery) -> dict[Phase, int]:
+        """Return how many jobs there are of *query* in each phase."""
+        return dict(Counter(job.phase for job in self._meant(query)))
+
+    def _meant(self, query: JobQuery) -> list[Job]:
+        return [job for job in map(job_of, self._jobs.values()) if _matches(job, query)]
 
     def begun(self, array: int) -> list[tuple[int, Phase]]:
         """Return (index, phase) of the tasks of *array* that have started."""
@@ -167,11 +181,24 @@ def _use(job: Job, phase: Phase | None, ran: Job | Attempt) -> tuple[float, Use]
 def _matches(job: Job, query: JobQuery) -> bool:
     return (
         (query.user is None or job.user == query.user)
-        and (not query.phases or job.phase in query.phases)
+        and (not query.phases or job.phase in query.phases or job.id in query.also)
         and (query.name is None or fnmatchcase(job.name, query.name))
-        and job.array == query.array
+        and _of_kind(job, query)
         and (query.account is None or job.account == query.account)
         and (query.host is None or job.host == query.host)
-        and (query.since is None or (job.ended_at or -1.0) >= query.since)
+        and (query.since is None or (job.ended_at is not None and job.ended_at >= query.since))
         and (query.until is None or (job.ended_at is not None and job.ended_at < query.until))
     )
+        and (query.overlap is None or _ran_within(job, *query.overlap))
+        and (not query.text or has_text(job, query.text))
+
+
+def _of_kind(job: Job, query: JobQuery) -> bool:
+    if query.array is not None or not query.each:
+        return job.array == query.array
+    return job.tasks is None or job.phase in ACTIVE
+
+
+def _ran_within(job: Job, since: float, until: float) -> bool:
+    began, ended = job.started_at, job.ended_at
+    return began is not None and began < until and (ended is None or ended >= since)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
@@ -23,7 +24,8 @@ from tm.model.job import Job
 from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
-from tm.store.archive import Archive, named
+from tm.store.archive import Archive
+from tm.store.asking import FIELDS, Part, count_part, page_parts, sorted_rows, teach
 from tm.store.rows import (
     CHANGE_COLUMNS,
     COLUMNS,
@@ -37,9 +39,8 @@ from tm.store.rows import (
 )  # fmt: skip
 
 Batch = dict[str, list[object]]
-_FIELDS = ", ".join(COLUMNS)
 _OF_CHANGE = ", ".join(CHANGE_COLUMNS)
-_WRITE_JOBS = f"INSERT INTO jobs ({_FIELDS}) VALUES {{}} ON CONFLICT (id) DO UPDATE SET " + ", ".join(
+_WRITE_JOBS = f"INSERT INTO jobs ({FIELDS}) VALUES {{}} ON CONFLICT (id) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in COLUMNS[4:]
 )
 _STATEMENTS = {
@@ -77,7 +78,7 @@ class SqliteStore:
         except StoreError:
             self._lock.close()
             raise
-        self._reader.create_function("named", 2, named, deterministic=True)
+        teach(self._reader)
 
     def load(self) -> Loaded:
         """Begin a new epoch, durably, and return all that is active."""
@@ -87,7 +88,7 @@ class SqliteStore:
             epoch = int(writer.execute("SELECT value FROM facts WHERE name = 'epoch'").fetchone()[0]) + 1
             writer.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (str(epoch),))
             writer.execute("COMMIT")
-            rows = writer.execute(f"SELECT {_FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
+            rows = writer.execute(f"SELECT {FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
             memos = [memo_of(row) for row in writer.execute("SELECT name, memo FROM hosts")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs WHERE id <= ?", (MOST_PLAIN,)).fetchone()[0]
@@ -182,43 +183,43 @@ class SqliteStore:
         """Return the job as it was last recorded, or None."""
         if number > _HIGHEST:
             return None
-        sql = f"SELECT {_FIELDS} FROM jobs WHERE id = ?"
+        sql = f"SELECT {FIELDS} FROM jobs WHERE id = ?"
         found = self._read(sql, number) or self._read_archive(self._archive.months(), sql, number)
         return job_of(found[0]) if found else None
 
     def jobs(self, query: JobQuery) -> list[Job]:
-        """Return at most ``query.limit`` jobs with an id above ``query.after``, ascending."""
-        low, high = (
-            (0, MOST_PLAIN) if query.array is None else (tasks_of(query.array)[0] - 1, tasks_of(query.array)[-1])
-        )
-        where = ["id > ?", "id <= ?"]
-        values: list[object] = [max(query.after, low), high]
-        if query.user is not None:
-            where.append("user = ?")
-            values.append(query.user)
-        if query.phases:
-            where.append(f"phase IN ({', '.join('?' * len(query.phases))})")
-            values += [phase.value for phase in query.phases]
-        if query.name is not None:
-            where.append("named(name, ?)")
-            values.append(query.name)
-        for column, value in (("account", query.account), ("host", query.host)):
-            if value is not None:
-                where.append(f"{column} = ?")
-                values.append(value)
-        for comparison, at in ((">=", query.since), ("<", query.until)):
-            if at is not None:
-                where.append(f"ended_at {comparison} ?")
-                values.append(at)
-        if query.phases and query.phases <= ACTIVE:
-            where.append(f"phase IN ({_ACTIVE})")
-        sql = f"SELECT {_FIELDS} FROM jobs WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
-        rows = {row[0]: row for row in self._read(sql, *values, query.limit)}
-        if query.since is not None or query.array is not None:
-            months = self._archive.months(query.since or 0.0, _LATEST if query.until is None else query.until)
-            for row in self._read_archive(months, sql, *values, query.limit):
-                rows.setdefault(row[0], row)
-        return [job_of(rows[number]) for number in sorted(rows)[: query.limit]]
+        """Return the first jobs of *query*, at most its limit, in its order."""
+        parts = page_parts(query)
+        found: list[Any] = []
+        for part in parts:
+            if len(found) < query.limit:
+                found += self._read(part.sql, *part.values, query.limit - len(found))
+        if query.since is None and query.array is None and query.overlap is None:
+            return [job_of(row) for row in found]
+        rows = {row[0]: row for row in self._archived(query, parts)}
+        rows.update((row[0], row) for row in found)
+        return [job_of(row) for row in sorted_rows(rows.values(), query)[: query.limit]]
+
+    def _archived(self, query: JobQuery, parts: Sequence[Part]) -> Iterator[Any]:
+        """Yield the rows of the page that the archive has."""
+        for month in self._months(query):
+            for part in parts:
+                yield from self._read_archive([month], part.sql, *part.values, query.limit)
+
+    def _months(self, query: JobQuery) -> list[str]:
+        """Return the months of the archive in which jobs of *query* may be."""
+        if query.since is None and query.array is None and query.overlap is None:
+            return []
+        since = query.overlap[0] if query.overlap is not None else query.since or 0.0
+        return self._archive.months(since, _LATEST if query.until is None else query.until)
+
+    def counted(self, query: JobQuery) -> dict[Phase, int]:
+        """Return how many jobs there are of *query* in each phase, whatever its order, start and limit are."""
+        part = count_part(query)
+        found = Counter({Phase(phase): count for phase, count in self._read(part.sql, *part.values)})
+        for phase, count in self._read_archive(self._months(query), part.sql, *part.values):
+            found[Phase(phase)] += count
+        return dict(found)
 
     def attempts(self, number: int) -> list[Attempt]:
         """Return the attempts of a job that another one followed, the first first."""

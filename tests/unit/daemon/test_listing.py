@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tm.daemon.answers import as_lines, decoded
 from tm.daemon.listing import host_lines, job_query
 from tm.errors import RefusedError
+from tm.model.paging import Position, show_position
 from tm.model.phase import FINAL, ON_HOST, Phase
 
 NOTHING: frozenset[str] = frozenset()
@@ -20,21 +21,21 @@ class Token(msgspec.Struct):
 
 class QueryTests(SynchronousTestCase):
     def test_without_arguments_it_asks_for_all_of_the_asker(self) -> None:
-        query, states = job_query([], "alice", NOTHING)
+        query, states, *_ = job_query([], "alice", NOTHING)
         self.assertEqual((query.user, query.phases, query.after, query.limit), ("alice", frozenset(), 0, 1000))
         self.assertIn("unreachable", states)
 
     def test_unreachable_jobs_are_sought_among_those_on_hosts(self) -> None:
-        query, states = job_query(["state=unreachable"], "alice", NOTHING)
+        query, states, *_ = job_query(["state=unreachable"], "alice", NOTHING)
         self.assertEqual((query.phases, states), (ON_HOST, frozenset({"unreachable"})))
 
     def test_active_includes_what_is_unreachable_and_ended_does_not(self) -> None:
         self.assertIn("unreachable", job_query(["state=active"], "alice", NOTHING)[1])
-        query, states = job_query(["state=ended"], "alice", NOTHING)
+        query, states, *_ = job_query(["state=ended"], "alice", NOTHING)
         self.assertEqual((query.phases, states), (FINAL, {phase.value for phase in FINAL}))
 
     def test_a_running_job_that_is_not_reached_is_not_listed_as_running(self) -> None:
-        query, states = job_query(["state=running"], "alice", NOTHING)
+        query, states, *_ = job_query(["state=running"], "alice", NOTHING)
         self.assertEqual((query.phases, states), ({Phase.RUNNING}, {"running"}))
 
     def test_jobs_of_others_need_the_right(self) -> None:
@@ -44,9 +45,44 @@ class QueryTests(SynchronousTestCase):
         self.assertEqual(job_query(["user=all"], "alice", frozenset({"jobs"}))[0].user, None)
 
     def test_what_cannot_be_understood_is_refused(self) -> None:
-        for argument in ("state=red", "state=", "limit=many", "after=" + "9" * 40, "colour=red", "state"):
+        for argument in ("state=red", "state=", "limit=many", "after=" + "9" * 40, "colour=red", "state",
+                         "order=colour", "order=-start", "order=", "tasks=some", "overlap=2026", "overlap=..",
+                         "overlap=2027..2026", "since=noon", "until=2026-11-23T99", "from=x", "from=" + "é" * 9,
+                         "from=" + "A" * 5000):  # fmt: skip
             refused = self.assertRaises(RefusedError, job_query, [argument], "alice", NOTHING)
             self.assertEqual(refused.word, "proto.arguments")
+
+
+    def test_a_list_is_sorted_by_id_where_nothing_is_said_and_has_no_cursors_then(self) -> None:
+        listing = job_query([], "alice", NOTHING)
+        self.assertEqual((listing.query.order, listing.query.descending, listing.cursors), ("id", False, False))
+        listing = job_query(["order=-ended"], "alice", NOTHING)
+        self.assertEqual((listing.query.order, listing.query.descending, listing.cursors), ("ended", True, True))
+
+    def test_a_cursor_is_for_lists_in_its_order_in_either_direction(self) -> None:
+        at = Position(12.5, 7)
+        cursor = show_position("ended", at)
+        for order in ("ended", "-ended"):
+            self.assertEqual(job_query([f"order={order}", f"from={cursor}"], "alice", NOTHING).query.start, at)
+        refused = self.assertRaises(RefusedError, job_query, ["order=name", f"from={cursor}"], "alice", NOTHING)
+        self.assertIn("'ended'", refused.text)
+
+    def test_times_may_be_days_or_moments(self) -> None:
+        since = job_query(["since=2026-11-23T10:00:00Z", "until=2026-11-23"], "alice", NOTHING).query
+        self.assertEqual((since.since, since.until), (1795428000.0, 1795478400.0))
+        overlap = job_query(["overlap=2026-11-23T10:00:00+01:00..2026-11-23"], "alice", NOTHING).query
+        self.assertEqual(overlap.overlap, (1795424400.0, 1795478400.0))
+        self.assertEqual(job_query(["overlap=..2026"], "alice", NOTHING).query.overlap, (0.0, 1798761600.0))
+
+    def test_what_ran_on_a_host_or_in_a_time_is_listed_task_by_task(self) -> None:
+        asked = {"": False, "host=n1": True, "overlap=2026..": True, "tasks=each": True}
+        for argument, each in asked.items():
+            self.assertIs(job_query([argument] if argument else [], "alice", NOTHING).query.each, each)
+        self.assertIs(job_query(["host=n1", "tasks=folded"], "alice", NOTHING).query.each, False)
+
+    def test_jobs_are_counted_by_the_rule_of_the_verb(self) -> None:
+        refused = self.assertRaises(RefusedError, job_query, ["user=all"], "alice", NOTHING, "countjobs")
+        self.assertIn("'countjobs'", refused.text)
 
 
 class TextTests(SynchronousTestCase):

@@ -12,8 +12,8 @@ from tm.wire import verbs
 ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage"
 OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts"
 OWN_OR_JOBS = (
-    "lsjobs jobinfo whyjob joblog canceljob holdjob releasejob suspendjob resumejob signaljob requeuejob changejob"
-    " tryjobs"
+    "lsjobs countjobs jobinfo whyjob joblog canceljob holdjob releasejob suspendjob resumejob signaljob requeuejob"
+    " changejob tryjobs"
 )
 OWN_OR_HOSTS = "leavehost returnhost"
 NEEDS = {
