@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tm.model.paging import Position
     from tm.model.phase import Phase
     from tm.model.rights import Certificate, Groups, Users
+    from tm.model.sessions import Session
+    from tm.model.settings import Mail, Scheduling
     from tm.wire.message import Reply
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]{0,254}\Z")
@@ -148,8 +150,6 @@ class JobQuery:
     until: float | None = None
     account: str | None = None
     host: str | None = None
-
-
     text: str | None = None
     overlap: tuple[float, float] | None = None
     each: bool = False
@@ -157,6 +157,8 @@ class JobQuery:
     order: str = "id"
     descending: bool = False
     start: Position | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a store held when a new epoch began."""
@@ -171,6 +173,7 @@ class Loaded:
     shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
     messages: Sequence[Message] = ()
+    sessions: Sequence[Session] = ()
 
 
 class JobStore(Protocol):
@@ -228,16 +231,22 @@ class JobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A file of hosts after an edit: the *hosts* it describes now, and what takes the edit back (`ConfigError`)."""
+    """A file of hosts after an edit: the *hosts* it describes now, and what takes the edit back (`ConfigError`).
+
+    *scheduling* and *mail* are what it says of the cluster.
+    """
 
     hosts: Sequence[HostConfig]
     take_back: Callable[[], None]
+    scheduling: Scheduling
+    mail: Mail
 
 
 class HostTables(Protocol):
     """The configuration of hosts as one who changes it sees it. Every failure is a `ConfigError`.
 
-    A *kind* is ``host``, ``host group`` or ``defaults`` (one, named ``hosts``).
+    A *kind* is ``host``, ``host group``, ``defaults`` (one, named ``hosts``), ``scheduling``, ``licenses`` or ``mail``
+    (one each, named ``cluster``).
     """
 
     def table(self, kind: str, name: str) -> dict[str, Any] | None:
@@ -248,6 +257,19 @@ class HostTables(Protocol):
 
     def edit(self, kind: str, name: str, wanted: Mapping[str, Any] | None) -> Edited:
         """Give *name* the table *wanted* (None: take it out), durably; all else stays as somebody wrote it."""
+
+    def edit_all(self, changes: Sequence[tuple[str, str, Mapping[str, Any] | None]]) -> Edited:
+        """Do several edits (kind, name, table) in one step, or none."""
+
+
+class DispatcherInfo(Protocol):
+    """The file that says where the dispatcher is. Every failure is a `ConfigError`."""
+
+    def table(self) -> dict[str, Any]:
+        """Return what stands there now."""
+
+    def edit(self, wanted: Mapping[str, Any]) -> Callable[[], None]:
+        """Give the keys of *wanted* other values, durably; return what takes this back. Comments stay."""
 
 
 class Edition(Protocol):

@@ -47,6 +47,8 @@ class WalkTests(ChainCase):
         """Return what bob says to see whether *verb* is permitted."""
         user = "bob" if own else "alice"
         line = LINES[verb]
+        if "SESSION" in line:
+            line = line.replace("SESSION", self.session(user))
         words = {
             "USER": user, "JOB": str(self.jobs[user]), "ARRAY": str(self.arrays[user]), "HOST": "n1" if own else "n2",
             "WISH": self.wishes[user],
@@ -54,6 +56,15 @@ class WalkTests(ChainCase):
         for mark, word in words.items():
             line = line.replace(mark, word)
         return line
+
+    def session(self, user: str) -> str:
+        """Return the id of the one token that *user* has, a new one."""
+        with self.cluster.dispatcher(user) as talk:
+            for one in map(json.loads, talk.ask("lssessions.json").body):
+                if one["user"] == user:
+                    talk.ask("endsession", one["id"])
+            (line,) = talk.ask("addtoken.json", '{"name":"t","may":"look"}').body
+        return str(json.loads(line)["id"])
 
     def may(self, bob: Talk, verb: str, own: bool) -> bool:
         bob.send(self.line(verb, own).encode() + b"\n")

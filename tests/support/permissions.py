@@ -1,7 +1,7 @@
 """Who may say what to a dispatcher, written a second time, verb by verb; and lines that tell whether somebody may.
 
-Each line is refused for another reason, or harmless, where it is permitted. USER, JOB, ARRAY, HOST and WISH in it stand
-for what is one's own, or somebody else's.
+Each line is refused for another reason, or harmless, where it is permitted. USER, JOB, ARRAY, HOST, WISH and SESSION (a
+new one each time) in it stand for what is one's own, or somebody else's.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ PERMITTED: dict[str, str] = {
     "changehost": "hosts", "removehost": "hosts", "declarelost": "hosts",
     "lsusers": "users", "adduser": "users", "changeuser": "users", "removeuser": "users",
     "addgroup": "users", "changegroup": "users", "removegroup": "users",
+    "lsproperties": "everybody", "changeproperties": "properties",
     "audit": "audit", "undo": "audit", "reload": "reload", "log": "log", "shutdown": "shutdown",
-    # InfoServers alone
+    # sessions of the web interface
+    "weblogin": "own", "addtoken": "own", "lssessions": "own", "endsession": "own or users",
+    # InfoServers alone, the web server alone
     "infojoin": "nobody", "info": "nobody",
+    **dict.fromkeys(("webjoin", "webredeem", "webcertificate", "checksessions", "as"), "nobody"),
 }  # fmt: skip
 
 LINES: dict[str, str] = {
@@ -39,10 +43,14 @@ LINES: dict[str, str] = {
     **{verb: verb for verb in ("lsshares", "usage", "audit", "reload", "log", "shutdown")},
     **{verb: f"{verb}:[]" for verb in ("hello", "report", "hostnews", "told", "infojoin", "info", "addhost")},
     **{verb: f"{verb}:[]" for verb in ("changehost", "adduser", "changeuser", "addgroup", "changegroup")},
+    **{verb: f"{verb}:[]" for verb in ("weblogin", "addtoken", "webjoin", "webredeem", "webcertificate", "as")},
+    "checksessions": "checksessions:[]", "lssessions": "lssessions", "endsession": "endsession:SESSION",
     **{verb: f"{verb}:nobody" for verb in ("activatehost", "deactivatehost", "drainhost", "removehost", "declarelost")},
+    "lsproperties": "lsproperties", "changeproperties": "changeproperties:[]",
     **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
     "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
     "fits": "fits:{}", "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
+    "countjobs": "countjobs:user=USER",
     **{verb: f"{verb}:JOB" for verb in ("holdjob", "releasejob", "suspendjob", "resumejob", "requeuejob")},
     "signaljob": "signaljob:JOB:USR1", "tryjobs": "tryjobs:holdjob:JOB",
     "changejob": 'changejob:{"ids":"JOB","set":{"priority":1}}',
@@ -50,15 +58,15 @@ LINES: dict[str, str] = {
     "leavehost": "leavehost:HOST:never", "returnhost": "returnhost:HOST", "undo": "undo:99999",
 }  # fmt: skip
 
-    "countjobs": "countjobs:user=USER",
-RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
+RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown", "properties")
 OF_A_SERVER = ("hello", "report", "hostnews", "told")
 """What is one's own when one's server is attached: who says it from elsewhere is refused."""
 
+_OWN_IN_ANY_CASE = ("runjob", "attach", "weblogin", "addtoken", "lssessions")
 _DENIALS = {
     **dict.fromkeys(("jobinfo", "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob"), "job.unknown"),
     **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs", "jobtexts", "whyjob", "joblog"), "job.unknown"),
-    "submit": "job.user",
+    "submit": "job.user", "endsession": "session.unknown",
 }  # fmt: skip
 """How a denial sounds where it is not to tell that there is something."""
 
@@ -69,7 +77,7 @@ def expected(verb: str, rights: Iterable[str], own: bool) -> bool:
     rule = PERMITTED[verb]
     needed = rule.removeprefix("own or ")
     if rule in ("everybody", "own", "nobody"):
-        return rule == "everybody" or (rule == "own" and (own or verb in ("runjob", "attach")))
+        return rule == "everybody" or (rule == "own" and (own or verb in _OWN_IN_ANY_CASE))
     return (rule.startswith("own") and own) or needed in given or "all" in given or f"verb:{verb}" in given
 
 

@@ -13,13 +13,13 @@ from tests.support.sessions import DOCUMENT, sessions
 from tm.client.program import UsageError
 from tm.errors import exit_status
 from tm.model.rights import DISPATCHER as DISPATCHER_RULES
-from tm.model.rights import EVERYBODY, RIGHTS, Rule
+from tm.model.rights import EVERYBODY, RIGHTS, THROUGH_WEB, Rule
 from tm.model.rights import INFO_SERVER as INFO_SERVER_RULES
 from tm.model.rights import USER_SERVER as USER_SERVER_RULES
 from tm.places import find_root
 from tm.wire.verbs import DISPATCHER, INFO_SERVER, SIGNALS, USER_SERVER, Verb
 
-FAMILIES = "auth busy config host info internal job launch limit net perm proto ssh store undo usage".split()
+FAMILIES = "auth busy config host info internal job launch limit net perm proto session ssh store token undo usage web".split()
 ERRORS = {"TaskManagerError", "RefusedError", "WireError", "StoreError", "LaunchError", "LostError"}
 _CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.[a-z]+(?=\Z|: )")
 _ROW = re.compile(r"^\| `([a-z]+\.[a-z]+)` \| (.+) \| (.+) \| (\d+) \|$", re.MULTILINE)
@@ -114,6 +114,12 @@ class VerbTests(SynchronousTestCase):
 
     def test_every_verb_of_an_infoserver_is_described_with_its_rule(self) -> None:
         self.check("Verbs of an InfoServer", INFO_SERVER, INFO_SERVER_RULES)
+
+    def test_what_can_be_said_through_the_web_interface_is_named(self) -> None:
+        for needed, title in (("look", "To look"), ("act", "To act")):
+            (said,) = re.findall(rf"^{title}: (.*)\.$", self.document, re.MULTILINE)
+            verbs = [f"`{verb}`" for verb, what in sorted(THROUGH_WEB.items()) if what == needed]
+            self.assertEqual(said.split(), verbs)
 
     def test_every_verb_has_an_example_of_itself(self) -> None:
         for usage, name, text in re.findall(r"^### `(([a-z]+).*)`\n((?:(?!^#).*\n)*)", self.document, re.MULTILINE):

@@ -29,12 +29,13 @@ from tm.daemon.orders import order_lines, want_line
 from tm.daemon.post_office import PostOffice
 from tm.daemon.surroundings import Surroundings, Tables
 from tm.daemon.turns import Turns
+from tm.daemon.web_desk import WebDesk, is_web
 from tm.errors import RefusedError, StoreError
 from tm.model.brain import Brain
 from tm.model.cluster import HostState
 from tm.model.effects import Effects, JobEvent, Message, Notice, Records
 from tm.model.host import HostConfig
-from tm.model.rights import INFOSERVER, TOPICS, Users, permitted
+from tm.model.rights import INFOSERVER, TOPICS, WEB, Users, permitted
 from tm.model.telling import subject_of
 from tm.ports import Loaded, Peer
 
@@ -77,6 +78,7 @@ class Dispatcher(Service):
         self.infoservers = InfoLinks(self, surroundings.infoservers)
         self.conditions = Conditions(self)
         self.dependencies = Dependencies(self)
+        self.web = WebDesk(self)
         self._begin(loaded, map(HostState, self.tables.hosts))
         self.audit.begins(loaded.known)
 
@@ -113,26 +115,35 @@ class Dispatcher(Service):
             raise self._trouble
 
     def rights_of(self, user: str) -> frozenset[str]:
-        """Return the rights of *user*; an InfoServer has its own right, and no group gives it another."""
+        """Return the rights of *user*; InfoServers and web server have their own, and no group gives them another."""
         if is_infoserver(user):
             return frozenset({INFOSERVER})
+        if is_web(user):
+            return frozenset({WEB})
         return self.tables.groups.rights_of(user)
 
     def reload(self, by: str = "") -> str:
         """Read ``etc/`` again, wholly or not at all; return what changed, which is recorded. Raises `ConfigError`."""
-        before, self.tables = self.tables, self.around.read_tables()
-        self.hosts_changed(self.tables.hosts)
-        self.brain.cluster_configured(self.tables.scheduling, self.now)
+        before = self.tables
+        self.configured(self.around.read_tables())
         self.people_changed(before.users, by)
         self.audit.reloaded(by or "SIGHUP", self.tables.raw)
         _log.info("read etc/ again", event="reloaded")
         users, gone = self.tables.users, set(before.users.by_fingerprint) - set(self.tables.users.by_fingerprint)
         return f"{len(users.by_name)} users, {len(self.tables.hosts)} hosts, {len(gone)} certificates removed"
 
+    def configured(self, tables: Tables) -> None:
+        """The files say *tables*: let what concerns hosts and cluster count at once."""
+        self.tables = tables
+        self.brain.cluster_configured(tables.scheduling, self.now)
+        self._archiving.keep(tables.scheduling.archive_months)
+        self.hosts_changed(tables.hosts)
+
     def people_changed(self, before: Users, by: str) -> None:
         """The tables have other users and groups than *before*: let that count at once."""
         self.brain.people_configured(self.tables.groups, self.now)
         self.farewell.changed(before, by)
+        self.web.people_changed()
         self.turns.happened()
         self.infoservers.configured()
 
@@ -172,6 +183,10 @@ class Dispatcher(Service):
     def is_server(self, user: str, peer: Peer) -> bool:
         """Whether *peer* is the attached server of *user*."""
         return self._servers.get(user) is peer
+
+    def server_of(self, user: str) -> Peer | None:
+        """Return the attached server of *user*, None where there is none."""
+        return self._servers.get(user)
 
     def server_users(self) -> set[str]:
         """Return whose servers are attached."""
@@ -218,6 +233,7 @@ class Dispatcher(Service):
         self.brain.cluster_configured(self.tables.scheduling, self.now)
         self.audit.goes_on(loaded.next_change)
         self.post.post(loaded.messages)
+        self.web.begins(loaded.sessions)
         self._trouble = None
 
     def _begin_again(self, loaded: Loaded) -> None:
@@ -235,6 +251,7 @@ class Dispatcher(Service):
         self.turns.happened()
         self.infoservers.tick()
         self.conditions.tick()
+        self.web.tick()
 
     def _detached(self, user: str, peer: Peer) -> None:
         if self._servers.get(user) is peer:

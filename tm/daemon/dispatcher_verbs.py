@@ -15,15 +15,19 @@ from tm.daemon.audit_verbs import AuditVerbs
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.fit_verbs import FitVerbs
 from tm.daemon.host_orders import HostOrders
+from tm.daemon.host_questions import HostQuestions
 from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
 from tm.daemon.job_texts import TextVerbs
 from tm.daemon.job_verbs import JobVerbs
 from tm.daemon.listing import whole_number
+from tm.daemon.own_verbs import OwnVerbs
 from tm.daemon.people_verbs import PeopleVerbs
+from tm.daemon.property_verbs import PropertyVerbs
 from tm.daemon.server_verbs import ServerVerbs
 from tm.daemon.share_verbs import ShareVerbs
 from tm.daemon.usage_verbs import UsageVerbs
+from tm.daemon.web_verbs import WebVerbs
 from tm.errors import RefusedError
 from tm.model.people_views import all_warnings, dispatcher_warnings
 from tm.model.rights import DISPATCHER as RULES
@@ -54,11 +58,14 @@ class DispatcherVerbs:
             "shutdown": self._shutdown, **self._hosts.methods, **HostOrders(dispatcher).methods,
             **AuditVerbs(dispatcher).methods,
             **PeopleVerbs(dispatcher).methods,
+            **PropertyVerbs(dispatcher).methods,
             **ServerVerbs(dispatcher).methods,
             **ShareVerbs(dispatcher).methods,
             **UsageVerbs(dispatcher).methods,
             **FitVerbs(dispatcher).methods,
             **InfoDesk(dispatcher).methods,
+            **HostQuestions(dispatcher).methods, **OwnVerbs(dispatcher).methods,
+            **WebVerbs(dispatcher, self.answer).methods,
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:
@@ -95,6 +102,7 @@ class DispatcherVerbs:
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),
             "hosts": dict(hosts), "users": len(dispatcher.server_users()), "epoch": brain.epoch,
+            "web": dispatcher.web.url or None,
             "warnings": [
                 *dispatcher_warnings(dispatcher.around.fingerprint, dispatcher.around.not_after, dispatcher.now),
                 *all_warnings(peer.user, peer.fingerprint, tables.users, rights, dispatcher.now),

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from tm.daemon.info_names import is_infoserver
+from tm.daemon.web_desk import is_web
 from tm.errors import RefusedError
 from tm.model.phase import ON_HOST, Phase
 from tm.model.rights import Users
@@ -39,7 +40,7 @@ class Farewell:
     def check(self, peer: Peer, verb: str) -> None:
         """Raise `RefusedError` ``auth.unknown`` when who was let in is a user no longer."""
         dispatcher = self._dispatcher
-        if peer.user in dispatcher.tables.users or is_infoserver(peer.user):
+        if peer.user in dispatcher.tables.users or _is_ours(peer.user):
             return
         if not (verb in _OF_THE_LEAVING and dispatcher.is_server(peer.user, peer)):
             raise RefusedError(
@@ -107,8 +108,13 @@ class Farewell:
         users = dispatcher.tables.users
 
         def picked(peer: Peer) -> bool:
-            if is_infoserver(peer.user) or users.user_of(peer.fingerprint) == peer.user:
+            if _is_ours(peer.user) or users.user_of(peer.fingerprint) == peer.user:
                 return False
             return not (peer.user in self._leaving and dispatcher.is_server(peer.user, peer))
 
         dispatcher.cut(picked)
+
+
+def _is_ours(user: str) -> bool:
+    """Whether the peer called *user* is no person but a server of the cluster."""
+    return is_infoserver(user) or is_web(user)

@@ -11,6 +11,7 @@ from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.info_names import is_infoserver
 from tm.daemon.people_desk import PeopleDesk, no_group, no_user, present, user_changes
+from tm.daemon.web_desk import is_web
 from tm.errors import RefusedError
 from tm.model.audit import Deed
 from tm.model.limits import Usage
@@ -19,7 +20,7 @@ from tm.places import valid_name
 from tm.ports import Edition, Peer
 from tm.wire.message import Request
 
-RESERVED = frozenset({"all", "taskdispatcher", "authorized_certs"})
+RESERVED = frozenset({"all", "taskdispatcher", "taskweb", "authorized_certs"})
 LEAST_OF_FINGERPRINT = 8
 _SETTABLE = ("rights", "limits", "user_limits", "shares")
 
@@ -86,7 +87,7 @@ class PeopleVerbs:
 
     def _whoami(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         dispatcher = self._dispatcher
-        if is_infoserver(peer.user):
+        if is_infoserver(peer.user) or is_web(peer.user):
             rights = sorted(dispatcher.rights_of(peer.user))
             shown: dict[str, object] = {"user": peer.user, "groups": [], "rights": rights}
             return as_reply(request, shown, as_lines(shown))

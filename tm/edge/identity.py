@@ -12,7 +12,7 @@ import os
 import msgspec
 
 from tm.edge.certificates import Subject, make_certificate, make_key, to_pem, write_new
-from tm.edge.keys import fingerprint, load_pair
+from tm.edge.keys import fingerprint, load_certificate, load_pair
 from tm.errors import ConfigError
 
 RENEW_BEFORE = datetime.timedelta(days=60)
@@ -28,15 +28,40 @@ class Identity(msgspec.Struct, frozen=True):
 
 def own_identity(folder: str, name: str, now: datetime.datetime) -> Identity:
     """Return the identity in *folder*, called *name*, made if there is none that is good; raise `ConfigError`."""
-    key, certificate = os.path.join(folder, "server.key"), os.path.join(folder, "server.crt")
+    return _identity(os.path.join(folder, "server"), name, now)
+
+
+def web_identity(etc: str, now: datetime.datetime) -> Identity:
+    """Return the web server's identity, ``certs/taskweb.key`` and ``.crt`` below *etc*, made if there is none that is
+    good; raise `ConfigError`.
+
+    The dispatcher knows the web server by that certificate, so who can write there says who it is.
+    """
+    return _identity(_web_pair(etc), "taskweb", now)
+
+
+def web_fingerprint(etc: str) -> str | None:
+    """Return the fingerprint of the web server's certificate as it is now, None where there is none that is good."""
+    try:
+        return fingerprint(load_certificate(_web_pair(etc) + ".crt"))
+    except ConfigError:
+        return None
+
+
+def _web_pair(etc: str) -> str:
+    return os.path.join(etc, "certs", "taskweb")
+
+
+def _identity(path: str, name: str, now: datetime.datetime) -> Identity:
+    key, certificate = path + ".key", path + ".crt"
     try:
         _, found = load_pair(key, certificate)
         if found.not_valid_after_utc - now > RENEW_BEFORE and found.not_valid_before_utc <= now:
             return Identity(key, certificate, fingerprint(found))
     except ConfigError:
         pass
-    for path in (key, certificate):
-        for stale in (path, path + ".new"):
+    for file in (key, certificate):
+        for stale in (file, file + ".new"):
             if os.path.lexists(stale):
                 os.unlink(stale)
     made = make_certificate(make_key(key), Subject(name), now)

@@ -9,6 +9,7 @@ from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.decided import HostMemo
 from tm.model.job import Job
+from tm.model.sessions import Session
 
 
 class Attempt(NamedTuple):
@@ -53,7 +54,7 @@ class Records:
     *known* is the configuration after the *changes* in it, as JSON, None where it is what it was. *attempts* and
     *events* belong to the stories of jobs; *shares* are (usage, when) of users, *families* what was learned of jobs by
     the name of their kind, as JSON, empty for what is to be forgotten; *messages* are to be sent, *sent* the numbers of
-    those that were.
+    those that were. *sessions* of the web interface are new or have changed, those of *ended* are no more.
     """
 
     new: dict[int, Job] = field(default_factory=dict)
@@ -70,11 +71,14 @@ class Records:
     families: dict[str, str] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         jobs = self.new or self.changed or self.spools or self.submissions or self.environments
         stories = self.attempts or self.events or self.shares or self.families or self.messages or self.sent
-        return bool(jobs or stories or self.changes or self.memos or self.known is not None)
+        web = self.sessions or self.ended
+        return bool(jobs or stories or web or self.changes or self.memos or self.known is not None)
 
     def absorb(self, later: Records) -> None:
         """Take in what came after this."""
@@ -92,6 +96,8 @@ class Records:
         self.families.update(later.families)
         self.messages += later.messages
         self.sent += later.sent
+        self.sessions.update(later.sessions)
+        self.ended += later.ended
 
 
 class Start(NamedTuple):

@@ -13,13 +13,17 @@ import msgspec
 
 from tm.errors import RefusedError
 
-RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown")
+RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown", "properties")
 ALL = "all"
 """The word for all of `RIGHTS`, in a group's rights."""
 VERB = "verb:"
 """What stands before the name of one verb in a group's rights: that verb alone, not all that its right opens."""
 INFOSERVER = "infoserver"
 """The right that every InfoServer has and no group can give. One is called ``infoserver@HOST``: no user is."""
+WEB = "web"
+"""The right that the web server has and no group can give. It is called ``web@CLUSTER``: no user is."""
+MAY = ("look", "act", "submit")
+"""What a session of the web interface may, each more than the one before: look, act on what is there, submit jobs."""
 REMOVED_JOBS = ("finish", "cancel")
 
 
@@ -134,13 +138,15 @@ class Rule(msgspec.Struct, frozen=True):
         """Whether somebody with these *rights* may do it, to what is their *own* or somebody else's."""
         if not self.own and not self.right:
             return True
-        return (self.own and own and INFOSERVER not in rights) or (bool(self.right) and self.right in rights)
+        person = INFOSERVER not in rights and WEB not in rights
+        return (self.own and own and person) or (bool(self.right) and self.right in rights)
 
 
 EVERYBODY = Rule()
 SELF = Rule(own=True)
 OWNER = Rule(own=True, right="jobs")
 HOST_OWNER = Rule(own=True, right="hosts")
+SESSION_OWNER = Rule(own=True, right="users")
 
 
 def _right(name: str) -> Rule:
@@ -154,13 +160,13 @@ DISPATCHER: Mapping[str, Rule] = {
     "runjob": SELF,
     "submit": SELF,
     "lsjobs": OWNER,
+    "countjobs": OWNER,
     "jobinfo": OWNER,
     "canceljob": OWNER,
     "holdjob": OWNER,
     "releasejob": OWNER,
     "suspendjob": OWNER,
     "resumejob": OWNER,
-    "countjobs": OWNER,
     "signaljob": OWNER,
     "requeuejob": OWNER,
     "changejob": OWNER,
@@ -191,6 +197,8 @@ DISPATCHER: Mapping[str, Rule] = {
     "addgroup": _right("users"),
     "changegroup": _right("users"),
     "removegroup": _right("users"),
+    "lsproperties": EVERYBODY,
+    "changeproperties": _right("properties"),
     "audit": _right("audit"),
     "undo": _right("audit"),
     "subscribe": EVERYBODY,
@@ -205,6 +213,19 @@ DISPATCHER: Mapping[str, Rule] = {
     "hostnews": SELF,
     "infojoin": _right(INFOSERVER),
     "info": _right(INFOSERVER),
+    "hostask": EVERYBODY,
+    "infoanswer": _right(INFOSERVER),
+    "own": SELF,
+    "answered": SELF,
+    "weblogin": SELF,
+    "addtoken": SELF,
+    "lssessions": SELF,
+    "endsession": SESSION_OWNER,
+    "webjoin": _right(WEB),
+    "webredeem": _right(WEB),
+    "webcertificate": _right(WEB),
+    "checksessions": _right(WEB),
+    "as": _right(WEB),
 }
 
 INFO_SERVER: Mapping[str, Rule] = {
@@ -236,7 +257,33 @@ USER_SERVER: Mapping[str, Rule] = {
     "runattach": SELF,
     "runbeside": SELF,
     "follow": SELF,
+    "weblogin": SELF,
+    "addtoken": SELF,
 }
+
+THROUGH_WEB: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "help", "version", "whoami", "status", "lsjobs", "countjobs", "jobinfo", "tryjobs", "whyjob", "fits",
+            "joblog", "lsshares", "usage", "lshosts", "hostinfo", "whois", "lsusers", "lsgroups", "audit", "log",
+            "lssessions", "endsession", "lsproperties", "own", "hostask",
+        ),
+        "look",
+    ),
+    **dict.fromkeys(
+        (
+            "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob", "signaljob", "requeuejob", "changejob",
+            "activatehost", "deactivatehost", "drainhost", "addhost", "changehost", "removehost", "declarelost",
+            "leavehost", "returnhost", "adduser", "changeuser", "removeuser", "addgroup", "changegroup", "removegroup",
+            "undo", "reload", "shutdown", "changeproperties",
+        ),
+        "act",
+    ),
+}  # fmt: skip
+"""What a person may say to the dispatcher through the web interface, and what of `MAY` their session needs for it.
+
+What is not here is said over a connection of one's own certificate, or not at all.
+"""
 
 TOPICS: Mapping[str, Rule] = {"jobs": OWNER, "hosts": EVERYBODY, "log": _right("log")}
 
@@ -251,6 +298,8 @@ def permitted(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bo
     rule = table.get(word)
     if rule is None:
         return False
+    if table is TOPICS and WEB in rights:
+        return True
     return rule.permits(rights, own) or (VERB + word in rights and table is DISPATCHER and rule.right in RIGHTS)
 
 
@@ -268,3 +317,28 @@ def demand(table: Mapping[str, Rule], word: str, rights: Set[str], *, own: bool 
         f"'{word}'{' for what is not your own' if rule.own else ''} needs the right '{rule.right}'"
         " in etc/groups; ask those who administer the cluster for it, 'whoami' shows what you have",
     )
+
+
+def enough(may: str, needed: str) -> bool:
+    """Whether a session that *may* this may also what is *needed*, both of `MAY`."""
+    return MAY.index(needed) <= MAY.index(may)
+
+
+def rights_through_web(rights: Set[str], may: str) -> frozenset[str]:
+    """Return those of a person's *rights* that are of use in a session that *may* this."""
+    open_here = {verb for verb, needed in THROUGH_WEB.items() if enough(may, needed)}
+    useful = {DISPATCHER[verb].right for verb in open_here} | {VERB + verb for verb in open_here}
+    return frozenset(rights & useful)
+
+
+def demand_through_web(verb: str, may: str) -> None:
+    """Raise `RefusedError` (``perm.denied``) unless a session that *may* this may say *verb*."""
+    needed = THROUGH_WEB.get(verb)
+    if needed is None:
+        raise RefusedError("perm.denied", f"'{verb}' cannot be said through the web interface; hSend says it")
+    if not enough(may, needed):
+        raise RefusedError(
+            "perm.denied",
+            f"'{verb}' needs a session that may {needed}, this one may {may}:"
+            f" log in anew with 'hRunJob --web {needed}'",
+        )

@@ -18,7 +18,17 @@ from tm.model.job import Job
 from tm.model.paging import has_text, position_key, sort_key
 from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
-from tm.store.rows import began, change_of, job_of, memo_of, row_of, row_of_change, row_of_memo
+from tm.store.rows import (
+    began,
+    change_of,
+    job_of,
+    memo_of,
+    row_of,
+    row_of_change,
+    row_of_memo,
+    row_of_session,
+    session_of,
+)
 
 
 class MemoryStore:
@@ -38,6 +48,7 @@ class MemoryStore:
         self._shares: dict[str, tuple[float, float]] = {}
         self._families: dict[str, str] = {}
         self._messages: dict[int, Message] = {}
+        self._sessions: dict[str, tuple[object, ...]] = {}
 
     def load(self) -> Loaded:
         """Begin a new epoch and return all that is active."""
@@ -53,6 +64,7 @@ class MemoryStore:
         return Loaded(
             self._epoch, next_id, active, spools, next_change, memos, self._known, dict(self._shares),
             dict(self._families), [message for _, message in sorted(self._messages.items())],
+            sorted(map(session_of, self._sessions.values()), key=lambda one: one.made_at),
         )  # fmt: skip
 
     def prepare(self, records: Records) -> bytes:
@@ -63,7 +75,8 @@ class MemoryStore:
         memos = [row_of_memo(memo) for memo in records.memos.values()]
         rest = [records.submissions, records.environments, changes, memos, records.known]
         told = [records.attempts, records.events, records.shares, records.families, records.messages, records.sent]
-        return msgspec.json.encode([jobs, spools, *rest, *told])
+        sessions = [row_of_session(one) for one in records.sessions.values()]
+        return msgspec.json.encode([jobs, spools, *rest, *told, sessions, records.ended])
 
     def commit(self, batch: bytes) -> None:
         """Keep a prepared batch; raise `StoreError` and keep nothing of it when it uses a submit token again."""
@@ -81,7 +94,7 @@ class MemoryStore:
         self._changes.update((row[0], tuple(row)) for row in changes)
         self._memos.update((row[0], tuple(row)) for row in memos)
         self._known = self._known if known is None else known
-        attempts, events, shares, families, messages, sent = told
+        attempts, events, shares, families, messages, sent, sessions, ended = told
         self._attempts.update(((row[0], row[1]), Attempt(*row)) for row in attempts)
         self._events += [JobEvent(*row) for row in events]
         self._shares.update((user, tuple(share)) for user, share in shares.items())
@@ -90,6 +103,9 @@ class MemoryStore:
         self._messages.update((row[0], Message(*row)) for row in messages)
         for number in sent:
             self._messages.pop(number, None)
+        self._sessions.update((row[0], tuple(row)) for row in sessions)
+        for id in ended:
+            self._sessions.pop(id, None)
 
     def submission(self, user: str, token: str) -> range | None:
         """Return the ids that were given to this token, or None."""
@@ -188,9 +204,9 @@ def _matches(job: Job, query: JobQuery) -> bool:
         and (query.host is None or job.host == query.host)
         and (query.since is None or (job.ended_at is not None and job.ended_at >= query.since))
         and (query.until is None or (job.ended_at is not None and job.ended_at < query.until))
-    )
         and (query.overlap is None or _ran_within(job, *query.overlap))
         and (not query.text or has_text(job, query.text))
+    )
 
 
 def _of_kind(job: Job, query: JobQuery) -> bool:

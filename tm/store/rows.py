@@ -11,6 +11,7 @@ from tm.model.decided import HostMemo
 from tm.model.demand import Demand, one_of
 from tm.model.job import Job
 from tm.model.phase import FINAL, Phase
+from tm.model.sessions import Session
 from tm.model.spec import JobSpec, accepted_spec
 from tm.model.tasks import Tasks, TasksMemo
 
@@ -116,6 +117,16 @@ def row_of_memo(memo: HostMemo) -> Row:
 def memo_of(row: Row) -> HostMemo:
     """Return what is remembered of the host that *row* describes."""
     return msgspec.json.decode(str(row[1]), type=HostMemo)
+
+
+def row_of_session(session: Session) -> Row:
+    """Return the row of a session of the web interface: its id and all of it as JSON."""
+    return session.id, msgspec.json.encode(session).decode()
+
+
+def session_of(row: Row) -> Session:
+    """Return the session that *row* describes."""
+    return msgspec.json.decode(str(row[1]), type=Session)
 
 
 def row_of_change(change: Change) -> Row:

@@ -36,6 +36,8 @@ from tm.store.rows import (
     row_of,
     row_of_change,
     row_of_memo,
+    row_of_session,
+    session_of,
 )  # fmt: skip
 
 Batch = dict[str, list[object]]
@@ -58,6 +60,8 @@ _STATEMENTS = {
     "messages": (5, "INSERT OR REPLACE INTO messages VALUES {}"),
     "forgotten": (1, "DELETE FROM families WHERE name IN (VALUES {})"),
     "sent": (1, "DELETE FROM messages WHERE id IN (VALUES {})"),
+    "sessions": (2, "INSERT OR REPLACE INTO sessions VALUES {}"),
+    "ended": (1, "DELETE FROM sessions WHERE id IN (VALUES {})"),
 }
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
@@ -95,6 +99,8 @@ class SqliteStore:
             shares = {row[0]: row[1:] for row in writer.execute("SELECT user, usage, at FROM shares")}
             families = dict(writer.execute("SELECT name, learned FROM families").fetchall())
             messages = [Message(*row) for row in writer.execute("SELECT * FROM messages ORDER BY id")]
+            sessions = [session_of(row) for row in writer.execute("SELECT id, session FROM sessions")]
+            sessions.sort(key=lambda one: one.made_at)
             changes = writer.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
             known = writer.execute("SELECT value FROM facts WHERE name = 'configuration'").fetchone()
         except sqlite3.Error as error:
@@ -105,7 +111,7 @@ class SqliteStore:
         began(arrays, {job.id: self.begun(job.id) for job in arrays})
         return Loaded(
             epoch, highest + 1, jobs, spools, changes + 1, memos, known[0] if known else None, shares, families,
-            messages,
+            messages, sessions,
         )  # fmt: skip
 
     def begun(self, array: int) -> Iterator[tuple[int, Phase]]:
@@ -163,6 +169,8 @@ class SqliteStore:
             "forgotten": [(name,) for name, learned in records.families.items() if not learned],
             "shares": [(user, *share) for user, share in records.shares.items()], "messages": records.messages,
             "sent": [(number,) for number in records.sent],
+            "sessions": [row_of_session(one) for one in records.sessions.values()],
+            "ended": [(id,) for id in records.ended],
         }  # fmt: skip
         groups.update((name, _flat(rows)) for name, rows in stories.items() if rows)
         if records.known is not None:

@@ -15,17 +15,21 @@ from typing_extensions import override
 
 from tm import config, places
 from tm.config.files import HostsFile
+from tm.config.info_file import InfoFile
 from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_names import PREFIX
 from tm.daemon.post_office import Mailer
+from tm.daemon.web_desk import PREFIX as WEB_PREFIX
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
+from tm.edge.identity import web_fingerprint
 from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.log import JsonLog
 from tm.edge.tls import SecureFactory, check_peer, peer_identity, server_context_factory
 from tm.errors import ConfigError, TaskManagerError
+from tm.model.rights import User, Users
 from tm.model.settings import Mail
 from tm.store import schema
 from tm.store.sqlite import SqliteStore
@@ -88,7 +92,8 @@ def _pair(etc: str) -> tuple[str, str]:
 
 def _tables(etc: str) -> Tables:
     loaded = config.load(etc)
-    return Tables(loaded.users, loaded.groups, loaded.hosts, loaded.tables, loaded.scheduling, loaded.mail)
+    raw = {**loaded.tables, "dispatcher": {"info": InfoFile(etc).table()}}
+    return Tables(loaded.users, loaded.groups, loaded.hosts, raw, loaded.scheduling, loaded.mail)
 
 
 def _build(
@@ -112,7 +117,7 @@ def _build(
 
     surroundings = Surroundings(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
-        host_tables=HostsFile(etc),
+        host_tables=HostsFile(etc), info=InfoFile(etc),
         recent_log=log.recent, stop=clock.stop, fingerprint=own,
         not_after=certificate.not_valid_after_utc.timestamp(),
         infoservers=info_care(clock, etc, state, interface, port, own), people=PeopleFiles(etc), mailer=mailer,
@@ -127,6 +132,8 @@ def _build(
             host = dispatcher.infoservers.host_of(peer.fingerprint)
             if host is not None:
                 return PREFIX + host
+            if peer.fingerprint == web_fingerprint(etc):
+                users = Users.of(User(WEB_PREFIX + cluster, (peer.fingerprint,)))
         return check_peer(peer, users, clock.seconds())
 
     factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LARGE_VERBS = (
     b"submit:", b"submit.json:", b"run:", b"run.json:", b"report:", b"join:", b"hello:", b"attach:", b"info:",
-    b"infojoin:", b"runbeside:",
+    b"infojoin:", b"runbeside:", b"as:", b"as.json:", b"checksessions:", b"checksessions.json:",
+    b"answered:", b"infoanswer:",
 )  # fmt: skip
 
 

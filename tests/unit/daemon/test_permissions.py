@@ -14,6 +14,7 @@ from tm.daemon.dispatcher import Tables
 from tm.model import rights
 from tm.model.host import HostConfig
 from tm.model.rights import Group, Groups, User, Users
+from tm.model.sessions import Wish
 from tm.wire import verbs
 
 DIGEST = hashlib.sha256(ENVIRONMENT.encode()).hexdigest()
@@ -51,6 +52,9 @@ class PermissionCase(DispatcherCase):
         words = {"USER": name, "JOB": "12"[not own], "ARRAY": "34"[not own], "HOST": ("n1", "n2")[not own]}
         words["WISH"] = json.dumps(wish)
         line = LINES[verb]
+        if "SESSION" in line:
+            fresh = self.dispatcher.web.fresh("link")
+            line = line.replace("SESSION", self.dispatcher.web.sessions.link(Wish(name, "look"), fresh).id)
         for mark, word in words.items():
             line = line.replace(mark, word)
         return line

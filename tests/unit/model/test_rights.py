@@ -10,12 +10,13 @@ from tm.model.rights import Group, Groups, User, Users
 from tm.wire import verbs
 
 ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage"
-OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts"
+OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts weblogin addtoken lssessions"
 OWN_OR_JOBS = (
     "lsjobs countjobs jobinfo whyjob joblog canceljob holdjob releasejob suspendjob resumejob signaljob requeuejob"
     " changejob tryjobs"
 )
 OWN_OR_HOSTS = "leavehost returnhost"
+OWN_OR_USERS = "endsession"
 NEEDS = {
     "activatehost": "hosts",
     "deactivatehost": "hosts",
@@ -25,7 +26,9 @@ NEEDS = {
     **dict.fromkeys("drainhost addhost changehost removehost declarelost".split(), "hosts"),
     **dict.fromkeys("lsusers adduser changeuser removeuser addgroup changegroup removegroup".split(), "users"),
     **dict.fromkeys("audit undo".split(), "audit"),
+    "changeproperties": "properties",
     **dict.fromkeys("infojoin info".split(), rights.INFOSERVER),
+    **dict.fromkeys("webjoin webredeem webcertificate checksessions as".split(), rights.WEB),
 }
 
 
@@ -39,6 +42,8 @@ def expected(verb: str, right: str, own: bool) -> bool:
         return own or right == "jobs"
     if verb in OWN_OR_HOSTS.split():
         return own or right == "hosts"
+    if verb in OWN_OR_USERS.split():
+        return own or right == "users"
     return NEEDS[verb] == right != ""
 
 
@@ -67,7 +72,7 @@ class RightsTests(SynchronousTestCase):
     def test_verbs_that_can_be_given_are_those_that_need_a_right_of_people(self) -> None:
         given = {word.removeprefix("verb:") for word in rights.rights_known() if ":" in word}
         needs = {verb for verb, right in NEEDS.items() if right in rights.RIGHTS}
-        self.assertEqual(given, needs | {*OWN_OR_JOBS.split(), *OWN_OR_HOSTS.split()})
+        self.assertEqual(given, needs | {*OWN_OR_JOBS.split(), *OWN_OR_HOSTS.split(), *OWN_OR_USERS.split()})
 
     def test_a_verb_of_the_dispatcher_opens_none_of_another_server(self) -> None:
         self.assertFalse(rights.permitted(rights.TOPICS, "log", {"verb:log"}))
@@ -94,6 +99,14 @@ class RightsTests(SynchronousTestCase):
         self.assertIn("not your own", error.text)
         error = self.assertRaises(RefusedError, rights.demand, rights.DISPATCHER, "submit", {"jobs"}, own=False)
         self.assertIn("your own", error.text)
+
+    def test_the_web_server_and_infoservers_own_nothing_and_the_web_server_hears_everything(self) -> None:
+        for right in (rights.WEB, rights.INFOSERVER):
+            for verb, rule in rights.DISPATCHER.items():
+                allowed = rights.permitted(rights.DISPATCHER, verb, {right}, own=True)
+                self.assertEqual(allowed, rule is rights.EVERYBODY or rule.right == right, verb)
+        for topic in rights.TOPICS:
+            self.assertTrue(rights.permitted(rights.TOPICS, topic, {rights.WEB}, own=False))
 
     def test_the_log_topic_needs_its_right(self) -> None:
         self.assertFalse(rights.permitted(rights.TOPICS, "log", set()))
