@@ -15,18 +15,18 @@ import subprocess
 import tempfile
 import time
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tm.cli import seen
 from tm.client.tms import open_tms, read_address
 from tm.errors import TaskManagerError
 from tm.places import Places
 
-NAMES = ("dispatcher", "infoserver", "tms", "tmms", "keeper")
+NAMES = ("dispatcher", "infoserver", "tms", "tmms", "keeper", "web")
 START_SECONDS = 30.0
 INFO_SECONDS = 10.0
 GRACE_SECONDS = 3.0
-_PROGRAMS = {"dispatcher": "TaskDispatcher", "infoserver": "InfoServer", "tms": "TMS", "tmms": "TMMS"}
+_PROGRAMS = {"dispatcher": "TaskDispatcher", "infoserver": "InfoServer", "tms": "TMS", "tmms": "TMMS", "web": "TaskWeb"}
 _KEEPER = os.path.join("tm", "keeper", "__main__.py")
 _REFUSAL = re.compile(r"([a-z]+\.[a-z]+): (.+)\Z")
 
@@ -60,12 +60,16 @@ class Here:
         """Return the path of the log of a daemon that need not run, where there is one for all hosts."""
         if name == "dispatcher":
             return os.path.join(self.state, "TaskDispatcher.log")
+        if name == "web":
+            return os.path.join(self.state, "TaskWeb.log")
         return os.path.join(self.places.tms_directory, "tms.log") if name == "tms" else ""
 
     def _daemon(self, pid: int, words: list[str]) -> Daemon | None:
         name = _name(words)
         if name == "dispatcher" and seen.holds(pid, self.state):
             return Daemon(name, pid, self.places.port, self.log_of(name))
+        if name == "web" and seen.holds(pid, self.state):
+            return Daemon(name, pid, self._web_port(pid), self.log_of(name))
         if name == "tms" and seen.holds(pid, self.places.tms_directory):
             address = read_address(self.places) or {}
             return Daemon(name, pid, address["port"] if address.get("pid") == pid else None, self.log_of(name))
@@ -89,19 +93,46 @@ class Here:
             return
         places = self.places
         os.makedirs(self.state, exist_ok=True)
+        self._start("dispatcher", places.port, ["--init"] if init else [])
+
+    def start_web(self, port: int | None = None) -> None:
+        """Start the web interface unless it runs, on the dispatcher's port and one where no other is said.
+
+        Raises `TaskManagerError` with the class that TaskWeb gives, e.g. ``net.port``.
+        """
+        if all(daemon.name != "web" for daemon in self.daemons()):
+            self._start("web", port or self.places.port + 1, [])
+
+    def _start(self, name: str, port: int, more: list[str]) -> None:
+        places, program = self.places, _PROGRAMS[name]
         command = [
-            places.python, places.program("TaskDispatcher"), "-p", str(places.port), "--etc", places.etc,
-            "--state", self.state, "-e", os.path.join(self.state, "TaskDispatcherError.log"),
-            *(["--init"] if init else []),
+            places.python, places.program(program), "-p", str(port), "--etc", places.etc, "--state", self.state,
+            "-e", os.path.join(self.state, f"{program}Error.log"), *more,
         ]  # fmt: skip
         status, said = _wait_for(command)
         if status is None:
-            seen.end(partial(self._processes_of, "dispatcher"))
-            said = f"internal.start: it is not ready after {START_SECONDS:.0f} s; see {self.log_of('dispatcher')}"
+            seen.end(partial(self._processes_of, name))
+            said = f"internal.start: it is not ready after {START_SECONDS:.0f} s; see {self.log_of(name)}"
         if status != 0:
             refusal = _REFUSAL.match(said)
             word, text = refusal.groups() if refusal else ("internal.start", said or f"exit status {status}")
-            raise TaskManagerError(word, f"the TaskDispatcher does not start: {text}")
+            raise TaskManagerError(word, f"the {program} does not start: {text}")
+
+    def web_url(self) -> str:
+        """Return where the web interface is that runs; empty for none."""
+        return next((str(self._web()["url"]) for daemon in self.daemons() if daemon.name == "web" and daemon.port), "")
+
+    def _web(self) -> dict[str, Any]:
+        """Return what the web interface that was last started wrote of itself."""
+        try:
+            with open(os.path.join(self.state, "TaskWeb.address"), encoding="utf-8") as file:
+                return dict(json.load(file))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def _web_port(self, pid: int) -> int | None:
+        said = self._web()
+        return int(said["port"]) if said.get("pid") == pid else None
 
     def wait_for_infoserver(self) -> bool:
         """Wait until the dispatcher has started an InfoServer; return whether it has."""
@@ -124,7 +155,7 @@ class Here:
         Jobs that wait stay in the store. Raises `TaskManagerError` when something cannot be ended.
         """
         ran = self.daemons()
-        for name in ("dispatcher", "infoserver", "tms", "tmms"):
+        for name in ("web", "dispatcher", "infoserver", "tms", "tmms"):
             seen.end(partial(self._processes_of, name))
         for daemon in self.daemons():
             if daemon.name == "keeper":
@@ -143,7 +174,7 @@ class Here:
 
     def _will_be(self, name: str, pid: int, words: list[str]) -> bool:
         """Whether a process of the program *name* that holds nothing yet is told to work for this installation."""
-        if name == "dispatcher":
+        if name in ("dispatcher", "web"):
             return self.state in words
         if name == "infoserver":
             return any(word.startswith(self._infos + os.sep) for word in words)

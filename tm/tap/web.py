@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import time
 from typing import Any, NamedTuple
@@ -117,8 +118,16 @@ def _build(
         raise port_in_use(place.interface, place.port, error.socketError) from None
     late.add(web)
     dialler.start()
+    _say_where(os.path.join(state, "TaskWeb.address"), front.url, place.port)
     for ending in (dialler.stop, pidfile(os.path.join(state, "TaskWeb.pid"))):
         late.at_end(ending)
+
+
+def _say_where(path: str, url: str, port: int) -> None:
+    """Write where we are, for those who look after this installation."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump({"pid": os.getpid(), "url": url, "port": port}, file)
+    os.rename(path + ".new", path)
 
 
 def _cookie(url: str) -> str:

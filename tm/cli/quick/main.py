@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from tm.cli.here import NAMES, Here
 from tm.cli.quick import checks, example
 from tm.cli.quick.environment import Environment
-from tm.cli.quick.installation import Installation, host_name, user_name
+from tm.cli.quick.installation import Installation, free_port, host_name, user_name
 from tm.cli.quick.steps import QuickError, Steps
 from tm.errors import TaskManagerError
 
@@ -23,6 +24,7 @@ TRIES = 5
 NEXT = """
 next:  bin/hRunJob "sleep 10"           run a job; its output goes to tm-NUMBER.out
        bin/hRunJob -s                   the servers, and my jobs
+       bin/hRunJob --web                a link to the web interface; 'submit' behind it lets it submit jobs
        bin/hRunJob --help               files of commands, cores, memory, waiting, following
        python3 quickstart.py status     the daemons, their ports and logs
 stop:  python3 quickstart.py stop       ends all of them; 'clean' also removes etc/ and var/ again"""
@@ -112,8 +114,18 @@ class Quickstart:
         steps.end(f"{host_name()}: {cores} cores, load {os.getloadavg()[0]:.1f}")
         seconds = FIRST_SECONDS if first else AGAIN_SECONDS
         example.run(os.path.join(installation.var, "example"), cores, seconds, steps)
+        self._show_link(here)
         print(NEXT)
         return 0
+
+    def _show_link(self, here: Here) -> None:
+        """Say where the web interface is, with a link that logs in once."""
+        command = [self._environment.python, os.path.join(self._root, "bin", "hRunJob"), "--web", "submit", "--json"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == 0:
+            print(f"\nlook:  {json.loads(done.stdout)['url']}\n       (this link logs you in once, within 10 minutes)")
+        else:
+            print(f"\nlook:  {here.web_url()}  (bin/hRunJob --web prints a link that logs you in)")
 
     def _start(self) -> int:
         here = self._start_all()
@@ -160,6 +172,12 @@ class Quickstart:
         with open(has_store, "w", encoding="ascii"):
             here.start_tms()
         here.wait_for_infoserver()
+        try:
+            here.start_web()
+        except TaskManagerError as error:
+            if error.word != "net.port":
+                raise
+            here.start_web(free_port())
         return here
 
     def _print(self, here: Here, as_json: bool) -> None:
