@@ -19,6 +19,7 @@ from tm.model.effects import Records
 from tm.model.ids import task_id
 from tm.model.job import Job, new_job, new_task
 from tm.model.phase import ACTIVE, FINAL, Phase
+from tm.model.sessions import Session
 from tm.ports import JobQuery, JobStore
 from tm.store import schema
 from tm.store.memory import MemoryStore
@@ -264,6 +265,21 @@ class StoreContract:
         self.assertEqual(self.listed(), [])  # type: ignore[attr-defined]
         self.assertEqual([one.user for one in self.restarted().changes(9)], ["alice"])  # type: ignore[attr-defined]
 
+    def test_sessions_are_what_was_said_of_them_last_until_they_are_ended(self) -> None:
+        made = [
+            Session(
+                id=f"s{n}", kind="session", user="alice", may="act", digest=f"hash {n}", made_at=9.5 - n, until=99.5
+            )
+            for n in range(4)
+        ]
+        self.keep(Records(sessions={one.id: one for one in made}))
+        made[1].used_at, made[1].grant = 12.25, "ñ 'quoted'"
+        self.keep(Records(sessions={"s1": made[1]}, ended=["s0"]))
+        both = Records(sessions={"s3": made[3]})
+        both.absorb(Records(ended=["s3", "never"]))
+        self.keep(both)
+        self.assertEqual(list(self.restarted().load().sessions), [made[2], made[1]])
+
     def test_the_configuration_is_what_was_remembered_last(self) -> None:
         self.assertIsNone(self.store.load().known)  # type: ignore[attr-defined]
         self.keep(Records(known='{"host":{}}'))
@@ -405,6 +421,19 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.keep(Records(changed={7: old}, changes=[recorded(1)]))
         self.assertEqual(self.restarted().changes(9), [recorded(1)])
         self.assertEqual(self.store.load().epoch, 43)
+
+    def test_a_store_of_the_schema_before_sessions_has_none_and_takes_them(self) -> None:
+        self.first_schema()
+        steps = schema._script
+        self.patch(schema, "VERSION", 4)
+        SqliteStore(self.path).close()
+        self.patch(schema, "VERSION", 5)
+        self.assertIn("CREATE TABLE sessions", steps(5))
+        self.store = SqliteStore(self.path)
+        self.assertEqual(list(self.store.load().sessions), [])
+        one = Session(id="s1", kind="token", user="alice", may="look", digest="h", made_at=1.0, until=2.0)
+        self.keep(Records(sessions={"s1": one}))
+        self.assertEqual(list(self.restarted().load().sessions), [one])
 
     def test_a_step_that_fails_leaves_the_store_as_it_was(self) -> None:
         self.first_schema()

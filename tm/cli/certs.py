@@ -32,6 +32,7 @@ from tm.errors import ConfigError
 from tm.places import valid_name
 
 DISPATCHER = "taskdispatcher"
+WEB = "taskweb"
 AUTHORIZED = "authorized_certs.crt"
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}\Z")
 
@@ -170,7 +171,7 @@ class Administration:
     def _user_files(self) -> list[str]:
         if not os.path.isdir(self.certs):
             raise ConfigError([f"{self.certs}: no such folder; 'tm cert create' makes it"], "config.missing")
-        others = {AUTHORIZED, DISPATCHER + ".crt"}
+        others = {AUTHORIZED, DISPATCHER + ".crt", WEB + ".crt"}
         names = sorted(name for name in os.listdir(self.certs) if name.endswith(".crt"))
         return [name for name in names if name not in others and not name.startswith("ca_certs.")]
 
@@ -225,7 +226,7 @@ def make_identity(folder: str, subject: Subject, now: datetime.datetime, days: i
 
 def check_person(user: str, email: str) -> None:
     """Raise `ConfigError` unless *user* can name a user and *email*, which may be empty, is an address."""
-    if not valid_name(user) or user in (DISPATCHER, "ca_certs", "authorized_certs"):
+    if not valid_name(user) or user in (DISPATCHER, WEB, "ca_certs", "authorized_certs"):
         raise ConfigError(
             [f"'{user}' cannot name a user; expected letters, digits, '_', '.' and '-'"], "config.user"
         )

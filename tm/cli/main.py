@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tm import places
-from tm.cli import hosts, output, people, report, service, shares, simulate
+from tm.cli import hosts, output, people, report, service, sessions, shares, simulate
 from tm.cli.checks import doctor
 from tm.client.program import EXIT_INTERRUPTED
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
@@ -39,6 +39,7 @@ _EXAMPLES = (
     + service.EXAMPLES
     + report.EXAMPLES
     + shares.EXAMPLES
+    + sessions.EXAMPLES
     + simulate.EXAMPLES
     + output.EXAMPLES
 )
@@ -113,6 +114,7 @@ def _parser() -> _Parser:
     service.add_commands(commands, _group, _command)
     report.add_commands(commands, _command)
     shares.add_command(commands, _command)
+    sessions.add_commands(commands, _group, _command)
     simulate.add_command(commands, _command)
     output.add_commands(commands, _command)
     setup = _command(commands, _setup, "setup", "write the first files of a cluster; what is there already stays")

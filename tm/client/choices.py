@@ -74,6 +74,7 @@ ACTIONS = [
     Option("--change", "change", MANY),
     Option("--rerun", "rerun", MANY),
     Option("--why", "why", MANY, values.read_ids),
+    Option("--web", "web", MAYBE, values.read_may, "act"),
 ]
 """What looks at jobs, or changes them, instead of submitting one; each stands alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tm import places as whereabouts
@@ -68,6 +69,7 @@ look
   -i, --info ID…          the whole story of a job
   --why ID…               why it waits, and what would start it
   -s, --status [ID]       TMS and TaskDispatcher, then my jobs; or one job
+  --web [look|act|submit] a link that opens the web interface in a browser, once; it may so much there (act)
 
 control
   -k, --kill ID… (--cancel)  stop jobs: 3  3,5  3-7  17_4  17_[0-9]  state=pending name=sim*
@@ -113,7 +115,7 @@ def _run(argv: list[str], manner: Manner) -> int:
     if len(actions) > 1:
         raise UsageError(f"{' and '.join(actions)} exclude each other")
     if actions and (words or {"source", "wait", "map", "wrap"} & options.given.keys()):
-        raise UsageError("a command is submitted by itself, without -f, -l, -i, -s or -k")
+        raise UsageError("a command is submitted by itself, without -f, -l, -i, -s, -k or --web")
     if (options.every or options.expand) and not options.list:
         raise UsageError(f"{'--all' if options.every else '--expand'} belongs to --list")
     for dest in ("reason", "failed"):
@@ -129,6 +131,11 @@ def _look(options: Options, manner: Manner) -> int:
     places = whereabouts.find()
     from tm.client import tms
 
+    if options.web is not None:
+        from tm.client.weblogin import show_link
+
+        with tms.open_tms(places) as connection:
+            return show_link(connection, options.web, places, manner, os.environ)
     if options.follow is not None:
         from tm.client.follow import follow
         from tm.client.watch import Watch

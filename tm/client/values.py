@@ -368,3 +368,10 @@ def read_ids(text: str) -> list[int]:
         for one in more:
             found += one
     return found
+
+
+def read_may(text: str) -> str:
+    """Return what a session of the web interface is to be able to do."""
+    if text not in ("look", "act", "submit"):
+        raise ValueError(f"'{text}': expected look, act or submit")
+    return text

@@ -43,6 +43,7 @@ class NewToken(Login, forbid_unknown_fields=True):
     """The argument of ``addtoken``."""
 
     name: str = ""
+    may: str = "look"
     days: int = 90
 
 

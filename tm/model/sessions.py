@@ -199,9 +199,9 @@ class Sessions:
     ) -> Session:
         one = Session(
             id=fresh.id, kind=kind, user=wish.user, may=wish.may, digest=digest_of(fresh.secret), made_at=fresh.now,
-            until=fresh.now + seconds, fingerprint=wish.fingerprint, grant=wish.grant, sig=wish.sig,
+            until=fresh.now + seconds, fingerprint=wish.fingerprint, grant=wish.grant, sig=wish.sig, name=name,
+            agent=_plain(browser.agent, MOST_AGENT), address=_plain(browser.address, MOST_ADDRESS),
         )  # fmt: skip
-        one.name, one.agent, one.address = name, _plain(browser.agent, MOST_AGENT), _plain(browser.address, MOST_ADDRESS)
         self._by_id[one.id] = self._by_digest[one.digest] = self._changed[one.id] = one
         return one
 

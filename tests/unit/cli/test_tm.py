@@ -159,9 +159,10 @@ class RequestTests(TmTestCase):
         long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=90)
         os.makedirs(self.own)
         old = Identity(self.own, "old", "carol", long_ago, 30)
-        dispatcher = Identity(self.own, "false", "taskdispatcher")
         self.assertIn("expired", self.refused("cert", "accept", old.certificate))
-        self.assertIn("cannot name a user", self.refused("cert", "accept", dispatcher.certificate))
+        for server in ("taskdispatcher", "taskweb"):
+            false = Identity(self.own, "false " + server, server)
+            self.assertIn("cannot name a user", self.refused("cert", "accept", false.certificate))
         self.assertIn("PEM", self.refused("cert", "accept", old.key))
         self.assertIn("No such file", self.refused("cert", "accept", os.path.join(self.own, "none")))
         self.assertEqual(config.load(self.etc).users.by_name, {})

@@ -47,6 +47,8 @@ class UserTests(PeopleCase):
             ("user.name", "cannot name", {"name": "../x", "certificate": good}),
             ("user.name", "cannot name", {"name": "all", "certificate": good}),
             ("user.name", "cannot name", {"name": "taskdispatcher", "certificate": good}),
+            ("user.name", "cannot name", {"name": "taskweb", "certificate": good}),
+            ("user.name", "cannot name", {"name": "web@physics", "certificate": good}),
             ("user.name", "cannot name", {"name": "ca_certs.bob", "certificate": good}),
             ("user.certificate", "private key", {"name": "carol", "certificate": good + key}),
             ("user.certificate", "expired", {"name": "carol", "certificate": old}),

@@ -10,7 +10,7 @@ import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tm.edge.identity import RENEW_BEFORE, own_identity
+from tm.edge.identity import RENEW_BEFORE, own_identity, web_fingerprint, web_identity
 from tm.edge.keys import fingerprint, load_pair
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -43,3 +43,17 @@ class IdentityTests(SynchronousTestCase):
             made, before = own_identity(self.folder, "infoserver n1", NOW), made
             self.assertNotEqual(made.fingerprint, before.fingerprint)
             load_pair(made.key, made.certificate)
+
+    def test_that_of_the_web_server_is_in_the_folder_of_the_cluster_and_known_by_its_file(self) -> None:
+        os.mkdir(os.path.join(self.folder, "certs"))
+        self.assertIsNone(web_fingerprint(self.folder))
+        made = web_identity(self.folder, NOW)
+        self.assertEqual(made.certificate, os.path.join(self.folder, "certs", "taskweb.crt"))
+        self.assertEqual(stat.S_IMODE(os.stat(made.key).st_mode), 0o600)
+        self.assertEqual((web_identity(self.folder, NOW), web_fingerprint(self.folder)), (made, made.fingerprint))
+        _, certificate = load_pair(made.key, made.certificate)
+        late = certificate.not_valid_after_utc - RENEW_BEFORE + datetime.timedelta(hours=1)
+        self.assertNotEqual(web_identity(self.folder, late).fingerprint, made.fingerprint)
+        with open(made.certificate, "w") as file:
+            file.write("nothing")
+        self.assertIsNone(web_fingerprint(self.folder))
