@@ -14,6 +14,7 @@ from twisted.internet.testing import StringTransport
 
 from tm.web.desk import Desk
 from tm.web.guard import Front
+from tm.web.hub import Hub
 from tm.web.pages.all import all_routes
 from tm.web.routes import Routes
 from tm.web.site import Server, WebFactory
@@ -74,6 +75,7 @@ class Site:
         self.link = SaidLink()
         self.desk = Desk(self.clock.seconds, "physics")
         self.desk.link = self.link  # type: ignore[assignment]  # it asks as a Link does
+        self.desk.events = Hub(self.clock, self.desk.sessions, "run")
         self.server = Server(self.desk, routes or all_routes(), Front.of(url), COOKIE)
         self.factory = WebFactory(self.server, self.clock)
         self.session = {

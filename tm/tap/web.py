@@ -25,6 +25,7 @@ from tm.errors import ConfigError, RefusedError, TaskManagerError
 from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
 from tm.web.desk import Desk
 from tm.web.guard import Front
+from tm.web.hub import Hub
 from tm.web.pages.all import all_routes
 from tm.web.service import WebServer
 from tm.web.site import Server, WebFactory
@@ -102,7 +103,11 @@ def _build(
     JsonLog(logs[0]).start()
     JsonLog(logs[1], LogLevel.warn).start()
     desk = Desk(time.time, info["cluster"])
+    desk.events = hub = Hub(clock, desk.sessions)
     web = WebServer(desk, clock, front.url)
+    web.heard.append(hub.heard)
+    web.up.append(hub.up)
+    web.down.append(hub.down)
     trusted = {fingerprint(load_certificate(os.path.join(etc, "certs", "taskdispatcher.crt")))}
     dialler = Dialler(
         clock, web, lambda: (info["host"], int(info["port"])),
@@ -119,7 +124,7 @@ def _build(
     late.add(web)
     dialler.start()
     _say_where(os.path.join(state, "TaskWeb.address"), front.url, place.port)
-    for ending in (dialler.stop, pidfile(os.path.join(state, "TaskWeb.pid"))):
+    for ending in (dialler.stop, hub.stop, pidfile(os.path.join(state, "TaskWeb.pid"))):
         late.at_end(ending)
 
 

@@ -55,7 +55,7 @@ class Asked:
     the address *args* (the last one of each name) and the fields of a *form*; *now* in seconds since the epoch.
 
     *certificate* is the fingerprint of the browser's certificate, empty where none was presented; *json*: the program
-    that asks wants JSON.
+    that asks wants JSON. *mark* is the id of the last event before (`tm.web.hub`).
     """
 
     method: str = "GET"
@@ -72,6 +72,7 @@ class Asked:
     body: bytes = b""
     json: bool = False
     host: str = ""
+    mark: str = ""
 
     @property
     def user(self) -> str:
@@ -93,6 +94,6 @@ class Asked:
         """Return the last value of each field of the form that is not empty."""
         return {name: values[-1].strip() for name, values in self.form.items() if values and values[-1].strip()}
 
-    def by(self, visitor: Visitor | None) -> Asked:
+    def by(self, visitor: Visitor | None, mark: str = "") -> Asked:
         """Return the same request as *visitor*'s."""
-        return replace(self, visitor=visitor)
+        return replace(self, visitor=visitor, mark=mark)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link
 from tm.web.asked import RANKS, Asked, Visitor
+from tm.web.hub import Hub
 from tm.wire.message import Reply
 
 CHECK_SECONDS = 1.5
@@ -31,18 +32,18 @@ class _Session(msgspec.Struct):
 
     def visitor(self) -> Visitor:
         may = self.may if self.may in RANKS else RANKS[0]
-        return Visitor(
-            self.secret, self.id, self.user, may, self.until, frozenset(self.rights), tuple(self.groups)
-        )
+        return Visitor(self.secret, self.id, self.user, may, self.until, frozenset(self.rights), tuple(self.groups))
 
 
 class Desk:
-    """Asks the dispatcher over the one link there is; *clock* gives seconds since the epoch."""
+    """Asks the dispatcher over the one link there is; *clock* gives seconds since the epoch. *events* are what pages
+    follow, None where nothing is to be followed."""
 
     def __init__(self, clock: Callable[[], float], cluster: str = "") -> None:
         self.clock = clock
         self.cluster = cluster
         self.link: Link | None = None
+        self.events: Hub | None = None
         self.why_away = "it has not been reached yet"
         self._known: dict[str, tuple[float, Visitor | None]] = {}
 
@@ -92,8 +93,7 @@ class Desk:
         at, known = self._known.get(secret, (0.0, None))
         if 0 <= now - at < CHECK_SECONDS:
             return known
-        reply = await self.system("checksessions", _encode({"secrets": [secret]}).decode())
-        found = next((visitor for visitor in map(_visitor, reply.body) if visitor.secret == secret), None)
+        found = (await self.sessions([secret])).get(secret)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         if found is not None:
@@ -101,6 +101,15 @@ class Desk:
         else:
             self._known.pop(secret, None)
         return found
+
+    async def sessions(self, secrets: Iterable[str]) -> Mapping[str, Visitor]:
+        """Return those of *secrets* that are not over with whose each is. Raises as `ask`."""
+        reply = await self.system("checksessions", _encode({"secrets": list(secrets)}).decode())
+        return {visitor.secret: visitor for visitor in map(_visitor, reply.body)}
+
+    def mark(self, visitor: Visitor | None) -> str:
+        """Return the id of the last event, for a page that is about to be made for *visitor*."""
+        return self.events.mark(visitor) if self.events is not None else ""
 
     def forget(self, secret: str) -> None:
         """A session is over: ask anew whose it is."""

@@ -58,7 +58,8 @@ class Server:
         """Return *asked* with who asks it, and the answer; what is refused is an answer, too."""
         try:
             guard.check_host(self.front, asked.host)
-            asked = asked.by(await self._visitor(asked.path, headers, cookies))
+            visitor = await self._visitor(asked.path, headers, cookies)
+            asked = asked.by(visitor, self.desk.mark(visitor))
             route, parts = self.routes.find(asked.method, asked.path)
             if "authorization" not in headers:
                 guard.check_origin(self.front, asked.method, headers)
@@ -232,9 +233,7 @@ class WebRequest(Request):
 def _pairs(text: bytes) -> list[tuple[str, str]]:
     """Return the names and values of *text*; more than anybody fills in are none."""
     try:
-        return parse_qsl(
-            text.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=MOST_FIELDS
-        )
+        return parse_qsl(text.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=MOST_FIELDS)
     except ValueError:
         return []
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tm.web.pages import login, static
+from tm.web.pages import events, login, static
 from tm.web.routes import Routes
 
-MODULES = (login, static)
+MODULES = (events, login, static)
 
 
 def all_routes() -> Routes:

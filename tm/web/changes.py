@@ -1,0 +1,88 @@
+"""What has changed since a number: the numbers of events go up, and of each thing the last one is known.
+
+The law: `Changes.message` names at least all that has changed after the number it is asked about. It may name more, and
+it says that anything may have changed rather than leave out a single thing. So memory is bounded and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+NAMED: Mapping[str, Mapping[str, str]] = {
+    "jobs": {"ids": "id", "users": "user", "hosts": "host"},
+    "hosts": {"hosts": "host"},
+    "log": {},
+}
+"""Of the events of each topic: what a message names, and the field of the event where it stands."""
+MOST_KEPT = 512
+MOST_NAMED = 64
+
+_encode = msgspec.json.encode
+
+
+class Latest:
+    """Of each thing the number of its last change; the things that have rested longest are forgotten."""
+
+    __slots__ = ("_at", "floor")
+
+    def __init__(self, floor: int) -> None:
+        self.floor = floor
+        self._at: dict[Any, int] = {}
+
+    def note(self, thing: object, number: int) -> None:
+        """*thing* changes with event *number*, the highest so far."""
+        at = self._at
+        at.pop(thing, None)
+        at[thing] = number
+        if len(at) > MOST_KEPT:
+            self.floor = at.pop(next(iter(at)))
+
+    def since(self, number: int) -> list[Any] | None:
+        """Return what has changed after *number*, the last change first; None for anything, or too much to name."""
+        if number < self.floor:
+            return None
+        found: list[Any] = []
+        for thing, at in reversed(self._at.items()):
+            if at <= number:
+                break
+            if len(found) == MOST_NAMED:
+                return None
+            found.append(thing)
+        return found
+
+
+class Changes:
+    """What has changed of one *topic*, as one audience sees it. Nothing is known from before the number *floor*."""
+
+    __slots__ = ("_fields", "_latest", "_named", "floor", "last", "topic", "used")
+
+    def __init__(self, topic: str, floor: int) -> None:
+        self.topic = topic
+        self.floor = self.last = floor
+        self.used = 0.0
+        self._fields = tuple(NAMED[topic].values())
+        self._latest = tuple(Latest(floor) for _ in self._fields)
+        self._named = tuple(NAMED[topic])
+
+    def note(self, event: Mapping[str, Any], number: int) -> None:
+        """*event* has come with *number*."""
+        self.last = number
+        for field, latest in zip(self._fields, self._latest, strict=True):
+            thing = event.get(field)
+            if thing is None and self.topic == "hosts":
+                latest.floor = number  # it is about all of them
+            elif thing is not None:
+                latest.note(thing, number)
+
+    def message(self, number: int) -> bytes:
+        """Return what has changed since *number* as a message without an id; nothing when nothing has.
+
+        Nobody asks about a number before `floor`: who knows no later one has to be told to begin anew.
+        """
+        if self.last <= number or self.last == self.floor:
+            return b""
+        named = {name: latest.since(number) for name, latest in zip(self._named, self._latest, strict=True)}
+        return b"event: %s\ndata: %s\n\n" % (self.topic.encode(), _encode(named))

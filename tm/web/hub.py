@@ -1,0 +1,348 @@
+"""From the events of the dispatcher to the event streams of browsers.
+
+What goes out says *that* something has changed and what it is about, never how: the browser asks for its page again, as
+its visitor, and sees what that visitor may see. So messages can be united without harm, and are: two a second of each
+topic at most, however many events there are.
+
+The law: a reader that comes back with the id of the last message it got hears of everything that has changed since,
+or gets ``reset``: everything may have. Work for an event does not depend on how many readers there are: what is noted
+are changes by topic and user (`tm.web.changes`), and all readers that may hear the same get the same bytes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tm.errors import RefusedError, TaskManagerError
+from tm.model.rights import TOPICS, permitted
+from tm.web.asked import Visitor
+from tm.web.changes import NAMED, Changes
+
+SOON_SECONDS = 0.05
+APART_SECONDS = 0.5
+CHECK_SECONDS = 2.0
+BEAT_SECONDS = 15.0
+STUCK_SECONDS = 60.0
+KEPT_SECONDS = 120.0
+"""So long it is noted what changes for a user who has no stream."""
+MOST_USERS = 2000
+MOST_STREAMS = 600
+MOST_OF_ADDRESS = 200
+MOST_OF_SESSION = 8
+LOOPBACK = ("127.0.0.1", "::1")
+
+Check = Callable[[Iterable[str]], Awaitable[Mapping[str, Visitor]]]
+"""Given secrets of sessions, returns whose each is that is not over."""
+Audience = tuple[tuple[str, str], ...]
+"""Topics, each with the user whose events alone are heard, or with an empty name for all."""
+_log = Logger()
+_encode = msgspec.json.encode
+
+
+class Reader:
+    """A stream to a browser: *send* takes bytes, *close* ends it (at once when told True)."""
+
+    __slots__ = ("address", "audience", "behind", "close", "hub", "send", "stuck", "topics", "visitor")
+
+    def __init__(
+        self, hub: Hub, visitor: Visitor, address: str, topics: tuple[str, ...], send: Callable[[bytes], object],
+        close: Callable[[bool], object],
+    ) -> None:  # fmt: skip
+        self.hub = hub
+        self.visitor = visitor
+        self.address = address
+        self.topics = topics
+        self.audience = audience(visitor, topics)
+        self.send = send
+        self.close = close
+        self.behind: int | None = None
+        self.stuck: float | None = None
+
+    def pause(self) -> None:
+        """The browser does not keep up: nothing more is sent to it, and nothing kept for it."""
+        if self.stuck is None:
+            self.stuck = self.hub.clock.seconds()
+        if self.behind is None:
+            self.behind = self.hub.flushed
+
+    def go_on(self) -> None:
+        """The browser has taken what it was sent."""
+        self.stuck = None
+        self.hub.flush_soon()
+
+    def gone(self) -> None:
+        """The stream has ended."""
+        self.hub.leave(self)
+
+
+def audience(visitor: Visitor, topics: Iterable[str]) -> Audience:
+    """Return what of *topics* *visitor* may hear."""
+    heard = []
+    for topic in topics:
+        if permitted(TOPICS, topic, visitor.rights, own=False):
+            heard.append((topic, ""))
+        elif permitted(TOPICS, topic, visitor.rights, own=True):
+            heard.append((topic, visitor.user))
+    return tuple(heard)
+
+
+def _seen(visitor: Visitor) -> tuple[object, ...]:
+    """Return what decides what pages show to *visitor*."""
+    return visitor.user, visitor.may, visitor.rights, visitor.groups
+
+
+class Hub:
+    """Hears events and tells readers. *check* says which sessions are still good."""
+
+    def __init__(self, clock: IReactorTime, check: Check, run: str = "") -> None:
+        self.clock = clock
+        self.run = run or secrets.token_hex(4)
+        self.number = self.flushed = 0
+        self.stale: tuple[str, float] | None = None
+        self._check = check
+        self._changes: dict[tuple[str, str], Changes] = {}
+        self._audiences: dict[Audience, dict[Reader, None]] = {}
+        self._readers: dict[Reader, None] = {}
+        self._flushed_at = 0.0
+        self._calls: dict[str, Any] = {}
+        self._begin_anew()
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def heard(self, event: Mapping[str, Any]) -> None:
+        """The dispatcher, or a part of the web server, says that something has changed."""
+        topic = str(event.get("topic"))
+        if topic not in NAMED:
+            return
+        self.number += 1
+        self._changes[topic, ""].note(event, self.number)
+        own = self._changes.get((topic, str(event.get("user") or "")))
+        if own is not None and own is not self._changes[topic, ""]:
+            own.note(event, self.number)
+        if self._readers:
+            self.flush_soon()
+
+    def down(self, reason: str) -> None:
+        """The dispatcher is not reached: what is shown gets old."""
+        self.stale = (reason, self.clock.seconds())
+        self._tell_all(self._state())
+
+    def up(self) -> None:
+        """The dispatcher is reached again: anything may have changed meanwhile."""
+        self.stale = None
+        self._begin_anew()
+        self._tell_all(self._state())
+        for reader in self._readers:
+            reader.behind = -1
+        self.flush_soon()
+
+    def stop(self) -> None:
+        """The web server ends."""
+        for call in self._calls.values():
+            call.cancel()
+        self._calls.clear()
+
+    @property
+    def streams(self) -> int:
+        """How many streams there are."""
+        return len(self._readers)
+
+    # -- readers --------------------------------------------------------------------------------------------------
+
+    def mark(self, visitor: Visitor | None) -> str:
+        """Return the id of now, for a page made for *visitor*: who goes on from it misses nothing."""
+        if visitor is not None:
+            for topic in NAMED:
+                for of in audience(visitor, (topic,)):
+                    self._noted(of)
+        return self._id()
+
+    def check_room(self, address: str) -> None:
+        """Raise `RefusedError` ``limit.streams`` when there are too many streams."""
+        bound = MOST_STREAMS if address in LOOPBACK else MOST_OF_ADDRESS
+        here = len(self._readers) if address in LOOPBACK else Counter(one.address for one in self._readers)[address]
+        if here >= bound or len(self._readers) >= MOST_STREAMS:
+            raise RefusedError("limit.streams", f"{bound} pages follow events already; this one is asked for again")
+
+    def open(
+        self, visitor: Visitor, address: str, topics: Iterable[str], after: str, send: Callable[[bytes], object],
+        close: Callable[[bool], object],
+    ) -> Reader:  # fmt: skip
+        """Return the reader of a stream that has begun; *after* is the last id its browser knows."""
+        of_session = [one for one in self._readers if one.visitor.secret == visitor.secret]
+        for one in of_session[: len(of_session) + 1 - MOST_OF_SESSION]:
+            self._end(one, "full", "too many streams of one session")
+        reader = Reader(self, visitor, address, tuple(topics), send, close)
+        if not self._readers:
+            self.flushed = self.number
+        self._enter(reader)
+        send(b"retry: 3000\n" + self._hello(reader) + self._state() + self._since(reader, self._at(after)))
+        self._later("check", CHECK_SECONDS, self._check_sessions)
+        self._later("beat", BEAT_SECONDS, self._beat)
+        return reader
+
+    def leave(self, reader: Reader) -> None:
+        """Forget *reader*."""
+        if reader in self._readers:
+            del self._readers[reader]
+            self._part(reader)
+
+    # -- what is sent ---------------------------------------------------------------------------------------------
+
+    def flush_soon(self) -> None:
+        """Send what has changed, as soon as readers may be told again."""
+        if "flush" not in self._calls:
+            wait = self._flushed_at + APART_SECONDS - self.clock.seconds()
+            self._later("flush", max(SOON_SECONDS, wait), self._flush)
+
+    def _flush(self) -> None:
+        self._flushed_at = self.clock.seconds()
+        since, self.flushed = self.flushed, self.number
+        messages: dict[tuple[str, str], bytes] = {}
+        for heard, readers in list(self._audiences.items()):
+            for of in heard:
+                if of not in messages:
+                    messages[of] = self._noted(of).message(since)
+            data = self._with_id(b"".join(messages[of] for of in heard))
+            for reader in list(readers):
+                if reader.stuck is not None:
+                    continue
+                if reader.behind is not None:
+                    after, reader.behind = reader.behind, None
+                    reader.send(self._state() + self._since(reader, after))
+                elif data:
+                    reader.send(data)
+
+    def _since(self, reader: Reader, after: int) -> bytes:
+        """Return all that *reader* has to hear of that changed after the number *after*, with the id of now."""
+        changes = [self._noted(of) for of in reader.audience]
+        if not 0 <= after <= self.number or any(after < one.floor for one in changes):
+            return self._with_id(b"event: reset\ndata: {}\n\n")
+        return self._with_id(b"".join(one.message(after) for one in changes))
+
+    def _with_id(self, data: bytes) -> bytes:
+        """Return messages, the id with the last of them alone: it stands for all of them."""
+        if not data:
+            return data
+        head, _, last = data[:-2].rpartition(b"\n\n")
+        return b"%s%sid: %s\n%s\n\n" % (head, b"\n\n" if head else b"", self._id().encode(), last)
+
+    def _hello(self, reader: Reader) -> bytes:
+        said = {"topics": [topic for topic, _ in reader.audience], "user": reader.visitor.user, "run": self.run}
+        return b"event: hello\ndata: %s\n\n" % _encode(said)
+
+    def _state(self) -> bytes:
+        if self.stale is None:
+            return b"event: fresh\ndata: {}\n\n"
+        return b"event: stale\ndata: %s\n\n" % _encode({"reason": self.stale[0], "since": self.stale[1]})
+
+    def _tell_all(self, data: bytes) -> None:
+        for reader in list(self._readers):
+            if reader.stuck is None:
+                reader.send(data)
+
+    def _beat(self) -> None:
+        """Say that there is nothing to say: proxies keep the stream, and browsers see that it is alive."""
+        if self._readers:
+            self._tell_all(b"event: beat\ndata: %d\n\n" % self.clock.seconds())
+            self._later("beat", BEAT_SECONDS, self._beat)
+
+    # -- who hears it ---------------------------------------------------------------------------------------------
+
+    def _check_sessions(self) -> None:
+        Deferred.fromCoroutine(self._checked()).addErrback(self._not_checked).addBoth(self._check_again)
+
+    async def _checked(self) -> None:
+        asked = list(self._readers)
+        good = await self._check({reader.visitor.secret for reader in asked})
+        for reader in asked:
+            if reader not in self._readers:
+                continue
+            visitor = good.get(reader.visitor.secret)
+            if visitor is None:
+                self._end(reader, "over", "this session is over")
+            elif _seen(visitor) != _seen(reader.visitor):
+                self._part(reader)
+                reader.visitor, reader.audience, reader.behind = visitor, audience(visitor, reader.topics), -1
+                self._enter(reader)
+                if reader.stuck is None:
+                    reader.send(self._hello(reader))
+                self.flush_soon()
+
+    def _not_checked(self, failure: Failure) -> None:
+        failure.trap(TaskManagerError)  # without the dispatcher nobody's session ends, and nothing is told
+
+    def _check_again(self, result: object) -> None:
+        if isinstance(result, Failure):
+            _log.failure("sessions not checked", result, event="broken")
+        now = self.clock.seconds()
+        for reader in list(self._readers):
+            if reader.stuck is not None and now - reader.stuck >= STUCK_SECONDS:
+                self.leave(reader)
+                reader.close(True)
+        if self._readers:
+            self._later("check", CHECK_SECONDS, self._check_sessions)
+
+    def _end(self, reader: Reader, event: str, text: str) -> None:
+        self.leave(reader)
+        if reader.stuck is None:
+            reader.send(b"event: %s\ndata: %s\n\n" % (event.encode(), _encode({"text": text})))
+        reader.close(reader.stuck is not None)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, reader: Reader) -> None:
+        self._readers[reader] = None
+        self._audiences.setdefault(reader.audience, {})[reader] = None
+
+    def _part(self, reader: Reader) -> None:
+        together = self._audiences[reader.audience]
+        del together[reader]
+        if not together:
+            del self._audiences[reader.audience]
+
+    def _begin_anew(self) -> None:
+        self.number += 1
+        self._changes = {(topic, ""): Changes(topic, self.number) for topic in NAMED}
+
+    def _noted(self, of: tuple[str, str]) -> Changes:
+        """Return the changes of *of*; from now on they are noted."""
+        found = self._changes.get(of)
+        if found is None:
+            self._forget_unused()
+            self.number += 1
+            found = self._changes[of] = Changes(of[0], self.number)
+        found.used = self.clock.seconds()
+        return found
+
+    def _forget_unused(self) -> None:
+        before = self.clock.seconds() - KEPT_SECONDS
+        used: Set[tuple[str, str]] = {of for heard in self._audiences for of in heard}
+        resting = sorted((one.used, of) for of, one in self._changes.items() if of[1] and of not in used)
+        for at, of in resting:
+            if at < before or len(self._changes) >= MOST_USERS:
+                del self._changes[of]
+
+    def _id(self) -> str:
+        return f"{self.run}.{self.number}"
+
+    def _at(self, id: str) -> int:
+        run, _, number = id.rpartition(".")
+        return int(number) if run == self.run and number.isascii() and number.isdecimal() and len(number) < 16 else -1
+
+    def _later(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        if name not in self._calls:
+            self._calls[name] = self.clock.callLater(seconds, self._called, name, call)
+
+    def _called(self, name: str, call: Callable[[], None]) -> None:
+        del self._calls[name]
+        call()
