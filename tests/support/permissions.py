@@ -14,10 +14,10 @@ PERMITTED: dict[str, str] = {
     "help": "everybody", "version": "everybody", "whoami": "everybody", "status": "everybody",
     "lshosts": "everybody", "hostinfo": "everybody", "whois": "everybody", "lsgroups": "everybody",
     "subscribe": "everybody", "unsubscribe": "everybody", "fits": "everybody",
-    "lsshares": "everybody", "usage": "everybody",
+    "lsshares": "everybody", "usage": "everybody", "hostask": "everybody",
     # for what is one's own
     "runjob": "own", "submit": "own", "jobtexts": "own", "attach": "own", "hello": "own", "report": "own",
-    "hostnews": "own", "told": "own",
+    "hostnews": "own", "told": "own", "answered": "own", "own": "own",
     # for what is one's own, or with a right
     "lsjobs": "own or jobs", "jobinfo": "own or jobs", "canceljob": "own or jobs", "whyjob": "own or jobs",
     "joblog": "own or jobs", "countjobs": "own or jobs",
@@ -34,7 +34,7 @@ PERMITTED: dict[str, str] = {
     # sessions of the web interface
     "weblogin": "own", "addtoken": "own", "lssessions": "own", "endsession": "own or users",
     # InfoServers alone, the web server alone
-    "infojoin": "nobody", "info": "nobody",
+    "infojoin": "nobody", "info": "nobody", "infoanswer": "nobody",
     **dict.fromkeys(("webjoin", "webredeem", "webcertificate", "checksessions", "as"), "nobody"),
 }  # fmt: skip
 
@@ -48,6 +48,7 @@ LINES: dict[str, str] = {
     **{verb: f"{verb}:nobody" for verb in ("activatehost", "deactivatehost", "drainhost", "removehost", "declarelost")},
     "lsproperties": "lsproperties", "changeproperties": "changeproperties:[]",
     **{verb: f"{verb}:nobody" for verb in ("removeuser", "removegroup", "hostinfo", "whois")},
+    "hostask": "hostask:nobody:load", **{verb: f"{verb}:[]" for verb in ("answered", "own", "infoanswer")},
     "subscribe": "subscribe:hosts", "runjob": "runjob:true", "submit": "submit:WISH", "attach": "attach:{}",
     "fits": "fits:{}", "lsjobs": "lsjobs:user=USER", "jobinfo": "jobinfo:JOB", "canceljob": "canceljob:JOB",
     "countjobs": "countjobs:user=USER",
@@ -59,10 +60,10 @@ LINES: dict[str, str] = {
 }  # fmt: skip
 
 RIGHTS = ("hosts", "jobs", "users", "reload", "log", "audit", "shutdown", "properties")
-OF_A_SERVER = ("hello", "report", "hostnews", "told")
+OF_A_SERVER = ("hello", "report", "hostnews", "told", "answered")
 """What is one's own when one's server is attached: who says it from elsewhere is refused."""
 
-_OWN_IN_ANY_CASE = ("runjob", "attach", "weblogin", "addtoken", "lssessions")
+_OWN_IN_ANY_CASE = ("runjob", "attach", "weblogin", "addtoken", "lssessions", "own")
 _DENIALS = {
     **dict.fromkeys(("jobinfo", "canceljob", "holdjob", "releasejob", "suspendjob", "resumejob"), "job.unknown"),
     **dict.fromkeys(("signaljob", "requeuejob", "changejob", "tryjobs", "jobtexts", "whyjob", "joblog"), "job.unknown"),

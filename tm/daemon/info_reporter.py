@@ -108,11 +108,13 @@ class Reporter:
             self._server.around.stop()
 
     def event(self, link: Link, json: bytes) -> None:
-        """The dispatcher says who its users are now, or that nobody wants this server any more."""
+        """The dispatcher asks something, says who its users are now, or that nobody wants this server any more."""
         said = _decode(json)
         if said.topic == "retire":
             _log.info("the dispatcher wants no InfoServer here any more", event="retired")
             self._server.around.stop()
+        elif said.topic == "asked":
+            self._server.asked(link, json)
         self._take(said)
 
     def bulk(self, link: Link, data: Bulk) -> None:

@@ -25,7 +25,7 @@ from tm.model.report import About, HostReport
 from tm.model.rights import User, Users
 from tm.model.sample import Machine, Sample, about, report
 from tm.model.usage import KnownJob
-from tm.ports import Peer, Worker
+from tm.ports import Link, Peer, Worker
 
 SAMPLE_SECONDS = 2.0
 SAVE_SECONDS = 300.0
@@ -68,7 +68,8 @@ class InfoSurroundings(msgspec.Struct, frozen=True):
 
 
 class InfoServer(Service):
-    """The state of the server; *sampled* is called whenever there is a newer sample."""
+    """The state of the server; *sampled* is called whenever there is a newer sample, *asked* with what the
+    dispatcher asks on its link."""
 
     def __init__(self, around: InfoSurroundings, machine: Machine, history: History) -> None:
         self.around = around
@@ -81,6 +82,7 @@ class InfoServer(Service):
         self.users = Users.of()
         self._watchers: set[Peer] = set()
         self.sampled: Callable[[], None] = lambda: None
+        self.asked: Callable[[Link, bytes], None] = lambda link, json: None
         self._reading = False
         self._loops = [
             (LoopingCall(self._take_sample), SAMPLE_SECONDS, True),

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, find, help_reply, version_reply
+from tm.daemon.info_questions import InfoQuestions
 from tm.daemon.info_server import InfoServer
 from tm.daemon.listing import whole_number
 from tm.errors import RefusedError
@@ -27,6 +28,8 @@ from tm.wire.verbs import INFO_SERVER
 SERVER = "InfoServer"
 TOPIC = "load"
 MOST_PROCESSES = 1000
+QUESTIONS = ("info", "load", "users", "processes", "gpus", "history")
+"""What may be asked through the dispatcher, too."""
 _NO_GPUS = "no graphics processors are known here"
 
 
@@ -43,6 +46,7 @@ class InfoVerbs:
             "users": self._users, "processes": self._processes, "gpus": self._gpus, "history": self._history,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
         }  # fmt: skip
+        server.asked = InfoQuestions(self.answer, QUESTIONS).hear
 
     def greeting(self, user: str) -> str:
         """Return what the greeting says after ``OK``."""

@@ -47,8 +47,8 @@ class TextVerbs:
         self.methods: dict[str, Spoken] = {"jobtexts": self._jobtexts}
 
     def _jobtexts(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        if arguments[1:] not in ([], ["failed"]):
-            raise RefusedError("proto.arguments", f"'{arguments[1]:.40}': expected 'failed', or nothing")
+        if arguments[1:] not in ([], ["failed"], ["read"]):
+            raise RefusedError("proto.arguments", f"'{arguments[1]:.40}': expected 'failed', 'read', or nothing")
         dispatcher = self._dispatcher
         selection = Selection(arguments[0], peer.user)
         if selection.owner not in (None, peer.user):
@@ -60,15 +60,17 @@ class TextVerbs:
         known = {number: dispatcher.brain.jobs.get(number) for number in {*selection.plain, *selection.tasks}}
         active = {number: job for number, job in known.items() if job is not None}
         mine = {number: job.tasks for number, job in active.items() if job.tasks is not None and job.user == peer.user}
-        failed = {number: _failed(tasks) for number, tasks in mine.items()} if arguments[1:] else None
-        texts = Texts(dispatcher.around.store, selection, peer.user, active, failed)
+        failed = {number: _failed(tasks) for number, tasks in mine.items()} if "failed" in arguments[1:] else None
+        again = "read" not in arguments[1:]
+        texts = Texts(dispatcher.around.store, selection, peer.user, active, failed, again)
         answer: Answer = dispatcher.around.reader.run(texts.reply)
         return answer
 
 
 class Texts:
     """The answer to one question: what *selection* means of the jobs of *user*; only what has failed where *failed*
-    says which tasks of the *active* arrays have. `reply` may be called in another thread."""
+    says which tasks of the *active* arrays have; to be run *again*, or just to be read. `reply` may be called in
+    another thread."""
 
     def __init__(
         self,
@@ -77,12 +79,14 @@ class Texts:
         user: str,
         active: Mapping[int, Job],
         failed: Mapping[int, list[int]] | None,
+        again: bool = True,
     ) -> None:
         self._store = store
         self._selection = selection
         self._user = user
         self._active = active
         self._failed = failed
+        self._again = again
 
     def reply(self) -> Reply:
         """Return the requests, one a line; raise `RefusedError` for what is not there or cannot be run again."""
@@ -121,9 +125,9 @@ class Texts:
     def _texts(self, job: Job, ranges: list[range] | None) -> Iterator[JobText]:
         """Yield the request of *job*, unless nothing of it is meant."""
         shown = str(shown_id(array_of(job.id)))
-        if job.interactive:
+        if self._again and job.interactive:
             raise RefusedError("job.state", f"job {shown} was a command that ran now; run it again with hRun")
-        if self._store.environment(job.environment) is None:
+        if self._again and self._store.environment(job.environment) is None:
             raise RefusedError("job.state", f"the environment of job {shown} is no longer kept; submit it anew")
         indices = accepted_spec(job.spec).array
         if not indices and ranges is not None:

@@ -93,7 +93,10 @@ class Runs:
     async def follow(self, peer: Peer, argument: str) -> Reply:
         """Send the output of a job as it is written. Raises `RefusedError` as `attach`, but of ended jobs, too."""
         wish = decoded(FollowWish, argument)
-        view = await self._view(wish.job)
+        return await self.read(peer, wish, await self.view(wish.job))
+
+    async def read(self, peer: Peer, wish: FollowWish, view: View) -> Reply:
+        """Do as `follow`: what is where *view* says."""
         paths = {STDOUT: view.stdout, STDERR: view.stderr if view.stderr != view.stdout else None}
         files = [(channel, path, wish.at.get(channel, -1)) for channel, path in paths.items() if path]
         asked = {"topic": "follow", "files": files, "lines": wish.lines}
@@ -105,7 +108,8 @@ class Runs:
         run.detached = True
         return self.tell(peer, {"detach": True})
 
-    async def _view(self, job: int | str) -> View:
+    async def view(self, job: int | str) -> View:
+        """Return how *job* is, as the dispatcher says; raise `RefusedError` where it is not one of this user's."""
         number = str(shown_id(number_of(job)))
         reply = await self._server.relay("jobinfo", number, True)
         if reply.word is not None:
@@ -121,7 +125,7 @@ class Runs:
         self, peer: Peer, job: int | str, asked: dict[str, Any], done: str, view: View | None = None
     ) -> Reply:
         self._check_free(peer)
-        view = view or await self._view(job)
+        view = view or await self.view(job)
         ended = view.state in FINAL and asked["topic"] != "follow"
         if view.state in _WAITS or ended or view.host is None:
             raise RefusedError("job.move", f"job {view.id} is {view.state}; this takes one that runs")

@@ -134,7 +134,7 @@ def _cost(text: str) -> int:
     return len(text.encode()) + text.count('"') + text.count("\\") + 80
 
 
-def _is_of(number: int, text: str) -> bool:
+def is_of(number: int, text: str) -> bool:
     """Whether *number* can be of the request *text*: of a task if, and only if, it asks for that task of an array."""
     indices = accepted_spec(text).array if is_task(number) or '"array"' in text else ""
     if not indices:
@@ -165,7 +165,7 @@ def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str
         complaint = ""
         if order.refused and not order.spec:
             continue
-        if not signer.check(order.spec, order.sig) or not _is_of(order.job, order.spec):
+        if not signer.check(order.spec, order.sig) or not is_of(order.job, order.spec):
             complaint = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
         elif changed and read_spec(order.spec).environment in changed:
             complaint = f"auth.signature: the environment of job {order.job} was changed on its way"

@@ -71,6 +71,7 @@ class UserSurroundings:
     log_path: str
     bell: Callable[[], Bell]
     merge: Merge
+    grant_signer: Signer
 
 
 class Accepted(NamedTuple):
@@ -115,6 +116,7 @@ class UserServer(Service):
         self._link: Link | None = None
         self.dispatcher_state = "connecting"
         self.redial: Callable[[], None] = lambda: None
+        self.asked: Callable[[Link, bytes], None] = lambda link, json: None
         self.hosts: dict[str, HostLink] = {}
         self._waiting: list[Deferred[Link]] = []
         self._watchers: dict[Peer, set[str]] = {}
@@ -178,6 +180,8 @@ class UserServer(Service):
             self._wanted(msgspec.json.decode(json, type=_Want))
         elif topic == "tell":
             background.start(self._telling.tell(json), "telling the user")
+        elif topic == "asked":
+            self.asked(link, json)
         elif topic == "replaced":
             _log.info("a newer server has taken over", event="replaced")
             self.around.stop()

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 
 import tm
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded, help_reply, json_line, version_reply
+from tm.daemon.asked import AskedDesk
+from tm.daemon.grants import Grants
 from tm.daemon.listing import whole_number
 from tm.daemon.rerun import Rerun
 from tm.daemon.runs import Runs
@@ -24,7 +26,8 @@ from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
 from tm.wire.verbs import DISPATCHER, SIGNALS, USER_SERVER
 
-_DAEMONS_OWN = ("attach", "hello", "hostnews", "report")
+_DAEMONS_OWN = ("attach", "hello", "hostnews", "report", "answered", "infoanswer")
+_ASKED_THERE = ("hostask", "own")
 
 
 class _Named(msgspec.Struct):
@@ -38,6 +41,8 @@ class UserVerbs:
         self._server = server
         self.identify = identify
         self._runs = Runs(server)
+        self._grants = Grants(server.around.user, server.around.grant_signer, server.clock.seconds)
+        server.asked = AskedDesk(server, self._runs, self._grants).hear
         self._methods: dict[str, Spoken] = {
             "help": lambda peer, request, arguments: help_reply({**DISPATCHER, **USER_SERVER}, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TMS"),
@@ -51,6 +56,8 @@ class UserVerbs:
             "follow": lambda peer, request, arguments: _later(self._runs.follow(peer, arguments[0])),
             "rundetach": lambda peer, request, arguments: self._runs.detach(peer),
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
+            "weblogin": lambda peer, request, arguments: self._granted(request, self._grants.login(arguments[0])),
+            "addtoken": lambda peer, request, arguments: self._granted(request, self._grants.token(arguments[0])),
         }  # fmt: skip
 
     def greeting(self, user: str) -> str:
@@ -69,6 +76,8 @@ class UserVerbs:
             return method(peer, request, verb.arguments(request))
         if verb.name in _DAEMONS_OWN:
             raise RefusedError("perm.denied", f"'{verb.name}' is said by daemons to the dispatcher only")
+        if verb.name in _ASKED_THERE:
+            raise RefusedError("perm.denied", f"'{verb.name}' may take long: say it to the dispatcher itself")
         return _later(self._server.relay(request.verb, request.rest, request.json))
 
     def bulk(self, peer: Peer, data: Bulk) -> None:
@@ -106,6 +115,9 @@ class UserVerbs:
             return (await self._server.rerun(asked)).reply(request.json)
 
         return _later(submitted())
+
+    def _granted(self, request: Request, argument: str) -> Answer:
+        return _later(self._server.relay(request.verb, argument, request.json))
 
     def _run(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         return _later(self._runs.run(peer, arguments[0]))

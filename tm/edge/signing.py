@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tm.edge.keys import load_key
 
-_INFO = b"taskmanager job order 1"
+ORDER = b"taskmanager job order 1"
+GRANT = b"taskmanager web grant 1"
+"""What a derived secret is for: what was signed for the one is never taken for the other."""
 
 
 class OrderSigner:
-    """Signs the text of an order and checks it again; one for each user's server."""
+    """Signs the text of an order, or of what *purpose* says, and checks it again; one for each user's server."""
 
     __slots__ = ("_secret",)
 
@@ -26,15 +28,15 @@ class OrderSigner:
         self._secret = secret
 
     @classmethod
-    def from_key(cls, key_path: str) -> OrderSigner:
+    def from_key(cls, key_path: str, purpose: bytes = ORDER) -> OrderSigner:
         """Return the signer whose private key is in *key_path*; raise `ConfigError` as `load_key` does."""
-        return cls.of(load_key(key_path))
+        return cls.of(load_key(key_path), purpose)
 
     @classmethod
-    def of(cls, key: EllipticCurvePrivateKey) -> OrderSigner:
+    def of(cls, key: EllipticCurvePrivateKey, purpose: bytes = ORDER) -> OrderSigner:
         """Return the signer whose secret is derived from *key*."""
         encoded = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return cls(HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO).derive(encoded))
+        return cls(HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(encoded))
 
     def sign(self, text: bytes | str) -> str:
         """Return the signature of *text*: 64 hex digits."""

@@ -289,3 +289,18 @@ def bundle_path(spec: JobSpec, array: int) -> str:
     """Return the file into which the outputs of the tasks of *array* go."""
     pattern = spec.stdout or f"tm-{array}.bundle"
     return os.path.normpath(os.path.join(spec.cwd, filled(pattern, array, spec.shown_name, "", spec.user)))
+
+
+def output_paths(spec: JobSpec, job: int, host: str | None) -> tuple[str | None, str | None]:
+    """Return the files to which *job* writes stdout and stderr: names are filled in once its *host* is known."""
+    if spec.bundle:
+        path = bundle_path(spec, array_of(job))
+        return path, path
+
+    def path_of(pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        name = pattern if host is None else filled(pattern, job, spec.shown_name, host, spec.user)
+        return os.path.normpath(os.path.join(spec.cwd, name))
+
+    return path_of(spec.stdout), path_of(spec.stderr or spec.stdout)

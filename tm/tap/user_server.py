@@ -29,7 +29,7 @@ from tm.edge.launchers import launcher
 from tm.edge.link import ClientLink, Dialler
 from tm.edge.log import JsonLog
 from tm.edge.own_installation import HANDED_DOWN, own_installation
-from tm.edge.signing import OrderSigner
+from tm.edge.signing import GRANT, OrderSigner
 from tm.edge.spool import boot_id, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
 from tm.edge.tunnel import Tunnels
@@ -193,7 +193,7 @@ def _surroundings(
         user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
         tunnels=tunnels, stop=clock.stop, log_path=log_path,
-        bell=lambda: _bell(clock, environment), merge=_merge,
+        bell=lambda: _bell(clock, environment), merge=_merge, grant_signer=OrderSigner.from_key(where.key, GRANT),
     )  # fmt: skip
 
 

@@ -119,6 +119,7 @@ class UserServerCase(SynchronousTestCase):
                 log_path="/tms.log",
                 bell=lambda: self.bell,
                 merge=self.merge,
+                grant_signer=Seal("alice's grants"),
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")

@@ -9,8 +9,8 @@ from tm.model import rights
 from tm.model.rights import Group, Groups, User, Users
 from tm.wire import verbs
 
-ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage"
-OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts weblogin addtoken lssessions"
+ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage hostask"
+OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts weblogin addtoken lssessions own answered"
 OWN_OR_JOBS = (
     "lsjobs countjobs jobinfo whyjob joblog canceljob holdjob releasejob suspendjob resumejob signaljob requeuejob"
     " changejob tryjobs"
@@ -27,7 +27,7 @@ NEEDS = {
     **dict.fromkeys("lsusers adduser changeuser removeuser addgroup changegroup removegroup".split(), "users"),
     **dict.fromkeys("audit undo".split(), "audit"),
     "changeproperties": "properties",
-    **dict.fromkeys("infojoin info".split(), rights.INFOSERVER),
+    **dict.fromkeys("infojoin info infoanswer".split(), rights.INFOSERVER),
     **dict.fromkeys("webjoin webredeem webcertificate checksessions as".split(), rights.WEB),
 }
 
