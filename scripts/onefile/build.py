@@ -26,11 +26,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SHEBANG = b"#!/usr/bin/env python3\n"
 CLIENT_PARTS = ("client", "wire")
 CLIENT_MODULES = (
-    "__init__.py", "errors.py", "failpoint.py", "lineage.py", "places.py", "model/__init__.py", "model/ids.py",
+    "__init__.py", "errors.py", "failpoint.py", "lineage.py", "places.py", "model/__init__.py", "model/command_line.py",
+    "model/dates.py", "model/ids.py", "model/values.py",
 )  # fmt: skip
 COMPILED = (
     "errors.py", "places.py", "client/program.py", "client/connection.py", "client/hrunjob.py",
-    "client/options.py", "client/values.py", "client/choices.py", "client/request.py", "client/jobspec.py",
+    "client/options.py", "model/values.py", "client/choices.py", "client/request.py", "client/jobspec.py",
     "wire/dialogue.py", "wire/frames.py", "wire/message.py",
 )  # fmt: skip
 PROGRAMS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "tm", "hRunJob", "hRun", "hSend", "hListen")

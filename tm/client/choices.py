@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tm.client import values
 from tm.client.options import ATTACHED, FLAG, MANY, MAYBE, MORE, Option
+from tm.model import values
 
 _count = values.read_count
 

@@ -9,10 +9,11 @@ import json
 import os
 import re
 
-from tm.client import tms, values
+from tm.client import tms
 from tm.client.connection import Connection, LostError
 from tm.client.program import UsageError
 from tm.errors import EXIT_REFUSED
+from tm.model import values
 from tm.model.ids import read_job
 from tm.wire.message import quote
 

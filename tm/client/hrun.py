@@ -14,7 +14,7 @@ from tm.client.ending import exit_status, sentence
 from tm.client.jobspec import capture, current_umask, job_directory
 from tm.client.parser import Parser, parse_cores, parse_size, split_command
 from tm.client.program import Manner, UsageError
-from tm.client.values import read_count, read_time
+from tm.model.values import read_count, read_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

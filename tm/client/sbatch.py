@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from tm.client import values
 from tm.client.choices import SUBMISSION
 from tm.client.options import ATTACHED, FLAG, Option, Options, Reader
 from tm.client.program import UsageError
+from tm.model import values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,15 +22,6 @@ LAST_BYTES = 16 * 1024
 MOST_NAMED = 8
 _GAP = "  "
 _ENDINGS = ("out", "bundle")
-_FLAGS = {"exclusive": "--exclusive", "scavenge": "--scavenge", "requeue": "--requeue", "bundle": "--bundle",
-          "hold": "--hold", "append": "--append"}  # fmt: skip
-_VALUES = {"name": "--name", "cores": "--cores", "gpus": "--gpus", "constraint": "--constraint", "prefer": "--prefer",
-           "priority": "--priority", "processes": "--processes", "dependency": "--dependency", "comment": "--comment",
-           "account": "--account", "retries": "--retries", "stdin": "--input"}  # fmt: skip
-_SECONDS = {"time": "--time", "retry_delay": "--retry-delay", "notify_after": "--notify-after"}
-_SIZES = {"memory": "--mem", "output_limit": "--output-limit"}
-_LISTS = {"hosts": "--host", "exclude": "--exclude", "retry_on": "--retry-on", "notify": "--mail-user",
-          "notify_on": "--mail-type"}  # fmt: skip
 
 
 def story(view: View, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -230,35 +221,13 @@ def again(view: View) -> str:
     """Return a line that submits the same again, as it was asked."""
     import shlex
 
-    asked = dict(view.get("asked") or {})
+    from tm.model import command_line
+
     if view.get("script"):
         return f"hRunJob --rerun {view.get('id')}"
-    words = []
-    for key, value in asked.items():
-        if key in _FLAGS and value:
-            words.append(_FLAGS[key])
-        elif key in _VALUES:
-            words += [f"{_VALUES[key]}={shlex.quote(str(value))}"]
-        elif key in _SECONDS:
-            words.append(f"{_SECONDS[key]}={int(value)}s")
-        elif key in _SIZES:
-            words.append(f"{_SIZES[key]}={value >> 20}M")
-        elif key in _LISTS:
-            words.append(f"{_LISTS[key]}={shlex.quote(','.join(value))}")
-        elif key == "array":
-            words.append(f"--array={value}" + (f"%{asked['array_cap']}" if asked.get("array_cap") else ""))
-        elif key == "retry_memory":
-            words.append(f"--retry-memory=x{value:g}")
-        elif key == "warn_signal":
-            words.append(f"--signal={value}@{int(asked.get('warn_seconds', 60))}")
-        elif key == "layout":
-            words.append(f"--{value}")
-        elif key == "consumables":
-            words.append("--licenses=" + ",".join(f"{name}:{count}" for name, count in value.items()))
+    words = command_line.options(view.get("asked") or {})
     words += [f"{option}={shlex.quote(path)}" for option, path in _files(view)]
-    folder = f"cd {shlex.quote(str(view.get('cwd') or '.'))} && "
-    command = str(view.get("command") or "")
-    return plain(f"{folder}hRunJob {' '.join(words)}{' ' if words else ''}{shlex.quote(command)}")
+    return plain(command_line.whole(words, str(view.get("cwd") or "."), str(view.get("command") or "")))
 
 
 def _files(view: View) -> list[tuple[str, str]]:

@@ -9,8 +9,8 @@ from tests.unit.client.house import House
 from tm.client.hrunjob import read_options
 from tm.client.jobspec import capture, current_umask, job_directory, make_common
 from tm.client.program import UsageError
-from tm.client.values import read_when
 from tm.model.spec import JobSpec
+from tm.model.values import read_when
 
 
 class JobSpecTests(House):

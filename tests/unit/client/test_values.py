@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tm.client import values
-from tm.client.dates import when
+from tm.model import values
+from tm.model.dates import when
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 NOON = time.mktime((2026, 11, 23, 12, 0, 0, 0, 0, -1))

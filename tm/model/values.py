@@ -115,7 +115,7 @@ def read_when(text: str) -> float:
 
     Times are those of the wall clock here; one of today that has passed is tomorrow's.
     """
-    from tm.client.dates import when
+    from tm.model.dates import when
 
     return when(text, time.time())
 

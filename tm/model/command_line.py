@@ -1,0 +1,58 @@
+"""How what a job asks is written as options of ``hRunJob``. Standard library only: clients use it.
+
+The law: a line that is made here and read by ``hRunJob`` asks what it was made of.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_FLAGS = {"exclusive": "--exclusive", "scavenge": "--scavenge", "requeue": "--requeue", "bundle": "--bundle",
+          "hold": "--hold", "append": "--append"}  # fmt: skip
+_VALUES = {"name": "--name", "cores": "--cores", "gpus": "--gpus", "constraint": "--constraint", "prefer": "--prefer",
+           "priority": "--priority", "processes": "--processes", "dependency": "--dependency", "comment": "--comment",
+           "account": "--account", "retries": "--retries", "stdin": "--input"}  # fmt: skip
+_SECONDS = {"time": "--time", "retry_delay": "--retry-delay", "notify_after": "--notify-after"}
+_SIZES = {"memory": "--mem", "output_limit": "--output-limit"}
+_LISTS = {"hosts": "--host", "exclude": "--exclude", "retry_on": "--retry-on", "notify": "--mail-user",
+          "notify_on": "--mail-type"}  # fmt: skip
+
+
+def options(asked: Mapping[str, Any]) -> list[str]:
+    """Return the words for a shell that ask what *asked*, fields of a request, does; what is unknown is left out."""
+    return [word for key, value in asked.items() for word in _option(key, value, asked)]
+
+
+def _option(key: str, value: Any, asked: Mapping[str, Any]) -> list[str]:
+    if key in _FLAGS:
+        return [_FLAGS[key]] if value else []
+    if key in _VALUES:
+        return [f"{_VALUES[key]}={shlex.quote(str(value))}"]
+    if key in _SECONDS:
+        return [f"{_SECONDS[key]}={int(value)}s"]
+    if key in _SIZES:
+        return [f"{_SIZES[key]}={value >> 20}M"]
+    if key in _LISTS:
+        return [f"{_LISTS[key]}={shlex.quote(','.join(value))}"]
+    if key == "array":
+        return [f"--array={value}" + (f"%{asked['array_cap']}" if asked.get("array_cap") else "")]
+    if key == "retry_memory":
+        return [f"--retry-memory=x{value:g}"]
+    if key == "warn_signal":
+        return [f"--signal={value}@{int(asked.get('warn_seconds', 60))}"]
+    if key == "layout":
+        return [f"--{value}"]
+    if key == "consumables":
+        return ["--licenses=" + ",".join(f"{name}:{count}" for name, count in value.items())]
+    return []
+
+
+def whole(words: list[str], cwd: str, command: str) -> str:
+    """Return the line for a shell that submits *command* with the options *words* from the folder *cwd*."""
+    folder = f"cd {shlex.quote(cwd)} && " if cwd else ""
+    return f"{folder}hRunJob {' '.join(words)}{' ' if words else ''}{shlex.quote(command)}"
