@@ -30,6 +30,7 @@ class SaidLink:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.replies: dict[str, Any] = {}
+        self.event: Callable[[bytes], None] = lambda json: None
 
     def ask(self, verb: str, rest: str | None = None, json: bool = False) -> Deferred[Reply]:
         if verb == "as":
@@ -39,7 +40,12 @@ class SaidLink:
 
     def _as(self, said: dict[str, Any]) -> Deferred[Reply]:
         self.asked.append((said["verb"], said["rest"]))
-        return succeed(_reply(self.replies.get(said["verb"], []), said["rest"]))
+        reply = _reply(self.replies.get(said["verb"], []), said["rest"])
+        if "number" not in said:
+            return succeed(reply)
+        answer = {"number": said["number"], "word": reply.word, "text": reply.text, "body": reply.body}
+        self.event(json.dumps({"topic": "answer", **answer}).encode())
+        return succeed(Reply())
 
     def send_bulk(self, channel: int, data: bytes) -> None:
         raise AssertionError("the web server sends no raw bytes")
@@ -75,6 +81,7 @@ class Site:
         self.link = SaidLink()
         self.desk = Desk(self.clock.seconds, "physics")
         self.desk.link = self.link  # type: ignore[assignment]  # it asks as a Link does
+        self.link.event = self.desk.hear
         self.desk.events = Hub(self.clock, self.desk.sessions, "run")
         self.server = Server(self.desk, routes or all_routes(), Front.of(url), COOKIE)
         self.factory = WebFactory(self.server, self.clock)

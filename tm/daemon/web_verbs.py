@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from tm.daemon import background
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded
 from tm.daemon.dispatcher import Dispatcher
+from tm.daemon.questions import answer_lines
 from tm.daemon.web_desk import WebPeer
-from tm.errors import RefusedError
+from tm.errors import RefusedError, TaskManagerError
 from tm.model.audit import Deed
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import MAY, demand_through_web, enough, permitted
@@ -77,11 +80,13 @@ class Checked(msgspec.Struct):
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
-    """The argument of ``as``: VERB, and all that stands behind its first colon."""
+    """The argument of ``as``: VERB, and all that stands behind its first colon; with a *number* the answer comes as an
+    event with that number, when it is there, and holds up no other answer."""
 
     secret: str
     verb: str
     rest: str | None = None
+    number: int | None = None
 
 
 class WebVerbs:
@@ -211,7 +216,20 @@ class WebVerbs:
         session = self._desk.session(given.secret)
         demand_through_web(given.verb, session.may)
         line = f"{given.verb}.json" if given.rest is None else f"{given.verb}.json:{given.rest}"
-        return self._answer(WebPeer(session), parse_request(line.encode(errors="replace")))
+        answer = self._answer(WebPeer(session), parse_request(line.encode(errors="replace")))
+        if given.number is None:
+            return answer
+        background.start(_told_later(peer, given.number, answer), "answering the web server")
+        return Reply()
+
+
+async def _told_later(peer: Peer, number: int, answer: Answer) -> None:
+    try:
+        reply = await answer if isinstance(answer, Deferred) else answer
+    except TaskManagerError as error:
+        reply = Reply(error.text, word=error.word)
+    for line in answer_lines(number, reply):
+        peer.send_event(f'{{"topic":"answer",{line[1:]}'.encode(errors="replace"))
 
 
 def demand_more(peer: WebPeer, needed: str, what: str) -> None:

@@ -11,11 +11,15 @@ from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link
 from tm.web.asked import RANKS, Asked, Visitor
 from tm.web.hub import Hub
+from tm.web.later import Later
 from tm.wire.message import Reply
 
 CHECK_SECONDS = 1.5
 """So long an answer to who somebody is holds: who is removed is out after it."""
 MOST_KNOWN = 4096
+
+SLOW = ("own", "hostask")
+"""What other servers answer: that comes when it comes, and holds up no other answer on the link."""
 
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
@@ -46,6 +50,7 @@ class Desk:
         self.events: Hub | None = None
         self.why_away = "it has not been reached yet"
         self._known: dict[str, tuple[float, Visitor | None]] = {}
+        self._later = Later()
 
     # -- for pages ------------------------------------------------------------------------------------------------
 
@@ -70,8 +75,30 @@ class Desk:
 
     async def said(self, asked: Asked, verb: str, rest: str | None = None) -> Reply:
         """Return the whole reply. Raises as `ask`."""
-        said = {"secret": asked.who.secret, "verb": verb, "rest": rest}
+        said: dict[str, object] = {"secret": asked.who.secret, "verb": verb, "rest": rest}
+        if verb not in SLOW:
+            return await self._as(said)
+        number, answer = self._later.begin()
+        try:
+            await self._as({**said, "number": number})
+            reply = await answer
+        finally:
+            self._later.end(number)
+        if reply.word is not None:
+            raise AnswerError(reply)
+        return reply
+
+    async def _as(self, said: dict[str, object]) -> Reply:
         return await self.system("as", _encode(said).decode())
+
+    def hear(self, json: bytes) -> None:
+        """An answer, or a part of one, that did not hold up the others has come."""
+        self._later.hear(json)
+
+    def lost(self, reason: str) -> None:
+        """The link is gone, and with it all answers that have not come."""
+        self.link, self.why_away = None, reason
+        self._later.lost(TaskManagerError("net.dispatcher", f"the TaskDispatcher is not reached: {reason}"))
 
     # -- for the web server itself --------------------------------------------------------------------------------
 

@@ -49,8 +49,8 @@ class WebServer(Service):
     def link_down(self, reason: str) -> None:
         """The dispatcher is not reached."""
         was = self.desk.link
-        self._link = self.desk.link = None
-        self.desk.why_away = reason
+        self._link = None
+        self.desk.lost(reason)
         if was is not None:
             _log.warn("no dispatcher: {reason}", event="unreachable", reason=reason)
             for call in self.down:
@@ -59,6 +59,9 @@ class WebServer(Service):
     def event(self, link: Link, json: bytes) -> None:
         """The dispatcher says something."""
         event = msgspec.json.decode(json, type=Event)
+        if event.get("topic") == "answer":
+            self.desk.hear(json)
+            return
         if event.get("topic") == "replaced":
             _log.warn("another web server has taken over; this one answers no more", event="replaced")
         for call in self.heard:
