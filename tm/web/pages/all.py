@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tm.web.pages import events, login, static
+from tm.web.pages import admin, api, events, login, logs, sessions, static
 from tm.web.routes import Routes
 
-MODULES = (events, login, static)
+MODULES = (admin, api, events, login, logs, sessions, static)
 
 
 def all_routes() -> Routes:
