@@ -55,7 +55,8 @@ class Asked:
     the address *args* (the last one of each name) and the fields of a *form*; *now* in seconds since the epoch.
 
     *certificate* is the fingerprint of the browser's certificate, empty where none was presented; *json*: the program
-    that asks wants JSON. *mark* is the id of the last event before (`tm.web.hub`).
+    that asks wants JSON. *mark* is the id of the last event before (`tm.web.hub`);
+    *content_type* that of the *body*, in lower case and without parameters.
     """
 
     method: str = "GET"
@@ -72,6 +73,7 @@ class Asked:
     body: bytes = b""
     json: bool = False
     host: str = ""
+    content_type: str = ""
     mark: str = ""
 
     @property

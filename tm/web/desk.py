@@ -10,13 +10,17 @@ import msgspec
 from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link
 from tm.web.asked import RANKS, Asked, Visitor
+from tm.web.board import Board
 from tm.web.hub import Hub
 from tm.web.later import Later
+from tm.wire.frames import LARGE_LIMIT
 from tm.wire.message import Reply
 
 CHECK_SECONDS = 1.5
 """So long an answer to who somebody is holds: who is removed is out after it."""
 MOST_KNOWN = 4096
+MOST_SAID = LARGE_LIMIT - 1024
+"""Bytes of what a visitor says: a longer line would cut the one link that all visitors share."""
 
 SLOW = ("own", "hostask")
 """What other servers answer: that comes when it comes, and holds up no other answer on the link."""
@@ -49,6 +53,7 @@ class Desk:
         self.link: Link | None = None
         self.events: Hub | None = None
         self.why_away = "it has not been reached yet"
+        self.board = Board()
         self._known: dict[str, tuple[float, Visitor | None]] = {}
         self._later = Later()
 
@@ -89,7 +94,10 @@ class Desk:
         return reply
 
     async def _as(self, said: dict[str, object]) -> Reply:
-        return await self.system("as", _encode(said).decode())
+        line = _encode(said).decode().replace("\x7f", "\\u007f")
+        if len(line.encode()) > MOST_SAID:
+            raise RefusedError("web.large", f"what is asked may have {MOST_SAID // 1024} KiB; send less at once")
+        return await self.system("as", line)
 
     def hear(self, json: bytes) -> None:
         """An answer, or a part of one, that did not hold up the others has come."""

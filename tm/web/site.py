@@ -61,7 +61,7 @@ class Server:
             visitor = await self._visitor(asked.path, headers, cookies)
             asked = asked.by(visitor, self.desk.mark(visitor))
             route, parts = self.routes.find(asked.method, asked.path)
-            if "authorization" not in headers:
+            if not headers.get("authorization"):
                 guard.check_origin(self.front, asked.method, headers)
                 if asked.method not in guard.SAFE:
                     guard.check_form(asked.visitor, asked.form, headers.get("x-csrf", ""))
@@ -165,7 +165,7 @@ class WebRequest(Request):
             form=form, now=server.desk.clock(), cluster=server.desk.cluster, agent=headers.get("user-agent", ""),
             address=str(getattr(host, "host", "")), certificate=server.certificate_of(self.transport), body=body,
             json="application/json" in headers.get("accept", "") or kind == "application/json",
-            host=headers.get("host", ""),
+            host=headers.get("host", ""), content_type=kind,
         )  # fmt: skip
 
     # -- what goes out --------------------------------------------------------------------------------------------
