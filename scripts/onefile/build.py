@@ -34,7 +34,7 @@ COMPILED = (
     "client/options.py", "model/values.py", "client/choices.py", "client/request.py", "client/jobspec.py",
     "wire/dialogue.py", "wire/frames.py", "wire/message.py",
 )  # fmt: skip
-PROGRAMS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "tm", "hRunJob", "hRun", "hSend", "hListen")
+PROGRAMS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "TaskWeb", "tm", "hRunJob", "hRun", "hSend", "hListen")
 LEFT_OUT = re.compile(
     r"(.*/)?(tests?|__pycache__|include)/|.*\.(pyc|pyi|h|c|rst|html)$|[^/]*dist-info/(RECORD|INSTALLER)$"
 )
@@ -124,7 +124,8 @@ def server_members(project: dict[str, object], extras: list[str]) -> Iterator[tu
     setuptools: dict[str, list[str]] = tables["tool"]["setuptools"]  # type: ignore[assignment]
     for package in setuptools["packages"]:
         yield from _folder(os.path.join(ROOT, *package.split(".")), f"site/{package.replace('.', '/')}")
-    yield from _folder(os.path.join(ROOT, "tm", "store", "sql"), "site/tm/store/sql")
+    for folder in ("tm/store/sql", "tm/web/templates", "tm/web/static"):
+        yield from _folder(os.path.join(ROOT, folder), f"site/{folder}")
     wanted: list[str] = list(tables["project"]["dependencies"])  # type: ignore[call-overload]
     optional: dict[str, list[str]] = tables["project"]["optional-dependencies"]  # type: ignore[assignment]
     for extra in extras:
@@ -138,7 +139,7 @@ def server_members(project: dict[str, object], extras: list[str]) -> Iterator[tu
 
 def _folder(path: str, inside: str) -> Iterator[tuple[str, bytes]]:
     for name in sorted(os.listdir(path)):
-        if name.endswith((".py", ".sql")):
+        if name.endswith((".py", ".sql", ".html", ".css", ".js", ".svg", ".txt")):
             yield f"{inside}/{name}", _read(os.path.join(path, name))
 
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import zipfile
 
-SERVERS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer")
+SERVERS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "TaskWeb")
 NAMES = SERVERS + ("tm", "hRunJob", "hRun", "hSend", "hListen", "keeper")
 EXIT_USAGE, EXIT_CONFIG = 2, 78
 

@@ -51,7 +51,7 @@ class FileTests(OneFileCase):
             self.assertEqual((done.returncode, done.stderr.count("\n")), (78, 1), done.stderr)
 
     def test_every_program_is_in_the_one_file(self) -> None:
-        for name in ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "hRunJob"):
+        for name in ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "TaskWeb", "hRunJob"):
             done = self.run_file(self.servers, name, "--version")
             self.assertEqual((done.returncode, done.stdout.split()[0]), (0, name), done.stderr)
         self.assertEqual(self.run_file(os.path.join(self.folder, "TMS"), "--version").stdout.split()[0], "TMS")

@@ -7,6 +7,8 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import urllib.error
+import urllib.request
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,8 +17,8 @@ from tests.support.installation import free_port
 from tm.cli.here import NAMES, Here
 from tm.places import find
 
-PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost", "infoserver")
-PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS", "InfoServer")
+PLUGINS = ("taskdispatcher", "taskmanagerserver", "taskmanagerhost", "infoserver", "taskweb")
+PROGRAMS = ("hListen", "hRun", "hRunJob", "hSend", "tm", "TaskDispatcher", "TMS", "TMMS", "InfoServer", "TaskWeb")
 TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
@@ -89,7 +91,14 @@ class PackagingTests(SynchronousTestCase):
         done = run([os.path.join(programs, "hRunJob"), "--wait", "exit 7"], self.folder, told)
         self.assertEqual(done.returncode, 7, done.stderr)
         self.assertTrue(Here(places, state).wait_for_infoserver())
-        self.assertEqual([one.name for one in Here(places, state).daemons()], list(NAMES))
+        here = Here(places, state)
+        here.start_web(free_port())
+        self.assertEqual([one.name for one in here.daemons()], list(NAMES))
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(here.web_url(), timeout=30)
+        self.addCleanup(refused.exception.close)
+        self.assertEqual(refused.exception.code, 401)
+        self.assertIn(b"hRunJob --web", refused.exception.read())
 
     def test_the_installed_store_has_its_schema(self) -> None:
         self.install()

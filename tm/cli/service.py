@@ -28,7 +28,7 @@ EXAMPLES = """\
   tm service status                                         what comes back here, and by which means
   tm service remove                                         your server comes back no more; the one that runs stays
 """
-SERVERS = {"tms": "TMS", "dispatcher": "TaskDispatcher", "infoserver": "InfoServer"}
+SERVERS = {"tms": "TMS", "dispatcher": "TaskDispatcher", "infoserver": "InfoServer", "web": "TaskWeb"}
 
 
 class Standing(NamedTuple):
@@ -159,7 +159,7 @@ def _by(means: Means, machine: Machine, service: Service) -> str:
 def _service(server: str, arguments: argparse.Namespace, environ: Environ) -> tuple[Service, int]:
     """Return the *server* of the calling account here, and the pid of the one that runs, or 0."""
     here = places.find({**environ, "TM_ETC": arguments.etc} if arguments.etc else environ)
-    make = {"tms": _tms, "dispatcher": _dispatcher, "infoserver": _infoserver}[server]
+    make = {"tms": _tms, "dispatcher": _dispatcher, "infoserver": _infoserver, "web": _web}[server]
     return make(here, arguments, environ)
 
 
@@ -181,6 +181,21 @@ def _dispatcher(here: places.Places, arguments: argparse.Namespace, environ: Env
     title = f"the TaskDispatcher of {here.cluster}"
     service = _of("dispatcher", here, title, ["--etc", here.etc, "--state", state], {})
     return service, _pid(os.path.join(state, "TaskDispatcher.pid"))
+
+
+def _web(here: places.Places, arguments: argparse.Namespace, environ: Environ) -> tuple[Service, int]:
+    """The web interface that runs here, or ran last, as it was started."""
+    state = os.path.abspath(arguments.state or os.path.join(here.root, "var"))
+    try:
+        with open(os.path.join(state, "TaskWeb.address"), encoding="utf-8") as file:
+            told = [str(word) for word in json.load(file)["options"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            [f"{state}: no web interface has run there yet; start TaskWeb once, as it is to be, or say --state"],
+            "config.service",
+        ) from None
+    service = _of("web", here, f"the web interface of {here.cluster}", ["--etc", here.etc, "--state", state, *told], {})
+    return service, _pid(os.path.join(state, "TaskWeb.pid"))
 
 
 def _infoserver(here: places.Places, arguments: argparse.Namespace, environ: Environ) -> tuple[Service, int]:

@@ -23,6 +23,7 @@ from tm.edge.log import JsonLog
 from tm.edge.tls import SecureFactory, client_context_factory, peer_identity, server_context_factory
 from tm.errors import ConfigError, RefusedError, TaskManagerError
 from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
+from tm.tap.web_board import keep_board
 from tm.web.desk import Desk
 from tm.web.guard import Front
 from tm.web.hub import Hub
@@ -39,6 +40,7 @@ class Place(NamedTuple):
     interface: str
     port: int
     pair: tuple[str, str] | None
+    options: list[str]
 
 
 class WebOptions(ServerOptions):
@@ -84,7 +86,9 @@ def make_service(options: WebOptions) -> IService:
     except TaskManagerError as error:
         raise refuse(error) from None
     logs = (os.path.join(state, "TaskWeb.log"), options["error"] or os.path.join(state, "TaskWebError.log"))
-    place = Place(options["interface"], port, pair if secure else None)
+    given = ("port", "interface", "url", "certificate", "key", "error")
+    again = [word for name in given if options[name] for word in (f"--{name}", str(options[name]))]
+    place = Place(options["interface"], port, pair if secure else None, again)
     return Late(lambda late: _build(late, info, etc, state, identity, front, place, logs))
 
 
@@ -108,6 +112,7 @@ def _build(
     web.heard.append(hub.heard)
     web.up.append(hub.up)
     web.down.append(hub.down)
+    keep_board(late, desk, web, clock, os.path.join(state, "TaskWeb.history"))
     trusted = {fingerprint(load_certificate(os.path.join(etc, "certs", "taskdispatcher.crt")))}
     dialler = Dialler(
         clock, web, lambda: (info["host"], int(info["port"])),
@@ -123,15 +128,15 @@ def _build(
         raise port_in_use(place.interface, place.port, error.socketError) from None
     late.add(web)
     dialler.start()
-    _say_where(os.path.join(state, "TaskWeb.address"), front.url, place.port)
+    _say_where(os.path.join(state, "TaskWeb.address"), front.url, place)
     for ending in (dialler.stop, hub.stop, pidfile(os.path.join(state, "TaskWeb.pid"))):
         late.at_end(ending)
 
 
-def _say_where(path: str, url: str, port: int) -> None:
-    """Write where we are, for those who look after this installation."""
+def _say_where(path: str, url: str, place: Place) -> None:
+    """Write where we are and what starts us again so, for those who look after this installation."""
     with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump({"pid": os.getpid(), "url": url, "port": port}, file)
+        json.dump({"pid": os.getpid(), "url": url, "port": place.port, "options": place.options}, file)
     os.rename(path + ".new", path)
 
 

@@ -17,7 +17,7 @@ START_SECONDS = 15.0
 ENOUGH_SECONDS = 22.0
 MOST = 8
 LIBRARIES = ("twisted", "OpenSSL", "service_identity", "psutil", "cryptography", "msgspec")
-DAEMONS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer")
+DAEMONS = ("TaskDispatcher", "TMS", "TMMS", "InfoServer", "TaskWeb")
 
 
 def main(asked):

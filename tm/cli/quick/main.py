@@ -18,6 +18,8 @@ from tm.cli.quick.installation import Installation, free_port, host_name, user_n
 from tm.cli.quick.steps import QuickError, Steps
 from tm.errors import TaskManagerError
 
+TESTED = "dev,browser,metrics"
+"""The extras that the tests use."""
 FIRST_SECONDS = 9.0
 AGAIN_SECONDS = 4.0
 TRIES = 5
@@ -76,7 +78,7 @@ class Quickstart:
         if options.command == "test":
             self._steps = Steps(1, sys.stdout)
             self._steps.begin("environment")
-            self._environment.ensure(self._steps, "dev")
+            self._environment.ensure(self._steps, TESTED)
             return checks.run(self._root, self._environment.python, options.names)
         commands = {"run": self._run, "start": self._start, "stop": self._stop, "clean": self._clean}
         with self._alone():
