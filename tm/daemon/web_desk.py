@@ -107,7 +107,7 @@ class WebDesk:
     def _left(self, peer: Peer) -> None:
         if self._peer is peer:
             self._peer, self.url = None, ""
-            _log.warn("the web interface is gone", event="web")
+            _log.info("the web interface is gone", event="web")
 
     # -- sessions -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,10 @@ from tm.model import rights
 from tm.model.rights import Group, Groups, User, Users
 from tm.wire import verbs
 
-ANYBODY = "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage hostask"
+ANYBODY = (
+    "help version whoami status lshosts hostinfo subscribe unsubscribe whois lsgroups fits lsshares usage hostask"
+    " lsproperties"
+)
 OWN_ONLY = "runjob submit attach hello report hostnews told jobtexts weblogin addtoken lssessions own answered"
 OWN_OR_JOBS = (
     "lsjobs countjobs jobinfo whyjob joblog canceljob holdjob releasejob suspendjob resumejob signaljob requeuejob"
