@@ -158,6 +158,12 @@ class JobQuery:
     descending: bool = False
     start: Position | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is about all jobs of a user, or of everybody, in these phases."""
+        some = (self.name, self.array, self.since, self.until, self.account, self.host, self.text, self.overlap)
+        return some == (None,) * len(some) and not self.after
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:

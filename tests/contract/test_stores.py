@@ -30,6 +30,7 @@ from tm.store.sqlite import SqliteStore
 def job(number: int, user: str = "alice", phase: Phase = Phase.PENDING, **more: object) -> Job:
     made, _ = new_job(number, order(user, **more)[0], f"signature of {number}", 100.25 + number)
     made.phase = phase
+    made.ended_at = 200.25 + number if phase in FINAL else None
     return made
 
 
@@ -220,6 +221,37 @@ class StoreContract:
         same(self.listed(name="true"), [4])
         same(self.listed(name="sim-?", user="bob", phases=ACTIVE, after=1), [2])
         same(self.listed(after=1 << 62), [])
+
+    def counted(self, **asked: object) -> dict[str, int]:
+        return {str(phase): count for phase, count in self.store.counted(JobQuery(**asked)).items()}  # type: ignore[arg-type]
+
+    def test_jobs_are_counted_by_phase_as_they_are_now_tasks_folded_or_each(self) -> None:
+        same = self.assertEqual  # type: ignore[attr-defined]
+        same(self.counted(), {})
+        array = job(3, array="0-3")
+        tasks = [new_task(task_id(3, index), array) for index in (0, 1)]
+        made = [job(1), job(2, "bob"), array, *tasks]
+        self.keep(new(*made))
+        same(self.counted(), {"pending": 3})
+        same(self.counted(each=True), {"pending": 5})
+        for one in (made[0], *tasks):
+            one.phase = Phase.RUNNING
+        self.keep(Records(changed={one.id: one for one in made}))
+        self.keep(Records(changed={1: made[0]}))
+        same(self.counted(), {"running": 1, "pending": 2})
+        same(self.counted(user="alice", each=True), {"running": 3, "pending": 1})
+        same(self.counted(user="bob"), {"pending": 1})
+        same(self.counted(user="carol"), {})
+        for one in made:
+            one.phase, one.ended_at = Phase.COMPLETED, 50.0
+        self.keep(Records(changed={one.id: one for one in made}))
+        same(self.counted(), {"completed": 3})
+        same(self.counted(each=True, phases=FINAL), {"completed": 4})
+        same(self.counted(phases=ACTIVE), {})
+        same(self.counted(name="true", user="bob", limit=1, order="ended"), {"completed": 1})
+        while self.store.archive(100.0):  # type: ignore[attr-defined]
+            pass
+        same(sum(self.counted(since=0.0).values()), 3)
 
     def test_a_job_that_is_not_there_is_none_however_large_its_number(self) -> None:
         for number in (0, 1, 1 << 62, 1 << 63, 10**40):

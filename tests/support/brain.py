@@ -75,6 +75,8 @@ def laws_broken(brain: Brain) -> list[str]:
         if brain.hosts.get(name) is not session.host:
             wrong.append(f"the session of {user} on {name} has a host of its own")
     arrays = [job for job in brain.jobs.values() if job.tasks is not None]
+    if arrays != [brain.arrays[number] for number in brain.jobs if number in brain.arrays]:
+        wrong.append(f"the arrays {sorted(brain.arrays)} are not those among all jobs")
     for job in brain.jobs.values():
         if job.tasks is not None:
             wrong += _tasks_broken(brain, job)

@@ -81,15 +81,17 @@ class JobLists:
         query = listing.query
         if "running" not in listing.states or not query.phases or Phase.PENDING in query.phases:
             return query
-        arrays = (job for job in self._dispatcher.brain.jobs.values() if job.tasks is not None)
+        arrays = self._dispatcher.brain.arrays.values()
         return replace(query, also=frozenset(job.id for job in arrays if self.state(job)[0] == "running"))
 
     # -- counts ---------------------------------------------------------------------------------------------------
 
     def _countjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user), "countjobs")
-        query = self._with_arrays(listing)
-        found = self._dispatcher.around.reader.run(partial(self._dispatcher.around.store.counted, query))
+        plain = replace(listing.query, after=0, phases=frozenset())
+        query = plain if plain.plain else self._with_arrays(listing)
+        around = self._dispatcher.around
+        found: Deferred[dict[Phase, int]] = around.reader.run(partial(around.store.counted, query))
         return found.addCallback(lambda phases: self._counts(request, listing._replace(query=query), phases))
 
     def _counts(self, request: Request, listing: Listing, phases: dict[Phase, int]) -> Reply:
@@ -111,9 +113,8 @@ class JobLists:
             if session.link is not Link.UP:
                 for job in session.jobs:
                     yield job, {UNREACHABLE: 1}
-        for array in brain.jobs.values():
-            if array.tasks is None:
-                continue
+        for array in brain.arrays.values():
+            assert array.tasks is not None
             if query.each:
                 waiting, held = array.tasks.waiting, array.tasks.count(HELD)
                 held = waiting if array.phase is Phase.HELD else held

@@ -80,6 +80,7 @@ class Books:
     ) -> None:
         self.epoch = epoch
         self.jobs: dict[int, Job] = {}
+        self.arrays: dict[int, Job] = {}
         self.hosts = {host.name: host for host in hosts}
         for memo in memos:
             if memo.name in self.hosts:
@@ -117,9 +118,8 @@ class Books:
         self._minded = {host.name for host in self.hosts.values() if host.left_until or host.config.hours}
         for job in jobs:
             self._restore(job)
-        for job in self.jobs.values():
-            if job.tasks is not None:
-                self._take_up(job)
+        for array in list(self.arrays.values()):
+            self._take_up(array)
 
     def people_configured(self, groups: Groups, at: float) -> None:
         """Take a new table of groups: who is in them, and what limits them."""
@@ -135,6 +135,7 @@ class Books:
         self.jobs[job.id] = job
         self._next_id = max(self._next_id, array_of(job.id) + 1)
         if job.tasks is not None:
+            self.arrays[job.id] = job
             self.spans[job.user] += job.tasks.span
         if job.notify:
             self.teller.waits(job)
@@ -233,7 +234,7 @@ class Books:
             array.reason = ", ".join(f"{count} {phase}" for phase, count in ended.items()) + why
         self._record(array)
         self.spans[array.user] -= array.tasks.span
-        del self.jobs[array.id]
+        del self.jobs[array.id], self.arrays[array.id]
         self._notice(array, at)
         self._tell(array, self.teller.over(array, at))
 

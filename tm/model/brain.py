@@ -77,6 +77,8 @@ class Brain(Control, Placing, Possible):
         self.spans[user] = span
         for job in made:
             self.jobs[job.id] = job
+            if job.tasks is not None:
+                self.arrays[job.id] = job
             records.new[job.id] = job
             self.gate.came(job)
             self._wait(job)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -51,6 +50,11 @@ class Position(NamedTuple):
     value: Value
     id: int
 
+    @property
+    def key(self) -> tuple[bool, object, int]:
+        """What sorts jobs at that position."""
+        return self.value is None, 0 if self.value is None else self.value, self.id
+
 
 def position(job: Job, order: str) -> Position:
     """Return where the page after *job* begins, as the store has it, in a list by *order*."""
@@ -59,12 +63,7 @@ def position(job: Job, order: str) -> Position:
 
 def sort_key(job: Job, order: str) -> tuple[bool, object, int]:
     """Return what sorts *job* in a list by *order*."""
-    return position_key(position(job, order))
-
-
-def position_key(at: Position) -> tuple[bool, object, int]:
-    """Return what sorts jobs at that position."""
-    return at.value is None, 0 if at.value is None else at.value, at.id
+    return position(job, order).key
 
 
 # -- as people's programs have it -------------------------------------------------------------------------------------
@@ -108,8 +107,3 @@ def has_text(job: Job, needle: str) -> bool:
     """Whether the id, the name or the command of *job* has the *needle* somewhere in it, small or capital letters."""
     small = lowered(needle)
     return small in str(shown_id(job.id)) or small in lowered(job.name) or says(small, job.spec)
-
-
-def searcher(needle: str) -> Callable[[Job], bool]:
-    """Return what says whether a job has the *needle*."""
-    return partial(has_text, needle=needle)

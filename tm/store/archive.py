@@ -99,6 +99,8 @@ class Archive:
                 key = "PRIMARY KEY (id)" if table == "jobs" else "PRIMARY KEY (job, attempt)"
                 key = "UNIQUE (job, at, what, text)" if table == "events" else key
                 writer.execute(f"CREATE TABLE month.{table} ({fields}, {key})")
+                if table == "jobs":
+                    writer.execute("CREATE INDEX month.jobs_ended ON jobs (ended_at, id, phase, user, host, name)")
             for field in fields.split(", "):
                 if there and field not in there:
                     writer.execute(f"ALTER TABLE month.{table} ADD COLUMN {field}")

@@ -15,7 +15,7 @@ from tm.model.cluster import Spool
 from tm.model.effects import Attempt, JobEvent, Message, Records
 from tm.model.ids import is_task
 from tm.model.job import Job
-from tm.model.paging import has_text, position_key, sort_key
+from tm.model.paging import has_text, sort_key
 from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store.rows import (
@@ -125,7 +125,7 @@ class MemoryStore:
         found = [job for job in self._meant(query) if job.id > query.after]
         found.sort(key=lambda job: sort_key(job, query.order), reverse=query.descending)
         if query.start is not None:
-            edge, turned = position_key(query.start), query.descending
+            edge, turned = query.start.key, query.descending
             keys = ((job, sort_key(job, query.order)) for job in found)
             found = [job for job, key in keys if (key < edge if turned else key > edge)]
         return found[: query.limit]

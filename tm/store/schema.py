@@ -9,7 +9,7 @@ from importlib import resources
 
 from tm.errors import StoreError
 
-VERSION = 5
+VERSION = 6
 _NETWORK_FILE_SYSTEMS = {
     0x6969: "NFS", 0xFF534D42: "CIFS", 0xFE534D42: "SMB2", 0x65735546: "FUSE", 0x0BD00BD0: "Lustre",
     0x47504653: "GPFS", 0x5346414F: "AFS", 0x00C36400: "Ceph", 0x19830326: "BeeGFS", 0x01021997: "9P",

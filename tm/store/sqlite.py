@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -25,7 +26,17 @@ from tm.model.phase import ACTIVE, Phase
 from tm.ports import JobQuery, Loaded
 from tm.store import schema
 from tm.store.archive import Archive
-from tm.store.asking import FIELDS, Part, count_part, page_parts, sorted_rows, teach
+from tm.store.asking import (
+    FIELDS,
+    Group,
+    Sizes,
+    archived_groups,
+    count_parts,
+    page_groups,
+    sizes_part,
+    sorted_rows,
+    teach,
+)  # fmt: skip
 from tm.store.rows import (
     CHANGE_COLUMNS,
     COLUMNS,
@@ -66,7 +77,7 @@ _STATEMENTS = {
 _CHUNKS = (512, 128, 32, 8, 1)
 _HIGHEST = (1 << 63) - 1
 _LATEST = 253_402_300_799.0
-_ACTIVE = ", ".join(f"'{phase.value}'" for phase in sorted(ACTIVE))
+_ACTIVE = ", ".join(f"'{phase.value}'" for phase in Phase if phase in ACTIVE)  # as the index jobs_active has them
 
 
 class SqliteStore:
@@ -197,22 +208,46 @@ class SqliteStore:
 
     def jobs(self, query: JobQuery) -> list[Job]:
         """Return the first jobs of *query*, at most its limit, in its order."""
-        parts = page_parts(query)
-        found: list[Any] = []
-        for part in parts:
-            if len(found) < query.limit:
-                found += self._read(part.sql, *part.values, query.limit - len(found))
-        if query.since is None and query.array is None and query.overlap is None:
-            return [job_of(row) for row in found]
-        rows = {row[0]: row for row in self._archived(query, parts)}
-        rows.update((row[0], row) for row in found)
-        return [job_of(row) for row in sorted_rows(rows.values(), query)[: query.limit]]
+        found = [row for group in page_groups(query, self._sizes(query)) for row in self._page(group, query.limit)]
+        months = self._months(query)
+        if not months:
+            rows = sorted_rows(found, query)
+            return [job_of(row) for row in rows[: query.limit]]
+        merged = {row[0]: row for row in self._archived(query, months)}
+        merged.update((row[0], row) for row in found)
+        return [job_of(row) for row in sorted_rows(merged.values(), query)[: query.limit]]
 
-    def _archived(self, query: JobQuery, parts: Sequence[Part]) -> Iterator[Any]:
+    def counted(self, query: JobQuery) -> dict[Phase, int]:
+        """Return how many jobs there are of *query* in each phase, whatever its order, start and limit are."""
+        query = replace(query, after=0)
+        sizes, months = self._sizes(query), self._months(query)
+        if query.plain and not query.also:
+            return {phase: count for phase, count in sizes.items() if not query.phases or phase in query.phases}
+        found: Counter[Phase] = Counter()
+        for phases, part in count_parts(query, sizes):
+            found.update(dict(zip(phases, self._read(part.sql, *part.values)[0], strict=True)))
+        for phases, part in count_parts(query, sizes, archived=True) if months else ():
+            for row in self._read_archive(months, part.sql, *part.values):
+                found.update(dict(zip(phases, row, strict=True)))
+        return {phase: count for phase, count in found.items() if count}
+
+    def _sizes(self, query: JobQuery) -> Sizes:
+        """Return how many jobs there are in each phase of whom *query* asks about."""
+        part = sizes_part(query)
+        return {Phase(phase): count for phase, count in self._read(part.sql, *part.values) if count}
+
+    def _page(self, group: Group, limit: int) -> list[Any]:
+        found: list[Any] = []
+        for part in group:
+            if len(found) < limit:
+                found += self._read(part.sql, *part.values, limit - len(found))
+        return found
+
+    def _archived(self, query: JobQuery, months: Sequence[str]) -> Iterator[Any]:
         """Yield the rows of the page that the archive has."""
-        for month in self._months(query):
-            for part in parts:
-                yield from self._read_archive([month], part.sql, *part.values, query.limit)
+        for group in archived_groups(query):
+            for part in group:
+                yield from self._read_archive(months, part.sql, *part.values, query.limit)
 
     def _months(self, query: JobQuery) -> list[str]:
         """Return the months of the archive in which jobs of *query* may be."""
@@ -220,14 +255,6 @@ class SqliteStore:
             return []
         since = query.overlap[0] if query.overlap is not None else query.since or 0.0
         return self._archive.months(since, _LATEST if query.until is None else query.until)
-
-    def counted(self, query: JobQuery) -> dict[Phase, int]:
-        """Return how many jobs there are of *query* in each phase, whatever its order, start and limit are."""
-        part = count_part(query)
-        found = Counter({Phase(phase): count for phase, count in self._read(part.sql, *part.values)})
-        for phase, count in self._read_archive(self._months(query), part.sql, *part.values):
-            found[Phase(phase)] += count
-        return dict(found)
 
     def attempts(self, number: int) -> list[Attempt]:
         """Return the attempts of a job that another one followed, the first first."""
