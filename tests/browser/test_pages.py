@@ -1,4 +1,4 @@
-"""Every page in a real browser, with real jobs behind it: sound, accessible, fit for a phone, light in weight, and safe.
+"""Every page in a real browser, with real jobs behind it: sound, accessible, fit for a phone, light, and safe.
 
 With TM_WRITE_SCREENSHOTS set, the pictures of docs/web.md are made anew.
 """
@@ -16,8 +16,8 @@ from tests.support.processes import wait_for
 
 PAGES = (
     "/", "/hosts", "/hosts?view=table", "/hosts/n1", "/hosts/n1/processes", "/hosts/add", "/hosts/n1/change", "/jobs",
-    "/jobs/pending", "/jobs/finished", "/jobs/{running}", "/jobs/{failed}", "/jobs/{array}", "/jobs/{waiting}", "/submit",
-    "/timeline", "/dispatcher", "/dispatcher/properties", "/dispatcher/log", "/dispatcher/output", "/admin",
+    "/jobs/pending", "/jobs/finished", "/jobs/{running}", "/jobs/{failed}", "/jobs/{array}", "/jobs/{waiting}",
+    "/submit", "/timeline", "/dispatcher", "/dispatcher/properties", "/dispatcher/log", "/dispatcher/output", "/admin",
     "/admin/users", "/admin/users/bob", "/admin/groups", "/admin/groups/admins", "/admin/shares",
     "/admin/certificates", "/admin/audit", "/sessions",
 )  # fmt: skip
@@ -126,7 +126,8 @@ class PageTests(BrowserCase):
             text = page.content()
             for name in ("sweep", ">long<", "this goes wrong"):
                 self.assertNotIn(name, text, path)
-        for path in (f"/jobs/{self.ids['running']}", f"/jobs/{self.ids['array']}", f"/jobs/{self.ids['running']}/output"):
+        mine = f"/jobs/{self.ids['running']}"
+        for path in (mine, f"{mine}/output", f"/jobs/{self.ids['array']}"):
             self.assertIn(page.goto(path).status, (403, 404), path)
         for path in ("/admin/users", "/admin/audit", "/dispatcher/log"):
             self.assertEqual((path, page.goto(path).status), (path, 403))
@@ -140,8 +141,8 @@ class PageTests(BrowserCase):
         folder = Path(PICTURES if write else self.mktemp())
         folder.mkdir(parents=True, exist_ok=True)
         named = {
-            "overview": "/", "hosts": "/hosts", "host": "/hosts/n1", "processes": "/hosts/n1/processes", "jobs": "/jobs",
-            "job": f"/jobs/{self.ids['running']}", "waiting": f"/jobs/{self.ids['waiting']}", "submit": "/submit",
+            "overview": "/", "hosts": "/hosts", "host": "/hosts/n1", "processes": "/hosts/n1/processes",
+            "jobs": "/jobs", "job": f"/jobs/{self.ids['running']}", "waiting": f"/jobs/{self.ids['waiting']}", "submit": "/submit",
             "timeline": "/timeline", "properties": "/dispatcher/properties", "log": "/dispatcher/log",
             "administration": "/admin",
         }  # fmt: skip

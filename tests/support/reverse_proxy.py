@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from twisted.internet import reactor
+from twisted.internet import reactor  # noqa: TID251  a program of its own
 from twisted.web.proxy import ReverseProxyResource
 from twisted.web.resource import Resource
 from twisted.web.server import Site
