@@ -183,11 +183,15 @@ class WebVerbs:
         self._desk.check_joined(peer)
         given = decoded(Presented, arguments[0])
         fingerprint = given.fingerprint.replace(":", "").lower()
-        user = self._dispatcher.tables.users.user_of(fingerprint)
+        users = self._dispatcher.tables.users
+        user = users.user_of(fingerprint)
         if user is None:
             raise RefusedError(
                 "auth.unknown", "your browser's certificate is not registered here; 'hRunJob --web' prints a link"
             )
+        known = [one for one in users.by_name[user].certificates if one.fingerprint == fingerprint]
+        if any(self._dispatcher.now > one.not_after for one in known):
+            raise RefusedError("auth.expired", "your browser's certificate has expired; 'hRunJob --web' prints a link")
         self._dispatcher.check_store()
         fresh = self._desk.fresh(SESSION)
         wish = Wish(user, "act", fingerprint)

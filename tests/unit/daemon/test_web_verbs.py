@@ -222,6 +222,11 @@ class SessionTests(WebCase):
         self.assertEqual((kept.grant, kept.sig, kept.agent), ("", "", "Firefox?"))
         self.assertEqual(self.reply(self.web, "webcertificate", {"fingerprint": "00" * 32}).word, "auth.unknown")
 
+    def test_an_expired_certificate_of_a_browser_opens_nothing(self) -> None:
+        self.clock.advance(30 * 86400.0)
+        given = {"fingerprint": self.people["alice"].fingerprint}
+        self.assertEqual(self.reply(self.web, "webcertificate", given).word, "auth.expired")
+
     def test_the_word_of_the_users_server_is_kept_with_the_session_and_not_shown(self) -> None:
         session = self.opened("alice", "submit", grant="the grant", sig="its seal")
         kept = self.dispatcher.web.sessions.get(session["id"])
