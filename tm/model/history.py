@@ -56,11 +56,21 @@ class Ring:
         first = next((index for index, (_, value) in enumerate(found) if value is not None), len(found))
         return found[first:]
 
-    def saved(self) -> _SavedRing:
-        """Return what `restore` takes."""
-        return _SavedRing(self.step, self.slot, {metric: bytes(v) for metric, v in self._values.items()})
+    def keep(self, metrics: Iterable[str]) -> None:
+        """Keep these *metrics* from now on: of one that is new nothing is known so far, others are forgotten."""
+        wanted = set(metrics)
+        for metric in self._values.keys() - wanted:
+            for kept in (self._values, self._sums, self._counts):
+                del kept[metric]
+        for metric in wanted - self._values.keys():
+            self._values[metric] = array("f", [_GAP]) * self.length
+            self._sums[metric], self._counts[metric] = 0.0, 0
 
-    def restore(self, saved: _SavedRing) -> None:
+    def saved(self) -> SavedRing:
+        """Return what `restore` takes."""
+        return SavedRing(self.step, self.slot, {metric: bytes(v) for metric, v in self._values.items()})
+
+    def restore(self, saved: SavedRing) -> None:
         """Go on from what was saved; metrics that are not kept any more are dropped, new ones are unknown so far."""
         if saved.step != self.step or saved.slot < 0:
             return
@@ -81,7 +91,9 @@ class Ring:
         self.slot = slot
 
 
-class _SavedRing(msgspec.Struct, array_like=True):
+class SavedRing(msgspec.Struct, array_like=True):
+    """A `Ring` as it is written to a file: its seconds a slot, its newest slot, the values of each metric."""
+
     step: int
     slot: int
     values: dict[str, bytes]
@@ -89,7 +101,7 @@ class _SavedRing(msgspec.Struct, array_like=True):
 
 class _Saved(msgspec.Struct, array_like=True):
     version: int
-    rings: dict[str, _SavedRing]
+    rings: dict[str, SavedRing]
 
 
 class History:

@@ -69,6 +69,15 @@ class RingTests(SynchronousTestCase):
         ring.add(START - 10_000_000, {"load": 3.0})
         self.assertEqual(ring.points("load"), [(START - 10_000_000.0, 3.0)])
 
+    def test_what_it_keeps_can_change(self) -> None:
+        ring = Ring(("a", "b"), 10, 6)
+        ring.add(1000.0, {"a": 1.0, "b": 2.0})
+        ring.keep(("b", "c"))
+        ring.add(1010.0, {"a": 1.0, "b": 3.0, "c": 4.0})
+        self.assertEqual(ring.points("b"), [(1000.0, 2.0), (1010.0, 3.0)])
+        self.assertEqual(ring.points("c"), [(1010.0, 4.0)])
+        self.assertRaises(KeyError, ring.points, "a")
+
     def test_while_the_computer_was_off_nothing_is_known(self) -> None:
         ring = self.ring()
         ring.add(START, {"load": 1.0})
