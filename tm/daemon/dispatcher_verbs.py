@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 import tm
@@ -20,7 +21,7 @@ from tm.daemon.host_verbs import HostVerbs
 from tm.daemon.info_desk import InfoDesk
 from tm.daemon.job_texts import TextVerbs
 from tm.daemon.job_verbs import JobVerbs
-from tm.daemon.listing import whole_number
+from tm.daemon.listing import log_wish
 from tm.daemon.own_verbs import OwnVerbs
 from tm.daemon.people_verbs import PeopleVerbs
 from tm.daemon.property_verbs import PropertyVerbs
@@ -54,7 +55,7 @@ class DispatcherVerbs:
             "version": lambda peer, request, arguments: version_reply(request, "TaskDispatcher"),
             "status": self._status, "runjob": self._runjob,
             **self._jobs.methods, **TextVerbs(dispatcher).methods,
-            "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._recent,
+            "subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "reload": self._reload, "log": self._log,
             "shutdown": self._shutdown, **self._hosts.methods, **HostOrders(dispatcher).methods,
             **AuditVerbs(dispatcher).methods,
             **PeopleVerbs(dispatcher).methods,
@@ -110,10 +111,10 @@ class DispatcherVerbs:
         }  # fmt: skip
         return as_reply(request, shown, as_lines({**shown, "warnings": "; ".join(shown["warnings"])}))
 
-    def _recent(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
-        lines = arguments[0] if arguments else "50"
-        count = whole_number(lines, f"'{lines:.40}': expected a number of lines")
-        return Reply(body=self._dispatcher.around.recent_log(count))
+    def _log(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        wish, around = log_wish(arguments), self._dispatcher.around
+        found: Deferred[list[str]] = around.reader.run(lambda: around.read_log(wish))
+        return found.addCallback(lambda lines: Reply(body=lines))
 
     # -- orders of people -----------------------------------------------------------------------------------------
 

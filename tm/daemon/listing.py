@@ -8,15 +8,17 @@ from typing import NamedTuple
 from tm.errors import RefusedError
 from tm.model.accounting import moment
 from tm.model.ids import task_id
+from tm.model.log_wish import LEVELS, SUBJECTS, LogWish
 from tm.model.paging import ORDERS, read_position
 from tm.model.phase import ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
 from tm.model.selection import UNREACHABLE, states
 from tm.model.spec import LATEST
-from tm.model.views import Shown
+from tm.model.views import Shown, shown_time
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
+MOST_LINES = 5000
 AFTER_ALL = 1 << 62
 BY_START = "start"
 _KEYS = (
@@ -132,6 +134,30 @@ def _id(text: str) -> int:
         return AFTER_ALL
     array = whole_number(number, complaint)
     return task_id(array, whole_number(index, complaint)) if underscore else array
+
+
+def log_wish(arguments: list[str]) -> LogWish:
+    """Return which lines ``log:LINES:key=value…`` asks for; raise `RefusedError` ``proto.arguments``."""
+    given: dict[str, str] = {}
+    for place, argument in enumerate(arguments):
+        key, equals, value = argument.partition("=")
+        if not equals and place == 0:
+            key, value = "lines", argument
+        elif not equals or key not in ("level", "text", *SUBJECTS, "before", "since", "file"):
+            known = "lines, then level= text= job= host= user= before= since= file="
+            raise RefusedError("proto.arguments", f"'{argument:.60}': expected {known}")
+        given[key] = value
+    lines, level, file = given.get("lines", "50"), given.get("level", ""), given.get("file", "log")
+    if level and level not in LEVELS:
+        raise RefusedError("proto.arguments", f"'level={level:.40}': how grave a line is, is {', '.join(LEVELS)}")
+    if file not in ("log", "error"):
+        raise RefusedError("proto.arguments", f"'file={file:.40}': the logs are 'log' and 'error'")
+    count = whole_number(lines, f"'{lines:.40}': expected a number of lines")
+    before, since = (
+        shown_time(instant(given[key], end=False)) or "" if given.get(key) else "" for key in ("before", "since")
+    )
+    about = tuple((subject, given[subject]) for subject in SUBJECTS if given.get(subject))
+    return LogWish(min(count, MOST_LINES), level, given.get("text", ""), about, before, since, file == "error")
 
 
 def whole_number(text: str, complaint: str) -> int:

@@ -12,6 +12,7 @@ from tm.daemon.info_names import InfoCare
 from tm.daemon.post_office import Mailer, no_mailer
 from tm.model.audit import RawTables
 from tm.model.host import HostConfig
+from tm.model.log_wish import LogWish
 from tm.model.rights import Groups, Users
 from tm.model.settings import Mail, Scheduling
 from tm.ports import HostTables, JobStore, PeopleFiles, Worker
@@ -44,7 +45,7 @@ class Surroundings:
     reader: Worker
     read_tables: Callable[[], Tables]
     host_tables: HostTables
-    recent_log: Callable[[int], list[str]]
+    read_log: Callable[[LogWish], list[str]]
     stop: Callable[[], None]
     fingerprint: str = ""
     not_after: float = math.inf

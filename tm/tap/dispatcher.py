@@ -102,9 +102,9 @@ def _build(
     from twisted.internet import reactor
 
     clock: Any = reactor
-    log = JsonLog(os.path.join(state, "TaskDispatcher.log"))
+    log, errors = JsonLog(os.path.join(state, "TaskDispatcher.log")), JsonLog(error_log, LogLevel.warn)
     log.start()
-    JsonLog(error_log, LogLevel.warn).start()
+    errors.start()
     store = SqliteStore(store_path)
     writer, reader = Committer(clock, "store"), Committer(clock, "reader")
     certificate = load_certificate(_pair(etc)[1])
@@ -118,7 +118,7 @@ def _build(
     surroundings = Surroundings(
         cluster=cluster, clock=clock, store=store, writer=writer, reader=reader, read_tables=lambda: _tables(etc),
         host_tables=HostsFile(etc), info=InfoFile(etc),
-        recent_log=log.recent, stop=clock.stop, fingerprint=own,
+        read_log=lambda wish: (errors if wish.errors else log).read_back(wish), stop=clock.stop, fingerprint=own,
         not_after=certificate.not_valid_after_utc.timestamp(),
         infoservers=info_care(clock, etc, state, interface, port, own), people=PeopleFiles(etc), mailer=mailer,
     )  # fmt: skip

@@ -110,7 +110,7 @@ DISPATCHER = _table(
     Verb("subscribe", "*many", "send event lines of these topics: jobs hosts log"),
     Verb("unsubscribe", "*many", "send no more of them; without a topic, none"),
     Verb("reload", "", "read etc/ again"),
-    Verb("log", "[lines]", "the last lines of the dispatcher's log"),
+    Verb("log", "*many", "the last lines of the dispatcher's log: LINES level=warn text=TEXT before=TIME"),
     Verb("shutdown", "", "stop the dispatcher; running jobs go on"),
     Verb("attach", "*json", "a user's server takes its place"),
     Verb("hello", "*json", "a user's server on a host says what it holds"),

@@ -52,7 +52,7 @@ class DispatcherCase(SynchronousTestCase):
             reader=ReadyWorker(),
             read_tables=self.tables,
             host_tables=self.host_tables,
-            recent_log=lambda count: [],
+            read_log=lambda wish: [],
             stop=lambda: None,
         )
 

@@ -6,8 +6,9 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tm.daemon.answers import as_lines, decoded
-from tm.daemon.listing import host_lines, job_query
+from tm.daemon.listing import MOST_LINES, host_lines, job_query, log_wish
 from tm.errors import RefusedError
+from tm.model.log_wish import LogWish
 from tm.model.paging import Position, show_position
 from tm.model.phase import FINAL, ON_HOST, Phase
 
@@ -83,6 +84,21 @@ class QueryTests(SynchronousTestCase):
     def test_jobs_are_counted_by_the_rule_of_the_verb(self) -> None:
         refused = self.assertRaises(RefusedError, job_query, ["user=all"], "alice", NOTHING, "countjobs")
         self.assertIn("'countjobs'", refused.text)
+
+
+class LogWishTests(SynchronousTestCase):
+    def test_a_number_and_filters_make_a_wish(self) -> None:
+        self.assertEqual(log_wish([]), LogWish(50))
+        self.assertEqual(log_wish(["7"]), LogWish(7))
+        self.assertEqual(log_wish(["99999999"]).lines, MOST_LINES)
+        wish = log_wish(["7", "level=warn", "host=n1", "text=x=y", "before=2026-11-23T14:00:00Z", "file=error", "job="])
+        self.assertEqual(wish, LogWish(7, "warn", "x=y", (("host", "n1"),), "2026-11-23T14:00:00.000Z", "", True))
+
+    def test_what_cannot_be_understood_is_refused(self) -> None:
+        for argument in ("many", "level=loud", "file=../x", "before=noon", "colour=red", "-1", ""):
+            refused = self.assertRaises(RefusedError, log_wish, [argument])
+            self.assertEqual(refused.word, "proto.arguments")
+        self.assertRaises(RefusedError, log_wish, ["level=warn", "7"])
 
 
 class TextTests(SynchronousTestCase):
