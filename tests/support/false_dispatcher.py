@@ -20,11 +20,14 @@ RUN = "false"
 class FalseDispatcher:
     """Serves one user's server on *port*; *certs* is the folder with the dispatcher's key and certificate.
 
-    `facts` has the final fact of each job by its id; reports are acknowledged, and everything else is answered ``OK``.
+    `facts` has the final fact of each job by its id; reports are acknowledged, and everything else is answered as
+    `answers` says by verb, else ``OK``. `said` has all requests.
     """
 
     def __init__(self, port: int, certs: str) -> None:
         self.facts: dict[int, dict[str, Any]] = {}
+        self.answers: dict[str, Reply] = {}
+        self.said: list[Request] = []
         self._accepted: dict[int, tuple[str, str]] = {}
         self._environments: dict[str, str] = {}
         self._joined = threading.Event()
@@ -52,16 +55,17 @@ class FalseDispatcher:
 
     def orders(self, orders: list[tuple[int, str, str]], environments: dict[str, str]) -> None:
         """Have the server on host n1 started and send it *orders* (job, text, signature), all in one line."""
-        self._event({"topic": "want", "host": "n1", "address": "n1", "launcher": "local", "options": {}})
+        self.event({"topic": "want", "host": "n1", "address": "n1", "launcher": "local", "options": {}})
         wait_for(self._joined.is_set, "the server on n1")
         entries = [
             {"c": count, "job": job, "attempt": 1, "cores": 1, "spec": spec, "sig": signature}
             for count, (job, spec, signature) in enumerate(orders, 1)
         ]
         line = {"topic": "orders", "host": "n1", "epoch": 1, "run": RUN, "grant": len(orders), "orders": entries}
-        self._event({**line, "environments": {**self._environments, **environments}})
+        self.event({**line, "environments": {**self._environments, **environments}})
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def event(self, event: dict[str, Any]) -> None:
+        """Say *event* to the server."""
         self._to_say.put(b"* " + json.dumps(event).encode() + b"\n")
 
     def _serve(self) -> None:
@@ -97,6 +101,9 @@ class FalseDispatcher:
                 peer.sendall(self._answer(request).encode())
 
     def _answer(self, request: Request) -> Reply:
+        self.said.append(request)
+        if request.verb in self.answers:
+            return self.answers[request.verb]
         if request.verb == "submit":
             given = json.loads(request.rest or "")
             self._environments.update(given["environments"])

@@ -59,21 +59,21 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
-        self._waiting: list[Deferred[Reply]] = []
+        self.waiting: list[Deferred[Reply]] = []
 
     def ask(self, verb: str, rest: str | None = None, json_wanted: bool = False) -> Deferred[Reply]:
         self.said.append((verb, json.loads(rest or "null")))
         answer: Deferred[Reply] = Deferred()
-        self._waiting.append(answer)
+        self.waiting.append(answer)
         return answer
 
     def answer(self, reply: Reply) -> None:
         """Answer what was asked first."""
-        self._waiting.pop(0).callback(reply)
+        self.waiting.pop(0).callback(reply)
 
     def lose(self) -> None:
         """The connection is gone."""
-        for answer in self._waiting:
+        for answer in self.waiting:
             answer.errback(TaskManagerError("net.lost", "the connection broke"))
 
     def verbs(self) -> list[str]:

@@ -72,14 +72,14 @@ class AskedDesk:
 
     async def _answered(self, link: Link, question: Question) -> None:
         self._under_way += 1
+        reply = Reply("your own server failed at this; its log says how", word="internal.error")
         try:
             reply = Reply(body=[json_line(await self._answer(question))])
         except TaskManagerError as error:
             reply = Reply(error.text, word=error.word)
         finally:
             self._under_way -= 1
-        for line in answer_lines(question.number, reply):
-            await link.ask("answered", line)
+            background.start(_tell(link, question.number, reply), "telling an answer")
 
     async def _answer(self, question: Question) -> dict[str, Any]:
         if question.verb not in self._verbs:
@@ -106,6 +106,11 @@ class AskedDesk:
 
     async def _rerun(self, argument: str) -> dict[str, Any]:
         return _shown(await self._server.rerun(decoded(Rerun, argument)))
+
+
+async def _tell(link: Link, number: int, reply: Reply) -> None:
+    for line in answer_lines(number, reply):
+        await link.ask("answered", line)
 
 
 def _below(home: str, cwd: object) -> object:

@@ -82,14 +82,14 @@ class InfoQuestions:
 
     async def _answered(self, link: Link, asked: Asked) -> None:
         self._under_way += 1
+        reply = Reply("the InfoServer failed at this question; its log says how", word="internal.error")
         try:
             reply = await self._reply(asked)
         except TaskManagerError as error:
             reply = Reply(error.text, word=error.word)
         finally:
             self._under_way -= 1
-        for line in answer_lines(asked.number, reply):
-            await link.ask("infoanswer", line)
+            background.start(_tell(link, asked.number, reply), "telling an answer")
 
     async def _reply(self, asked: Asked) -> Reply:
         if asked.question not in self._questions:
@@ -98,3 +98,8 @@ class InfoQuestions:
             raise RefusedError("limit.questions", "too many questions to this computer are under way; try again")
         answer = self._answer(Asker(asked.user), Request(asked.question, asked.rest, asked.json))
         return await answer if isinstance(answer, Deferred) else answer
+
+
+async def _tell(link: Link, number: int, reply: Reply) -> None:
+    for line in answer_lines(number, reply):
+        await link.ask("infoanswer", line)

@@ -113,7 +113,8 @@ class Look:
             for channel, at in said["places"]:
                 self.kept[channel].begin = at
             self.begun = True
-        elif state == "read":
+            return
+        if state == "read":
             self.read = True
         else:
             self.failed = str(said.get("reason") or f"the visit is {state}")

@@ -153,6 +153,16 @@ class SessionTests(WebCase):
     def test_what_is_said_is_one_line(self) -> None:
         self.cannot("proto.malformed", self.opened(), "lsjobs", "user=all\nshutdown")
 
+    def test_an_answer_that_was_asked_for_under_a_number_comes_as_an_event(self) -> None:
+        said = {"secret": self.opened("bob")["secret"], "verb": "whoami", "number": 7}
+        self.assertEqual(self.reply(self.web, "as", said), Reply())
+        self.assertEqual(self.reply(self.web, "as", {**said, "verb": "jobinfo", "rest": "99", "number": 8}), Reply())
+        first, second = self.web.heard("answer")
+        self.assertEqual((first["number"], json.loads(first["body"][0])["user"]), (7, "bob"))
+        self.assertEqual((second["number"], second["word"]), (8, "job.unknown"))
+        for more, word in (({"verb": "hostask", "rest": "n9:load"}, "host.unknown"), ({"secret": "x"}, "auth.session")):
+            self.assertEqual(self.reply(self.web, "as", {**said, **more}).word, word)
+
     def test_only_the_web_server_that_has_joined_speaks_for_others(self) -> None:
         session = self.opened()
         said = {"secret": session["secret"], "verb": "whoami", "rest": None}

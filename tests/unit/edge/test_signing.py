@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.identities import Identity
-from tm.edge.signing import OrderSigner
+from tm.edge.signing import GRANT, OrderSigner
 
 
 class SigningTests(SynchronousTestCase):
@@ -27,6 +27,12 @@ class SigningTests(SynchronousTestCase):
     def test_another_key_gives_another_signature(self) -> None:
         other = OrderSigner.from_key(Identity(self.folder, "bob", "bob").key)
         self.assertFalse(other.check("text", self.signer.sign("text")))
+
+    def test_what_is_signed_for_one_purpose_is_nothing_for_another(self) -> None:
+        grants = OrderSigner.from_key(self.alice.key, GRANT)
+        self.assertFalse(grants.check("text", self.signer.sign("text")))
+        self.assertFalse(self.signer.check("text", grants.sign("text")))
+        self.assertTrue(OrderSigner.from_key(self.alice.key, GRANT).check("text", grants.sign("text")))
 
     def test_a_malformed_signature_is_just_wrong(self) -> None:
         for wrong in ("", "é", "0" * 64, "\udc80", self.signer.sign("text").upper() + "0"):
