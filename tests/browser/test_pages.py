@@ -142,9 +142,9 @@ class PageTests(BrowserCase):
         folder.mkdir(parents=True, exist_ok=True)
         named = {
             "overview": "/", "hosts": "/hosts", "host": "/hosts/n1", "processes": "/hosts/n1/processes",
-            "jobs": "/jobs", "job": f"/jobs/{self.ids['running']}", "waiting": f"/jobs/{self.ids['waiting']}", "submit": "/submit",
-            "timeline": "/timeline", "properties": "/dispatcher/properties", "log": "/dispatcher/log",
-            "administration": "/admin",
+            "jobs": "/jobs", "job": f"/jobs/{self.ids['running']}", "waiting": f"/jobs/{self.ids['waiting']}",
+            "submit": "/submit", "timeline": "/timeline", "properties": "/dispatcher/properties",
+            "log": "/dispatcher/log", "administration": "/admin",
         }  # fmt: skip
         for name, path in named.items():
             page.goto(path, wait_until="load")
