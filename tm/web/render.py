@@ -22,7 +22,8 @@ _CONTROL = re.compile(
 NOT_KNOWN = "\u2013"
 SHAPES = {
     "running": "▶", "pending": "◌", "held": "‖", "starting": "▷", "suspended": "⏸", "unreachable": "⚡",
-    "finished": "●", "failed": "✖", "cancelled": "⊘", "lost": "?", "up": "●", "free": "●", "busy": "▶", "full": "▶",
+    "finished": "●", "completed": "●", "timeout": "⧖", "out_of_memory": "✖", "output_limit": "✖",
+    "failed": "✖", "cancelled": "⊘", "lost": "?", "up": "●", "free": "●", "busy": "▶", "full": "▶",
     "down": "✖", "off": "○", "draining": "▽", "drained": "▼", "away": "◇", "broken": "✖", "bad": "✖",
 }  # fmt: skip
 """The shape of each state's badge: who cannot tell the colours reads word and shape."""

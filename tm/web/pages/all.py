@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tm.web.pages import admin, api, events, login, logs, sessions, static
+from tm.web.pages import acts, admin, api, events, jobs, login, logs, metrics, sessions, static
 from tm.web.routes import Routes
 
-MODULES = (admin, api, events, login, logs, sessions, static)
+MODULES = (acts, admin, api, events, jobs, login, logs, metrics, sessions, static)
 
 
 def all_routes() -> Routes:
