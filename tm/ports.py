@@ -166,6 +166,16 @@ class JobQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSize:
+    """How large a store is: its file, the log of what is not in it yet, the files of its archive, its jobs."""
+
+    bytes: int = 0
+    wal: int = 0
+    archive_bytes: int = 0
+    jobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What a store held when a new epoch began."""
 
@@ -230,6 +240,9 @@ class JobStore(Protocol):
 
     def changes(self, limit: int) -> list[Change]:
         """Return the last *limit* records of the audit log, ascending by number."""
+
+    def size(self) -> StoreSize:
+        """Return how large it is; jobs in the archive are not counted."""
 
     def close(self) -> None:
         """Let go of everything."""

@@ -253,6 +253,12 @@ class StoreContract:
             pass
         same(sum(self.counted(since=0.0).values()), 3)
 
+    def test_its_size_is_that_of_its_files_and_its_jobs(self) -> None:
+        self.assertEqual(self.store.size().jobs, 0)  # type: ignore[attr-defined]
+        array = job(3, array="0-3")
+        self.keep(new(job(1), job(2, phase=Phase.FAILED), array, new_task(task_id(3, 0), array)))
+        self.assertEqual(self.store.size().jobs, 4)  # type: ignore[attr-defined]
+
     def test_a_job_that_is_not_there_is_none_however_large_its_number(self) -> None:
         for number in (0, 1, 1 << 62, 1 << 63, 10**40):
             self.assertIsNone(self.store.job(number))  # type: ignore[attr-defined]
@@ -364,6 +370,17 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.keep(Records())
         for name in os.listdir(os.path.dirname(self.path)):
             self.assertEqual(os.stat(os.path.join(os.path.dirname(self.path), name)).st_mode & 0o077, 0, name)
+
+    def test_what_is_in_the_archive_has_a_size_of_its_own(self) -> None:
+        self.keep(new(*(job(number, phase=Phase.COMPLETED) for number in range(1, 200))))
+        before = self.store.size()
+        self.assertEqual((before.archive_bytes, before.jobs), (0, 199))
+        self.assertGreater(min(before.bytes, before.wal), 50_000)
+        while self.store.archive(1e6):
+            pass
+        after = self.store.size()
+        self.assertGreater(after.archive_bytes, 50_000)
+        self.assertEqual(after.jobs, 0)
 
     def test_a_missing_store_is_not_an_empty_one(self) -> None:
         self.store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,17 +30,20 @@ from tm.daemon.server_verbs import ServerVerbs
 from tm.daemon.share_verbs import ShareVerbs
 from tm.daemon.usage_verbs import UsageVerbs
 from tm.daemon.web_verbs import WebVerbs
-from tm.errors import RefusedError
+from tm.errors import RefusedError, StoreError
 from tm.model.people_views import all_warnings, dispatcher_warnings
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import OWNER, TOPICS, demand
 from tm.model.views import shown_time
-from tm.ports import Peer
+from tm.ports import Peer, StoreSize
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request
 from tm.wire.verbs import DISPATCHER as VERBS
 
 _log = Logger()
+
+LOOK_SECONDS = 10.0
+"""How large the store is, is not looked up again so soon."""
 
 
 class DispatcherVerbs:
@@ -50,6 +54,7 @@ class DispatcherVerbs:
         self.identify = identify
         self._hosts = HostVerbs(dispatcher)
         self._jobs = JobVerbs(dispatcher)
+        self._size, self._looked = StoreSize(), -LOOK_SECONDS
         self._methods: dict[str, Spoken] = {
             "help": lambda peer, request, arguments: help_reply(VERBS, request, arguments),
             "version": lambda peer, request, arguments: version_reply(request, "TaskDispatcher"),
@@ -89,6 +94,18 @@ class DispatcherVerbs:
     # -- questions ------------------------------------------------------------------------------------------------
 
     def _status(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
+        around, now = self._dispatcher.around, self._dispatcher.now
+        if not self._looked <= now < self._looked + LOOK_SECONDS:
+            looked: Deferred[StoreSize] = around.reader.run(around.store.size)
+            looked.addCallbacks(self._remember, lambda failure: failure.trap(StoreError) and self._size)
+            return looked.addCallback(lambda size: self._told_status(peer, request, size))
+        return self._told_status(peer, request, self._size)
+
+    def _remember(self, size: StoreSize) -> StoreSize:
+        self._size, self._looked = size, self._dispatcher.now
+        return size
+
+    def _told_status(self, peer: Peer, request: Request, size: StoreSize) -> Reply:
         dispatcher = self._dispatcher
         brain = dispatcher.brain
         on_hosts = [job for session in brain.sessions.values() for job in session.jobs]
@@ -103,7 +120,7 @@ class DispatcherVerbs:
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),
             "hosts": dict(hosts), "users": len(dispatcher.server_users()), "epoch": brain.epoch,
-            "web": dispatcher.web.url or None,
+            "web": dispatcher.web.url or None, "store": asdict(size),
             "warnings": [
                 *dispatcher_warnings(dispatcher.around.fingerprint, dispatcher.around.not_after, dispatcher.now),
                 *all_warnings(peer.user, peer.fingerprint, tables.users, rights, dispatcher.now),

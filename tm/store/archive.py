@@ -143,5 +143,17 @@ class Archive:
                 reader.execute("DETACH month")
         return [Use(*row) for row in found]
 
+    def bytes(self) -> int:
+        """Return how large the files are together."""
+        return sum(map(file_size, map(self._path, self.months())))
+
     def _path(self, month: str) -> str:
         return os.path.join(self._folder, _NAME.format(month))
+
+
+def file_size(path: str) -> int:
+    """Return how many bytes the file has, 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

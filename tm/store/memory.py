@@ -17,7 +17,7 @@ from tm.model.ids import is_task
 from tm.model.job import Job
 from tm.model.paging import has_text, sort_key
 from tm.model.phase import ACTIVE, Phase
-from tm.ports import JobQuery, Loaded
+from tm.ports import JobQuery, Loaded, StoreSize
 from tm.store.rows import (
     began,
     change_of,
@@ -170,6 +170,10 @@ class MemoryStore:
         """Return the last *limit* records of the audit log, ascending by number."""
         numbers = sorted(self._changes)[-limit:] if limit > 0 else []
         return [change_of(self._changes[number]) for number in numbers]
+
+    def size(self) -> StoreSize:
+        """Return how many jobs there are."""
+        return StoreSize(jobs=len(self._jobs))
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -23,9 +23,9 @@ from tm.model.effects import Attempt, JobEvent, Message, Records
 from tm.model.ids import MOST_PLAIN, tasks_of
 from tm.model.job import Job
 from tm.model.phase import ACTIVE, Phase
-from tm.ports import JobQuery, Loaded
+from tm.ports import JobQuery, Loaded, StoreSize
 from tm.store import schema
-from tm.store.archive import Archive
+from tm.store.archive import Archive, file_size
 from tm.store.asking import (
     FIELDS,
     Group,
@@ -292,6 +292,11 @@ class SqliteStore:
         """Return the last *limit* records of the audit log, ascending by number."""
         rows = self._read(f"SELECT {_OF_CHANGE} FROM audit ORDER BY id DESC LIMIT ?", max(0, min(limit, _HIGHEST)))
         return [change_of(row) for row in reversed(rows)]
+
+    def size(self) -> StoreSize:
+        """Return how large it is; jobs in the archive are not counted."""
+        jobs = self._read("SELECT coalesce(sum(count), 0) FROM counts")[0][0]
+        return StoreSize(file_size(self._path), file_size(self._path + "-wal"), self._archive.bytes(), jobs)
 
     def _read(self, sql: str, *values: object) -> list[Any]:
         try:

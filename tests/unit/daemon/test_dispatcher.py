@@ -20,7 +20,7 @@ from tm.daemon.post_office import GATHER_SECONDS
 from tm.errors import StoreError, TaskManagerError
 from tm.model.host import HostConfig
 from tm.model.rights import RIGHTS, Group, Groups, User, Users
-from tm.ports import JobQuery
+from tm.ports import JobQuery, StoreSize
 from tm.store.memory import MemoryStore
 from tm.wire.message import Reply, parse_request
 
@@ -358,6 +358,23 @@ class ServerTests(DispatcherCase):
         self.said(NotedPeer(), self.submission(count=50))
         shown = json.loads(self.said(NotedPeer("bob"), "status.json").body[0])
         self.assertEqual((shown["jobs"], shown["epoch"]), ({"starting": 2, "pending": 48}, 1))
+        self.assertEqual(shown["store"]["jobs"], 50)
+
+    def test_how_large_the_store_is_is_looked_up_now_and_then_and_a_broken_one_keeps_nobody_from_the_rest(self) -> None:
+        looks: list[float] = []
+
+        def size() -> StoreSize:
+            looks.append(self.clock.seconds())
+            if len(looks) > 1:
+                raise StoreError("store.io", "broken")
+            return StoreSize(1, 2, 3, 4)
+
+        self.patch(self.store, "size", size)
+        for _ in range(5):
+            shown = json.loads(self.said(NotedPeer("bob"), "status.json").body[0])
+            self.assertEqual(shown["store"], {"bytes": 1, "wal": 2, "archive_bytes": 3, "jobs": 4})
+            self.clock.advance(6.0)
+        self.assertGreaterEqual(len(looks), 3)
 
     def test_a_host_that_knows_a_later_history_is_not_admitted(self) -> None:
         server = self.attached()
