@@ -108,7 +108,8 @@ def show_host(host: HostState, sessions: list[Session], condition: Condition, in
         ],
         "remedy": condition.remedy, "since": shown_time(condition.since or None),
         "vacant": condition.state in RECEIVING and free > 0 and not host.alone, "free_cores": free,
-        "offered_cores": host.cores, "offered_memory": offered, "features": list(config.features),
+        "offered_cores": host.cores, "offered_memory": offered, "group": config.group,
+        "features": list(config.features),
         "policy": str(config.policy), "gpu_count": host.gpu_count, "free_gpus": max(0, host.free_gpus),
         "consumables": {
             name: {"whole": count, "used": host.used_consumables.get(name, 0)}

@@ -18,8 +18,8 @@ METRICS = (
     "pending", "held", "running", "cores_used", "cores", "memory_used", "memory", "gpus_used", "gpus",
     "hosts_in_trouble",
 )  # fmt: skip
-SPARK_STEP = 120
-SPARK_LENGTH = 30
+SPARK_STEP = 180
+SPARK_LENGTH = 20
 MOST_CHANGES = 20
 MOST_LETTERS = 300
 VERSION = 1

@@ -69,6 +69,7 @@ class Host(Struct, kw_only=True):
     free_cores: Annotated[int, of("cores free of those offered now")]
     offered_cores: Annotated[int, of("cores that others leave of it now")]
     offered_memory: Annotated[int | None, of("memory that others leave of it now, in bytes")]
+    group: Annotated[str, of("its group of hosts in the configuration; empty for none")]
     features: Annotated[list[str], of("what it is called in constraints")]
     policy: Annotated[str, of("what becomes of jobs when others need it: ignore, no-new-jobs, nice, suspend, give-way")]
     gpu_count: Annotated[int | None, of("its graphics processors; null: not known yet")]
