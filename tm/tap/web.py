@@ -109,7 +109,7 @@ def _build(
     desk = Desk(time.time, info["cluster"])
     desk.events = hub = Hub(clock, desk.sessions)
     web = WebServer(desk, clock, front.url)
-    web.heard.append(hub.heard)
+    web.heard += [hub.heard, desk.meter.heard]
     web.up.append(hub.up)
     web.down.append(hub.down)
     keep_board(late, desk, web, clock, os.path.join(state, "TaskWeb.history"))

@@ -13,6 +13,7 @@ from tm.web.asked import RANKS, Asked, Visitor
 from tm.web.board import Board
 from tm.web.hub import Hub
 from tm.web.later import Later
+from tm.web.meter import Meter
 from tm.wire.frames import LARGE_LIMIT
 from tm.wire.message import Reply
 
@@ -54,6 +55,8 @@ class Desk:
         self.events: Hub | None = None
         self.why_away = "it has not been reached yet"
         self.board = Board()
+        self.meter = Meter()
+        self.since = clock()
         self._known: dict[str, tuple[float, Visitor | None]] = {}
         self._later = Later()
 

@@ -178,6 +178,7 @@ class WebRequest(Request):
         elif isinstance(given, Stream):
             self.setHeader("Content-Type", given.content_type)
             self.setHeader("X-Accel-Buffering", "no")
+            server.desk.meter.answered(200)
             given.begin(self)
         elif isinstance(given, Page):
             body = server.renderer.page(asked, given.template, dict(given.context))
@@ -210,6 +211,7 @@ class WebRequest(Request):
         self._whole(303, "text/plain; charset=utf-8", b"")
 
     def _whole(self, status: int, content_type: str, body: bytes) -> None:
+        self.channel.factory.server.desk.meter.answered(status)
         self.setResponseCode(status)
         self.setHeader("Content-Type", content_type)
         self.setHeader("Content-Length", str(len(body)))
