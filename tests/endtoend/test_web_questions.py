@@ -127,6 +127,35 @@ class OutputTests(QuestionCase):
         self.assertEqual(Path(self.cluster.work, "ran").read_text(), f"{again}\n")
 
 
+class CheckTests(QuestionCase):
+    def check(self, secret: str, name: str, **more: object) -> dict[str, Any]:
+        """Poll until the check is over; return what it found."""
+        wish = {"check": secrets.token_hex(8), "name": name, **more}
+        last: dict[str, Any] = {}
+
+        def over() -> bool:
+            last.update(self.own(secret, "checkhost", wish))
+            return bool(last["over"])
+
+        wait_for(over, "the end of the check", 60)
+        return last
+
+    def test_hosts_are_checked_as_they_are_as_they_would_be_and_before_they_are_there(self) -> None:
+        self.assertEqual(
+            self.own_refused(self.opened("act"), "checkhost", {"check": "a random word", "name": "n1"}), "perm.grant"
+        )
+        secret = self.opened("submit")
+        found = self.check(secret, "n1")
+        topics = {one["topic"]: one for one in found["findings"]}
+        self.assertEqual((topics["program"]["level"], found["error"]), ("good", None), found)
+        found = self.check(secret, "n1", table={"python": "/no/such/python", "cores": 100_000})
+        topics = {one["topic"]: one for one in found["findings"]}
+        self.assertEqual((found["good"], topics["program"]["level"]), (False, "bad"), found)
+        new = self.check(secret, "n7", table={"launcher": "local"}, new=True)
+        self.assertEqual((new["host"], new["error"]), ("n7", None))
+        self.assertIn("no host", self.check(secret, "n9")["error"])
+
+
 class HostTests(QuestionCase):
     hosts: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "n1": {"launcher": "local", "cores": 2, "policy": "ignore", "infoserver": True}

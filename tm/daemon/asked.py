@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from tm.daemon import background
 from tm.daemon.answers import decoded, json_line
 from tm.daemon.grants import Grants, May
+from tm.daemon.host_checks import HostChecks
 from tm.daemon.looking import Looking
 from tm.daemon.questions import answer_lines
 from tm.daemon.rerun import Rerun
@@ -59,6 +60,7 @@ class AskedDesk:
             "output": ("look", self._looking.output),
             "submit": ("submit", self._submit),
             "rerun": ("submit", self._rerun),
+            "checkhost": ("submit", HostChecks(server.clock, server.around.tm_command).check),
         }
 
     def hear(self, link: Link, json: bytes) -> None:

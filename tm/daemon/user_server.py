@@ -22,6 +22,7 @@ import tm
 from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
+from tm.daemon.host_checks import Run
 from tm.daemon.rerun import Rerun, signed_again
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
 from tm.daemon.telling_desk import Bell, Merge, TellingDesk
@@ -72,6 +73,7 @@ class UserSurroundings:
     bell: Callable[[], Bell]
     merge: Merge
     grant_signer: Signer
+    tm_command: Run
 
 
 class Accepted(NamedTuple):

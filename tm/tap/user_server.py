@@ -23,6 +23,7 @@ from tm.client.tms import find_tms
 from tm.daemon import telling_desk
 from tm.daemon.user_server import UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
+from tm.edge.child import run_child
 from tm.edge.connection import ServerFactory, peer_uid
 from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
@@ -40,6 +41,7 @@ from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
 RETIRE_SECONDS = 10.0
+CHECK_SECONDS = 90.0
 LOOPBACK = "127.0.0.1"
 PROGRAM = "TMMS"
 
@@ -194,6 +196,9 @@ def _surroundings(
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
         tunnels=tunnels, stop=clock.stop, log_path=log_path,
         bell=lambda: _bell(clock, environment), merge=_merge, grant_signer=OrderSigner.from_key(where.key, GRANT),
+        tm_command=lambda words: run_child(
+            clock, [where.python, where.program("tm"), *words], environment, CHECK_SECONDS
+        ),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -120,6 +121,7 @@ class UserServerCase(SynchronousTestCase):
                 bell=lambda: self.bell,
                 merge=self.merge,
                 grant_signer=Seal("alice's grants"),
+                tm_command=self.tm_command,
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")
@@ -127,6 +129,9 @@ class UserServerCase(SynchronousTestCase):
 
     def stop(self) -> None:
         self.stopped += 1
+
+    async def tm_command(self, words: Sequence[str]) -> Any:
+        raise FileNotFoundError(2, "no such program", words[0])
 
     async def merge(self, path: str) -> None:
         self.merged.append(path)

@@ -49,13 +49,17 @@ def take_add(parser: argparse.ArgumentParser) -> None:
 def take_check(parser: argparse.ArgumentParser) -> None:
     """Say what ``tm hosts check`` takes."""
     parser.add_argument("hosts", metavar="HOST", nargs="*", help="these hosts; without any, all that are active")
+    parser.add_argument(
+        "--set", dest="values", metavar="KEY=VALUE", action="append", default=[],
+        help="as if this were configured, as of 'tm hosts change'; may be said again",
+    )  # fmt: skip
 
 
 def run_check(arguments: argparse.Namespace, environ: Environ) -> list[str]:
     """Check hosts of the cluster; leave with 1 when something must be mended."""
     where = _places(arguments, environ)
     with _dispatcher(where) as connection:
-        hosts = configured(connection, arguments.hosts, where)
+        hosts = configured(connection, arguments.hosts, where, arguments.values)
     found = look(where, environ, hosts, arguments.json)
     print("\n".join(_summary(found, arguments.json)))
     raise SystemExit(any(is_bad(findings) for findings in found.values()))
@@ -112,15 +116,26 @@ def place_of(name: str, config: Mapping[str, Any], where: Places, added: bool = 
     )  # fmt: skip
 
 
-def configured(connection: Connection, names: Sequence[str], where: Places) -> list[Place]:
-    """Return the hosts called *names*, or all that are active."""
+def configured(
+    connection: Connection, names: Sequence[str], where: Places, values: Sequence[str] = ()
+) -> list[Place]:
+    """Return the hosts called *names*, or all that are active, as if *values* (``KEY=VALUE``) were configured."""
     from tm.wire.message import quote
 
     if not names:
         shown = [json.loads(line) for line in connection.ask("lshosts", json=True).body]
         names = [one["name"] for one in shown if one["state"] not in ("drained",)]
     hosts = [json.loads(connection.ask("hostinfo", quote(name), json=True).body[0]) for name in names]
-    return [place_of(host["name"], host.get("config") or host, where) for host in hosts]
+    return [place_of(host["name"], _with_values(host, values), where) for host in hosts]
+
+
+def _with_values(host: Mapping[str, Any], values: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration of *host* as it would be with *values*."""
+    from tm.cli.host_values import edit_of
+
+    config = dict(host.get("config") or host)
+    edit = edit_of(values, config, host.get("own") or {})
+    return {**{key: value for key, value in config.items() if key not in edit.unset}, **edit.set}
 
 
 def _wanted(arguments: argparse.Namespace, connection: Connection, where: Places) -> list[Newcomer]:
