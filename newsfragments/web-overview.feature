@@ -1,0 +1,1 @@
+The first page of the web interface shows my jobs, how full the cluster is, my last failures in a sentence each, hosts in trouble with what helps, and plots of the last day that can be read by mouse, keyboard, and as a table.
