@@ -31,7 +31,8 @@ async def _points(desk: Desk, asked: Asked, host: str, metric: str, span: str) -
     points = await desk.ask(asked, "hostask", f"{quote(host)}:history:{metric}:{span}")
     told = ((seconds_of(one.get("at")), one.get("value")) for one in points)
     newest = asked.now + SPANS[span][0]
-    return [(at, _number(value)) for at, value in told if at is not None and at <= newest]
+    known = {at: _number(value) for at, value in told if at is not None and at <= newest}
+    return sorted(known.items())
 
 
 def _number(value: object) -> float | None:
