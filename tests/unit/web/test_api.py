@@ -160,13 +160,14 @@ class Orders(ApiCase):
         self.link.replies["own"] = {"ids": [17], "advice": []}
         got = self.send("POST", "/jobs", {"job": {"command": "date", "cores": 2}, "token": "t"})
         self.assertEqual((got.status, json.loads(got.body)["ids"]), (201, [17]))
-        asked = {
-            "verb": "submit",
-            "argument": {"token": "t", "job": {"command": "date", "cores": 2}, "environment": {}},
-        }
-        self.assertEqual(json.loads(self.asked()[1]), asked)
+        argument = {
+            "token": "t", "job": {"stdout": "tm-%j.out", "command": "date", "cores": 2}, "environment": {},
+        }  # fmt: skip
+        self.assertEqual(json.loads(self.asked()[1]), {"verb": "submit", "argument": argument})
         self.send("POST", "/jobs", {"job": {"command": "date"}})
         self.assertGreater(len(json.loads(self.asked()[1])["argument"]["token"]), 16)
+        self.send("POST", "/jobs", {"job": {"command": "date", "stdout": None}})
+        self.assertIsNone(json.loads(self.asked()[1])["argument"]["job"]["stdout"])
 
     def test_running_again_needs_what_submitting_needs(self) -> None:
         order = {"verb": "rerun", "ids": "17", "failed": True, "token": "t"}

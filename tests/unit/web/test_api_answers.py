@@ -8,41 +8,20 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from twisted.internet.defer import Deferred, succeed
 
 from tests.support.daemons import refusal
+from tests.support.documents import REFUSAL, SCHEMAS, faults
 from tests.support.properties import examples
 from tests.support.web import Got, Site
 from tests.unit.daemon.test_web_verbs import WebCase
 from tm.model.ids import task_id
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import EVERYBODY, MAY, OWNER, THROUGH_WEB, enough
-from tm.web.api.document import answer_schema, document
+from tm.web.api.document import answer_schema
 from tm.web.api.endpoint import STREAM, Endpoint
 from tm.web.api.table import TABLE
 from tm.wire.message import Reply
-
-SCHEMAS = document()["components"]["schemas"]
-
-
-def strict(schema: Any) -> Any:
-    """Return *schema* with nothing permitted that it does not name."""
-    if isinstance(schema, list):
-        return [strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {name: strict(value) for name, value in schema.items()}
-    if "properties" in found and schema.get("type") == "object":
-        found.setdefault("additionalProperties", False)
-    return found
-
-
-def faults(schema: Any, value: Any) -> list[str]:
-    """Return how *value* is other than *schema* says; fields that it does not know are faults, too."""
-    whole = {**strict(schema), "components": {"schemas": strict(SCHEMAS)}}
-    found = Draft202012Validator(whole).iter_errors(value)
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in found]
 
 
 class DispatcherLink:
@@ -168,7 +147,7 @@ class Answers(ApiCase):
         self.fits(find("PUT", "/hosts/<host>"), "/hosts/n2", {"set": {"cores": 4}, "was": {"cores": 2}})
         late = self.call("PUT", "/api/v1/hosts/n2", {"set": {"cores": 8}, "was": {"cores": 2}}, "root")
         self.assertEqual(late.status, 409, late.body)
-        self.assertEqual(faults({"$ref": "#/components/schemas/Refusal"}, json.loads(late.body)), [])
+        self.assertEqual(faults(REFUSAL, json.loads(late.body)), [])
         actions = find("POST", "/hosts/<host>/actions")
         for order in ("deactivate", "activate", "drain", "leave", "return", "declarelost"):
             self.fits(actions, "/hosts/n2/actions", {"verb": order})
@@ -406,7 +385,7 @@ class BadInput(ApiCase):
         self.assertNotIn(got.status, (500, 502), (endpoint.name, path, body[:200], got.body))
         value = json.loads(got.body)
         if got.status >= 400:
-            self.assertEqual(faults({"$ref": "#/components/schemas/Refusal"}, value), [], got.body)
+            self.assertEqual(faults(REFUSAL, value), [], got.body)
         else:
             self.assertEqual(faults(answer_schema(endpoint), value), [], (path, body))
         self.assertEqual(self.flushLoggedErrors(), [])

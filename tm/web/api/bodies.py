@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tm.model.changing import Wanted
 from tm.model.spec import JobSpec
@@ -27,7 +27,7 @@ MEANINGS = {
     "name": "its name",
     "umask": "which rights new files do not get, as a number",
     "stdin": "the file of its input; null: empty",
-    "stdout": "the file of its output, relative to cwd; %j %n %h %u are filled in; null: thrown away",
+    "stdout": "the file of its output, relative to cwd; %j %n %h %u filled in; usually tm-%j.out; null: thrown away",
     "stderr": "the file of its error output; null: that of its output",
     "append": "go on at the end of these files, where they are there already",
     "cores": "processor cores",
@@ -79,6 +79,8 @@ def _asked() -> list[tuple[str, Any, Any]]:
         noted = annotated[fields[name].type, of(meaning)]
         if name == "command":
             found.append((name, noted, msgspec.field()))
+        elif name == "stdout":
+            found.append((name, annotated[str | None | UnsetType, of(meaning)], UNSET))
         elif name == "cwd":
             found.append((name, annotated[str | None, of(meaning)], None))
         else:

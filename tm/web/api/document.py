@@ -23,6 +23,8 @@ _PARTS = {
     "group": "the name of a group", "id": "the id, as the list has it", "metric": "the name of a metric",
     "span": "1h, 24h or 30d",
 }  # fmt: skip
+_OPEN: dict[str, Schema] = {"LogLine": {"additionalProperties": True}}
+"""What has more fields than its schema names."""
 _ABOUT = """The same data as the pages show, for programs. A program says who it is by `Authorization: Bearer TOKEN`;
 `tm token create` makes tokens, which may look, or also act, or also submit jobs, and never more than their user may.
 A browser's session does as well; what changes something then needs the header X-CSRF.
@@ -55,7 +57,7 @@ def document() -> Schema:
                 "token": {"type": "http", "scheme": "bearer", "description": "made by tm token create"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "tm-…", "description": "of a browser"},
             },
-            "schemas": {name: _plain(schema) for name, schema in sorted(components.items())},
+            "schemas": {name: _plain(schema) | _OPEN.get(name, {}) for name, schema in sorted(components.items())},
             "responses": {str(status): _refused(text) for status, text in _REFUSED.items()},
         },
     }  # fmt: skip

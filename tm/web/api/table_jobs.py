@@ -15,6 +15,7 @@ from tm.wire.message import quote
 
 MOST_LISTED = 999
 USUAL_LISTED = 100
+USUAL_OUTPUT, USUAL_BUNDLE = "tm-%j.out", "tm-%j.bundle"
 _LOGGED = 10_000
 _FILTERS = (
     Parameter("user", "whose; all: everybody's (needs the right jobs); you, where nothing is said"),
@@ -95,7 +96,9 @@ def own(verb: str, argument: Mapping[str, Any], may: str = "") -> Saying:
 
 def _submit(given: Given) -> Saying:
     body = given.body
-    return own("submit", {"token": body.token or given.fresh, "job": body.job, "environment": body.environment})
+    usual = USUAL_BUNDLE if body.job.bundle else USUAL_OUTPUT
+    job = {"stdout": usual, **msgspec.to_builtins(body.job)}
+    return own("submit", {"token": body.token or given.fresh, "job": job, "environment": body.environment})
 
 
 def _output(given: Given) -> Saying:
