@@ -372,6 +372,17 @@ class Output(NamedTuple):
     about: dict[str, Any]
 
 
+class Here(Protocol):
+    """Reads outputs of jobs that have ended on this machine, off the reactor's thread, for a `Peer`: events
+    ``{"state":"reading"|"read","places":[[CHANNEL,PLACE],…]}``, between them the bytes, no more than it takes."""
+
+    async def read(self, peer: Peer, files: list[tuple[int, str, int]], lines: int | None) -> bool:
+        """Read *files* (channel, path, place; below 0: the last *lines*, or all); return whether any is here."""
+
+    async def read_task(self, peer: Peer, path: str, task: int, at: int, lines: int | None) -> bool:
+        """Read what *task* wrote out of the bundle at *path*; return whether it is here. Raises `RefusedError`."""
+
+
 class Worker(Protocol):
     """Does blocking work, one piece after the other, without making the reactor wait."""
 

@@ -107,6 +107,22 @@ class OutputTests(QuestionCase):
             return False
         return True
 
+    def test_what_has_ended_is_read_without_its_host_and_a_task_out_of_its_bundle(self) -> None:
+        secret = self.opened("look")
+        (job,) = self.cluster.submit("alice", "echo wörks", stdout="out")
+        (array,) = self.cluster.submit("alice", "echo task $TM_TASK_ID", array="0-2", bundle=True, stdout="all")
+        self.cluster.wait([job, array])
+        with self.cluster.dispatcher("alice") as alice:
+            alice.ask("deactivatehost", "n1")
+        self.cluster.kill("tmms:alice:n1")
+        reader = Reader(self, secret, job)
+        reader.end()
+        self.assertEqual(reader.shown["stdout"], "wörks\n")
+        reader = Reader(self, secret, f"{array}_1")
+        reader.end()
+        self.assertIn("task", reader.shown["stdout"])
+        self.assertEqual(self.own_refused(secret, "output", {"job": array, "look": "a random word"}), "job.state")
+
     def test_nobody_reads_the_output_of_others(self) -> None:
         (job,) = self.cluster.submit("alice", "echo secret", stdout="out")
         self.cluster.wait([job])

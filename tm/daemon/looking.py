@@ -21,10 +21,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from tm.daemon.answers import decoded
 from tm.daemon.job_texts import JobText
 from tm.daemon.run_wishes import FollowWish, View, number_of
-from tm.daemon.runs import STDERR, STDOUT, Runs
+from tm.daemon.runs import STDERR, STDOUT, Runs, files_of
 from tm.daemon.signing_desk import is_of
 from tm.daemon.user_server import UserServer
 from tm.errors import RefusedError
+from tm.model.ids import index_of
 from tm.model.phase import FINAL
 from tm.model.spec import accepted_spec, output_paths
 from tm.places import valid_name
@@ -205,6 +206,12 @@ class Look:
             self._congestion(choked)
 
 
+def _nothing(view: View, wish: OutputWish, over: bool) -> dict[str, Any]:
+    """Return what is answered of a job that has written nothing, as it has not started."""
+    files = {name: _empty(None, wish.places.get(channel)) for channel, name in NAMES.items()}
+    return {"state": view.state, "host": view.host, **files, "more": False, "over": over}
+
+
 def _empty(path: str | None, at: int | None) -> dict[str, Any]:
     """Return what is shown of a file of which nothing is known yet."""
     return {"path": path, "from": at, "at": at, "text": ""}
@@ -230,8 +237,11 @@ class Looking:
             view = await self._signed_view(wish.job)
             if view.state in WAITING:
                 return await self._not_yet(view, wish)
+            if view.host is None:
+                return _nothing(view, wish, over=view.state in FINAL)
             look = self._looks.get(key) or await self._begin(key, view, wish)
-        self._timers[look].reset(UNPOLLED_SECONDS)
+        if look in self._timers:
+            self._timers[look].reset(UNPOLLED_SECONDS)
         await look.wait(self._server.clock)
         if look.failed and not look.news_kept:
             self._end(key, look)
@@ -250,11 +260,30 @@ class Looking:
         self._looks[key] = look
         self._timers[look] = self._server.clock.callLater(UNPOLLED_SECONDS, self._end, key, look)
         try:
-            await self._runs.read(look, FollowWish(wish.job, wish.lines, wish.places), view)
+            await self._read(look, wish)
         except RefusedError:
             self._end(key, look)
             raise
         return look
+
+    async def _read(self, look: Look, wish: OutputWish) -> None:
+        """Have the output read, by the job's host; here what is in a bundle, or what has ended on one out of reach."""
+        view, ended = look.view, look.view.state in FINAL
+        task = index_of(number_of(view.id))
+        if ended and view.bundle is not None and task is not None:
+            at = wish.places.get(STDOUT, -1)
+            if not await self._server.around.here.read_task(look, view.bundle, task, at, wish.lines):
+                raise RefusedError("job.state", f"seen from here, {view.bundle} has no output of job {view.id}")
+            return
+        follow = FollowWish(wish.job, wish.lines, wish.places)
+        try:
+            await self._runs.read(look, follow, view)
+        except RefusedError as error:
+            if error.word != "net.host" or not ended:
+                raise
+            if not await self._server.around.here.read(look, files_of(follow, view), wish.lines):
+                text = f"{error.text}; and {view.stdout or view.stderr} is not seen from here"
+                raise RefusedError(error.word, text) from None
 
     def _end(self, key: tuple[str, int], look: Look) -> None:
         if self._looks.get(key) is look:
@@ -269,13 +298,15 @@ class Looking:
         pause: Deferred[None] = Deferred()
         self._server.clock.callLater(POLL_SECONDS, pause.callback, None)
         await pause
-        at = wish.places
-        files = {name: _empty(None, at.get(channel)) for channel, name in NAMES.items()}
-        return {"state": view.state, "host": view.host, **files, "more": False, "over": False}
+        return _nothing(view, wish, over=False)
 
     async def _signed_view(self, job: int | str) -> View:
         """Return how *job* is, as the dispatcher says, and where its output is, as this user has signed."""
         view = await self._runs.view(job)
+        if view.tasks is not None:
+            raise RefusedError(
+                "job.state", f"{view.id} is an array, and each of its tasks writes for itself; look at one of them"
+            )
         if view.state in WAITING or view.host is None:
             return view
         number = number_of(view.id)
@@ -292,4 +323,4 @@ class Looking:
         if spec.user != around.user or not valid_name(view.host):
             raise RefusedError("auth.signature", f"job {view.id} is not one that this user could have signed")
         stdout, stderr = output_paths(spec, number, view.host)
-        return msgspec.structs.replace(view, stdout=stdout, stderr=stderr)
+        return msgspec.structs.replace(view, stdout=stdout, stderr=stderr, bundle=stdout if spec.bundle else None)

@@ -80,6 +80,8 @@ class View(msgspec.Struct):
     host: str | None = None
     stdout: str | None = None
     stderr: str | None = None
+    tasks: dict[str, object] | None = None
+    bundle: str | None = None
 
 
 def number_of(shown: int | str) -> int:

@@ -97,9 +97,7 @@ class Runs:
 
     async def read(self, peer: Peer, wish: FollowWish, view: View) -> Reply:
         """Do as `follow`: what is where *view* says."""
-        paths = {STDOUT: view.stdout, STDERR: view.stderr if view.stderr != view.stdout else None}
-        files = [(channel, path, wish.at.get(channel, -1)) for channel, path in paths.items() if path]
-        asked = {"topic": "follow", "files": files, "lines": wish.lines}
+        asked = {"topic": "follow", "files": files_of(wish, view), "lines": wish.lines}
         return await self._visit(peer, wish.job, asked, "following", view)
 
     def detach(self, peer: Peer) -> Reply:
@@ -249,3 +247,9 @@ class Runs:
         self._by_peer.pop(run.client, None)
         if run.host is not None:
             self._by_peer.pop(run.host, None)
+
+
+def files_of(wish: FollowWish, view: View) -> list[tuple[int, str, int]]:
+    """Return the files of a job by channel, each once, with the place from which *wish* wants it (-1: not said)."""
+    paths = {STDOUT: view.stdout, STDERR: view.stderr if view.stderr != view.stdout else None}
+    return [(channel, path, wish.at.get(channel, -1)) for channel, path in paths.items() if path]

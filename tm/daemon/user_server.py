@@ -28,7 +28,7 @@ from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
 from tm.daemon.telling_desk import Bell, Merge, TellingDesk
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
-from tm.ports import Launcher, Link, Peer, Target, Tunnels
+from tm.ports import Here, Launcher, Link, Peer, Target, Tunnels
 from tm.wire.message import Reply
 
 _log = Logger()
@@ -74,6 +74,7 @@ class UserSurroundings:
     merge: Merge
     grant_signer: Signer
     tm_command: Run
+    here: Here
 
 
 class Accepted(NamedTuple):

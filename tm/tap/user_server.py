@@ -30,6 +30,8 @@ from tm.edge.launchers import launcher
 from tm.edge.link import ClientLink, Dialler
 from tm.edge.log import JsonLog
 from tm.edge.own_installation import HANDED_DOWN, own_installation
+from tm.edge.reading import Lookout
+from tm.edge.reading_here import HereFiles
 from tm.edge.signing import GRANT, OrderSigner
 from tm.edge.spool import boot_id, private_directory
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
@@ -191,6 +193,7 @@ def _surroundings(
             launchers[name] = launcher(name, clock, environment)
         return launchers[name]
 
+    here = HereFiles(Lookout(clock, deferToThread), deferToThread)
     return UserSurroundings(
         user=where.user, machine=socket.gethostname(), clock=clock, signer=OrderSigner.from_key(where.key),
         environment=environment, home=os.path.expanduser("~"), launcher=launcher_of, host_command=host_command,
@@ -199,6 +202,7 @@ def _surroundings(
         tm_command=lambda words: run_child(
             clock, [where.python, where.program("tm"), *words], environment, CHECK_SECONDS
         ),
+        here=here,
     )  # fmt: skip
 
 

@@ -302,6 +302,41 @@ class OutputTests(AskedCase):
         self.poll(job="17_4", look="another look")
         self.assertEqual(self.follows()[-1]["files"], [[1, "/w/all", -1]])
 
+    def test_of_a_host_that_is_not_reached_what_has_ended_is_read_here(self) -> None:
+        self.view(17, host="n9")
+        self.assertEqual(self.answer(self.poll()), "net.host")
+        self.assertEqual(self.here.asked, [])
+        self.view(17, host="n9", state="completed")
+        self.assertEqual(self.answer(self.poll()), "net.host")
+        self.here.files = True
+        number = self.poll({"1": 5}, lines=3)
+        self.assertEqual(self.here.asked[-1], ([(1, "/w/out-17", 5), (2, "/w/err-n9", -1)], 3))
+        peer = self.here.peers[-1]
+        peer.send_event(b'{"state":"reading","places":[[1,5],[2,0]]}')
+        peer.send_bulk(1, b"end")
+        peer.send_event(b'{"state":"read","places":[[1,8],[2,0]]}')
+        answer = self.answer(number)
+        self.assertEqual((answer["stdout"]["text"], answer["over"]), ("end", False))
+        answer = self.answer(self.poll({"1": 8, "2": 0}))
+        self.assertEqual((answer["stdout"]["text"], answer["over"]), ("", True))
+
+    def test_what_is_in_a_bundle_is_read_here(self) -> None:
+        self.view("17_4", state="completed", bundle="/etc/x")
+        self.signed(array="0-9", stdout="all", bundle=True)
+        self.assertEqual(self.answer(self.poll(job="17_4")), "job.state")
+        self.here.files = True
+        self.poll(job="17_4", at={"1": 3})
+        self.assertEqual(self.here.asked[-1], ("/w/all", 4, 3, 100))
+        self.assertEqual(self.follows(), [])
+
+    def test_of_what_never_started_there_is_nothing_and_of_an_array_only_tasks(self) -> None:
+        self.view(17, state="cancelled", host=None, stdout="/etc/x")
+        answer = self.answer(self.poll())
+        self.assertEqual((answer["over"], answer["stdout"]["text"], self.here.asked), (True, "", []))
+        for state in ("pending", "running", "completed"):
+            self.view(17, state=state, host=None, tasks={"total": 4})
+            self.assertEqual(self.answer(self.poll()), "job.state")
+
     def test_what_has_no_output_is_refused(self) -> None:
         self.signed(interactive=True)
         self.assertEqual(self.answer(self.poll()), "job.state")

@@ -18,7 +18,7 @@ from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, TUNNEL_IDLE_SE
 from tm.daemon.user_verbs import UserVerbs
 from tm.errors import LaunchError, RefusedError, TaskManagerError
 from tm.model.spec import read_spec
-from tm.ports import Target
+from tm.ports import Peer, Target
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request, parse_request
 
@@ -96,6 +96,25 @@ class HandTunnels:
         self.closed.append(host)
 
 
+class HandHere:
+    """Notes what is to be read on this machine; *files* says whether it is there."""
+
+    def __init__(self) -> None:
+        self.files = False
+        self.asked: list[tuple[object, ...]] = []
+        self.peers: list[Peer] = []
+
+    async def read(self, peer: Peer, files: list[tuple[int, str, int]], lines: int | None) -> bool:
+        self.asked.append((files, lines))
+        self.peers.append(peer)
+        return self.files
+
+    async def read_task(self, peer: Peer, path: str, task: int, at: int, lines: int | None) -> bool:
+        self.asked.append((path, task, at, lines))
+        self.peers.append(peer)
+        return self.files
+
+
 class UserServerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -103,6 +122,7 @@ class UserServerCase(SynchronousTestCase):
         self.tunnels = HandTunnels()
         self.bell = HandBell()
         self.merged: list[str] = []
+        self.here = HandHere()
         self.stopped = 0
         self.link = HandLink()
         self.server = UserServer(
@@ -122,6 +142,7 @@ class UserServerCase(SynchronousTestCase):
                 merge=self.merge,
                 grant_signer=Seal("alice's grants"),
                 tm_command=self.tm_command,
+                here=self.here,
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")
