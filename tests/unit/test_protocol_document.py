@@ -21,7 +21,7 @@ from tm.wire.verbs import DISPATCHER, INFO_SERVER, SIGNALS, USER_SERVER, Verb
 
 FAMILIES = "auth busy config host info internal job launch limit net perm proto session ssh store token undo usage web".split()
 ERRORS = {"TaskManagerError", "RefusedError", "WireError", "StoreError", "LaunchError", "LostError"}
-_CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.[a-z]+(?=\Z|: )")
+_CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.(?!html)[a-z]+(?=\Z|: )")
 _ROW = re.compile(r"^\| `([a-z]+\.[a-z]+)` \| (.+) \| (.+) \| (\d+) \|$", re.MULTILINE)
 _VERB = re.compile(r"^### `(.+)`\nWho: (.+)\n", re.MULTILINE)
 COMMON = "Verbs of every server"

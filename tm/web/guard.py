@@ -101,7 +101,7 @@ def local_path(path: str) -> str:
 _STATUS = {
     "web.unknown": 404, "web.method": 405, "web.host": 421, "web.origin": 403, "web.form": 403, "web.large": 413,
     "web.media": 415, "info.away": 503, "info.bad": 502, "auth.session": 401, "auth.link": 403, "auth.unknown": 403,
-    "web.slow": 408, "web.metrics": 501, "web.server": 503, "web.answer": 502, "web.away": 503,
+    "web.metrics": 501, "web.server": 503, "web.answer": 502, "web.away": 503,
 }  # fmt: skip
 _FAMILY = {
     "perm": 403, "auth": 403, "proto": 400, "config": 400, "conflict": 409, "net": 503, "store": 503, "busy": 503,
