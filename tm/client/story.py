@@ -21,7 +21,6 @@ LAST_LINES = 10
 LAST_BYTES = 16 * 1024
 MOST_NAMED = 8
 _GAP = "  "
-_ENDINGS = ("out", "bundle")
 
 
 def story(view: View, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -219,23 +218,9 @@ def _environment(view: View, environ: Mapping[str, str]) -> list[str]:
 
 def again(view: View) -> str:
     """Return a line that submits the same again, as it was asked."""
-    import shlex
-
     from tm.model import command_line
 
-    if view.get("script"):
-        return f"hRunJob --rerun {view.get('id')}"
-    words = command_line.options(view.get("asked") or {})
-    words += [f"{option}={shlex.quote(path)}" for option, path in _files(view)]
-    return plain(command_line.whole(words, str(view.get("cwd") or "."), str(view.get("command") or "")))
-
-
-def _files(view: View) -> list[tuple[str, str]]:
-    """Return the options for the files of *view*, where these are not the usual ones."""
-    usual = {f"tm-{shown}.{ending}" for shown in ("%j", view.get("id"), view.get("array")) for ending in _ENDINGS}
-    stdout, stderr = str(view.get("stdout") or ""), str(view.get("stderr") or "")
-    found = [("--output", stdout)] if os.path.basename(stdout) not in ("", *usual) else []
-    return [*found, ("--error", stderr)] if stderr not in ("", stdout) else found
+    return plain(command_line.again(view))
 
 
 def _in_brackets(parts: list[str]) -> str:

@@ -5,6 +5,7 @@ The law: a line that is made here and read by ``hRunJob`` asks what it was made 
 
 from __future__ import annotations
 
+import os.path
 import shlex
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ _SECONDS = {"time": "--time", "retry_delay": "--retry-delay", "notify_after": "-
 _SIZES = {"memory": "--mem", "output_limit": "--output-limit"}
 _LISTS = {"hosts": "--host", "exclude": "--exclude", "retry_on": "--retry-on", "notify": "--mail-user",
           "notify_on": "--mail-type"}  # fmt: skip
+_ENDINGS = ("out", "bundle")
 
 
 def options(asked: Mapping[str, Any]) -> list[str]:
@@ -56,3 +58,20 @@ def whole(words: list[str], cwd: str, command: str) -> str:
     """Return the line for a shell that submits *command* with the options *words* from the folder *cwd*."""
     folder = f"cd {shlex.quote(cwd)} && " if cwd else ""
     return f"{folder}hRunJob {' '.join(words)}{' ' if words else ''}{shlex.quote(command)}"
+
+
+def again(job: Mapping[str, Any]) -> str:
+    """Return the line for a shell that submits *job*, as ``jobinfo`` tells it, once more as it was asked."""
+    if job.get("script"):
+        return f"hRunJob --rerun {job.get('id')}"
+    words = options(job.get("asked") or {})
+    words += [f"{option}={shlex.quote(path)}" for option, path in _files(job)]
+    return whole(words, str(job.get("cwd") or "."), str(job.get("command") or ""))
+
+
+def _files(job: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the options for the files of *job*, where these are not the usual ones."""
+    usual = {f"tm-{shown}.{ending}" for shown in ("%j", job.get("id"), job.get("array")) for ending in _ENDINGS}
+    stdout, stderr = str(job.get("stdout") or ""), str(job.get("stderr") or "")
+    found = [("--output", stdout)] if os.path.basename(stdout) not in ("", *usual) else []
+    return [*found, ("--error", stderr)] if stderr not in ("", stdout) else found

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from tm.web.pages import acts, admin, api, events, hosts, jobs, login, logs, metrics, overview, plots, sessions, static
+from tm.web.pages import (
+    acts,
+    admin,
+    api,
+    events,
+    hosts,
+    job,
+    jobs,
+    login,
+    logs,
+    metrics,
+    overview,
+    plots,
+    sessions,
+    static,
+)
 from tm.web.routes import Routes
 
-MODULES = (acts, admin, api, events, hosts, jobs, login, logs, metrics, overview, plots, sessions, static)
+MODULES = (acts, admin, api, events, hosts, job, jobs, login, logs, metrics, overview, plots, sessions, static)
 
 
 def all_routes() -> Routes:
