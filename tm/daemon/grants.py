@@ -10,17 +10,20 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
+from twisted.logger import Logger
 
 from tm.daemon.answers import decoded, json_line
 from tm.daemon.signing_desk import Signer
 from tm.errors import RefusedError
 from tm.model.rights import enough
+from tm.model.views import shown_time
 
 SESSION_SECONDS = 12 * 3600.0 + 600.0
 """A session is good for twelve hours from the moment its link is used, and that for ten minutes."""
 MOST_DAYS = 366
 DAY_SECONDS = 86400.0
 
+_log = Logger()
 May = Literal["look", "act", "submit"]
 
 
@@ -67,7 +70,9 @@ class Grants:
         return self._with_grant(msgspec.to_builtins(wish), wish.may, wish.days * DAY_SECONDS)
 
     def _with_grant(self, wish: dict[str, object], may: May, seconds: float) -> str:
-        text = json_line(Grant(self._user, may, self._now() + seconds))
+        until = self._now() + seconds
+        text = json_line(Grant(self._user, may, until))
+        _log.info("granted a session to {may} until {until}", event="granted", may=may, until=shown_time(until))
         return json_line({**wish, "grant": text, "sig": self._signer.sign(text)})
 
     def check(self, text: str, sig: str, needed: May) -> None:

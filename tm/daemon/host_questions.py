@@ -16,6 +16,7 @@ from tm.ports import Peer
 from tm.wire.message import Reply, Request, quote
 
 HOST_SECONDS = 10.0
+MOST_OF_ONE = 8
 QUESTIONS = ("info", "load", "users", "processes", "gpus", "history")
 MOST_LETTERS = 1000
 """Of all that is asked along with a question."""
@@ -27,7 +28,7 @@ class HostQuestions:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._questions = Questions(dispatcher.clock, HOST_SECONDS, "the InfoServer")
+        self._questions = Questions(dispatcher.clock, HOST_SECONDS, "the InfoServer", MOST_OF_ONE)
         self.methods: dict[str, Spoken] = {"hostask": self._hostask, "infoanswer": self._infoanswer}
 
     def _hostask(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:

@@ -36,6 +36,8 @@ MOST_KEPT = 1 << 20
 PIECE = 64 * 1024
 """Bytes of a file in one answer."""
 POLL_SECONDS = 1.0
+FIRST_SECONDS = 0.1
+"""So long after reading has begun a file is taken to be empty so far."""
 UNPOLLED_SECONDS = 20.0
 WAITING = ("held", "pending", "starting")
 NAMES = {STDOUT: "stdout", STDERR: "stderr"}
@@ -91,8 +93,9 @@ class Look:
 
     fingerprint = ""
 
-    def __init__(self, user: str, view: View) -> None:
+    def __init__(self, user: str, view: View, clock: IReactorTime) -> None:
         self.user = user
+        self._clock = clock
         self.view = view
         self.kept = {STDOUT: Kept(view.stdout)}
         self.kept[STDERR] = Kept(view.stderr if view.stderr != view.stdout else None)
@@ -114,6 +117,7 @@ class Look:
             for channel, at in said["places"]:
                 self.kept[channel].begin = at
             self.begun = True
+            self._clock.callLater(FIRST_SECONDS, self._wake)
             return
         if state == "read":
             self.read = True
@@ -174,14 +178,14 @@ class Look:
         """Whether there is anything to be said."""
         return self.read or bool(self.failed) or self.news_kept
 
-    def wait(self, clock: IReactorTime) -> Deferred[None]:
+    def wait(self) -> Deferred[None]:
         """Return when there are news, or after a while."""
         waiting: Deferred[None] = Deferred()
         if self.news:
             waiting.callback(None)
             return waiting
         self._waiting.append(waiting)
-        return waiting.addTimeout(POLL_SECONDS, clock, lambda value, seconds: None)
+        return waiting.addTimeout(POLL_SECONDS, self._clock, lambda value, seconds: None)
 
     def shown(self, wish: OutputWish) -> dict[str, Any]:
         """Return what a poll answers."""
@@ -242,7 +246,7 @@ class Looking:
             look = self._looks.get(key) or await self._begin(key, view, wish)
         if look in self._timers:
             self._timers[look].reset(UNPOLLED_SECONDS)
-        await look.wait(self._server.clock)
+        await look.wait()
         if look.failed and not look.news_kept:
             self._end(key, look)
             raise RefusedError("net.host", f"the output of job {wish.job} is not followed any more: {look.failed}")
@@ -256,7 +260,7 @@ class Looking:
     async def _begin(self, key: tuple[str, int], view: View, wish: OutputWish) -> Look:
         if len(self._looks) >= MOST_LOOKS:
             raise RefusedError("limit.looks", f"{MOST_LOOKS} outputs of yours are looked at already; close some")
-        look = Look(self._server.around.user, view)
+        look = Look(self._server.around.user, view, self._server.clock)
         self._looks[key] = look
         self._timers[look] = self._server.clock.callLater(UNPOLLED_SECONDS, self._end, key, look)
         try:

@@ -20,9 +20,8 @@ from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Peer
 from tm.wire.message import Reply
 
-MOST_OF_ONE = 8
 MOST_OF_ALL = 64
-"""Questions under way to one server: of one user, of all users together."""
+"""Questions under way to one server, of all users together."""
 MOST_BYTES = 8 * 1024 * 1024
 PART_BYTES = 256 * 1024
 """Of JSON lines in a line of an answer; written as JSON once more they are at most seven times as long in one piece."""
@@ -69,9 +68,11 @@ class _Question:
 
 
 class Questions:
-    """All questions of one kind that are under way; each has *seconds*. *whom* says who is asked, in a sentence."""
+    """All questions of one kind that are under way; each has *seconds*. *whom* says who is asked, in a sentence; of one
+    user *most_of_one* may be under way to the same server."""
 
-    def __init__(self, clock: IReactorTime, seconds: float, whom: str) -> None:
+    def __init__(self, clock: IReactorTime, seconds: float, whom: str, most_of_one: int = MOST_OF_ALL) -> None:
+        self._most_of_one = most_of_one
         self._clock = clock
         self._seconds = seconds
         self._whom = whom
@@ -88,7 +89,7 @@ class Questions:
         Raises `RefusedError` ``limit.questions`` when too many are under way.
         """
         count = self._known(peer)
-        if count[asker] >= MOST_OF_ONE or count.total() >= MOST_OF_ALL:
+        if count[asker] >= self._most_of_one or count.total() >= MOST_OF_ALL:
             raise RefusedError("limit.questions", f"too many questions to {self._whom} are under way; try again")
         self._last += 1
         number = self._last

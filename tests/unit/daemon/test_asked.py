@@ -12,7 +12,7 @@ from tests.support.daemons import NotedPeer
 from tests.support.desk import EMPTY, Seal
 from tests.unit.daemon.test_user_server import UserServerCase
 from tm.daemon.grants import SESSION_SECONDS
-from tm.daemon.looking import MOST_KEPT, MOST_LOOKS, PIECE, POLL_SECONDS, UNPOLLED_SECONDS
+from tm.daemon.looking import FIRST_SECONDS, MOST_KEPT, MOST_LOOKS, PIECE, POLL_SECONDS, UNPOLLED_SECONDS
 from tm.model.spec import read_spec
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply
@@ -87,6 +87,10 @@ class GrantTests(AskedCase):
             self.assertEqual(self.asked("rerun", {"token": "t", "ids": "17"}), "perm.grant", grant)
         self.assertNotIn("submit", self.link.verbs())
         self.assertNotIn("jobtexts", self.link.verbs())
+
+    def test_what_takes_long_or_is_said_by_daemons_is_not_passed_on(self) -> None:
+        for line in ("hostask:n1:load", "own:{}", "answered:{}", "infoanswer:{}"):
+            self.assertEqual(self.word(self.say(NotedPeer(), line)), "perm.denied", line)
 
     def test_a_grant_is_no_order_for_a_host(self) -> None:
         text, _ = order(environment=EMPTY)
@@ -203,6 +207,15 @@ class OutputTests(AskedCase):
         self.clock.advance(POLL_SECONDS)
         self.assertEqual(self.answer(number)["stdout"]["at"], 70)
         self.assertEqual(len(self.follows()), 1)
+
+    def test_a_file_that_is_empty_so_far_does_not_keep_a_page_waiting(self) -> None:
+        number = self.poll()
+        host = self.visit()
+        self.clock.advance(POLL_SECONDS / 2)
+        self.reading(host)
+        self.assertIsNone(self.answer(number))
+        self.clock.advance(FIRST_SECONDS)
+        self.assertEqual(self.answer(number)["stdout"]["at"], 0)
 
     def test_no_character_is_cut_and_what_is_none_is_shown_as_that(self) -> None:
         host = self.begun()

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.daemons import NotedPeer
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tests.unit.daemon.test_info_links import InfoCase
-from tm.daemon.host_questions import HOST_SECONDS, MOST_LETTERS
+from tm.daemon.host_questions import HOST_SECONDS, MOST_LETTERS, MOST_OF_ONE
 from tm.daemon.own_verbs import OWN_SECONDS
-from tm.daemon.questions import MOST_BYTES, MOST_OF_ALL, MOST_OF_ONE, PART_BYTES, Answered, answer_lines
+from tm.daemon.questions import MOST_BYTES, MOST_OF_ALL, PART_BYTES, Answered, answer_lines
 from tm.daemon.web_desk import WebPeer
 from tm.errors import TaskManagerError
 from tm.model.sessions import Session
@@ -82,7 +82,7 @@ class OwnTests(DispatcherCase):
 
     def test_only_so_many_are_under_way_and_only_so_much_comes_back(self) -> None:
         server = self.attached()
-        answers = [self.own(session()) for _ in range(MOST_OF_ONE)]
+        answers = [self.own(session()) for _ in range(MOST_OF_ALL)]
         self.assertEqual(self.word(session()), "limit.questions")
         number = server.heard("asked")[0]["number"]
         part = json.dumps({"number": number, "body": ["x" * 900_000], "more": True})
