@@ -17,14 +17,14 @@ NAMED: Mapping[str, Mapping[str, str]] = {
     "log": {},
 }
 """Of the events of each topic: what a message names, and the field of the event where it stands."""
-MOST_KEPT = 512
 MOST_NAMED = 64
+"""More than this at once is told as anything."""
 
 _encode = msgspec.json.encode
 
 
 class Latest:
-    """Of each thing the number of its last change; the things that have rested longest are forgotten."""
+    """Of the things that changed last, with which number each did; nothing is known of numbers up to *floor*."""
 
     __slots__ = ("_at", "floor")
 
@@ -37,19 +37,17 @@ class Latest:
         at = self._at
         at.pop(thing, None)
         at[thing] = number
-        if len(at) > MOST_KEPT:
+        if len(at) > MOST_NAMED:
             self.floor = at.pop(next(iter(at)))
 
     def since(self, number: int) -> list[Any] | None:
-        """Return what has changed after *number*, the last change first; None for anything, or too much to name."""
+        """Return what has changed after *number*, the last change first; None for anything."""
         if number < self.floor:
             return None
-        found: list[Any] = []
+        found = []
         for thing, at in reversed(self._at.items()):
             if at <= number:
                 break
-            if len(found) == MOST_NAMED:
-                return None
             found.append(thing)
         return found
 

@@ -179,7 +179,7 @@ class Hub:
     ) -> Reader:  # fmt: skip
         """Return the reader of a stream that has begun; *after* is the last id its browser knows."""
         of_session = [one for one in self._readers if one.visitor.secret == visitor.secret]
-        for one in of_session[: len(of_session) + 1 - MOST_OF_SESSION]:
+        for one in of_session[: max(0, len(of_session) + 1 - MOST_OF_SESSION)]:
             self._end(one, "full", "too many streams of one session")
         reader = Reader(self, visitor, address, tuple(topics), send, close)
         if not self._readers:
