@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
 from tm.daemon.dependencies import look_up
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.listing import AFTER_ALL, Listing, job_lines, job_query
+from tm.daemon.listing import AFTER_ALL, BY_START, Listing, job_lines, job_query
 from tm.errors import RefusedError
 from tm.model.cluster import Link
 from tm.model.effects import Attempt, JobEvent
@@ -26,16 +27,19 @@ from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import permitted
 from tm.model.selection import STATES, UNREACHABLE
 from tm.model.spec import SHARED, accepted_spec
+from tm.model.starting import in_order_of_start
 from tm.model.story import show_story, shown_tasks, story_lines
 from tm.model.tasks import BLOCKED, HELD, PHASE_OF, READY
 from tm.model.views import Shown, show_job, shown_state, shown_time
-from tm.model.waiting import why_waiting
+from tm.model.waiting import Reasons
 from tm.ports import JobQuery, Peer
 from tm.wire.message import Reply, Request
 
 MOST_LISTED_COMMAND = 1000
 MOST_TOLD_APART = 100_000
 """So many tasks of an array that has ended are looked up one by one to tell which of them ended how."""
+MOST_STARTING = 5000
+"""Of so many that wait it is said in which order they would start."""
 Found = tuple[Job | None, list[Attempt], list[JobEvent], str | None]
 
 
@@ -52,8 +56,25 @@ class JobLists:
 
     def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
-        found = Deferred.fromCoroutine(self._listed(listing))
-        return found.addCallback(lambda seen: as_reply(request, seen, job_lines(seen)))
+        if listing.starting:
+            return _told(request, self._starting(listing))
+        return Deferred.fromCoroutine(self._listed(listing)).addCallback(partial(_told, request))
+
+    def _starting(self, listing: Listing) -> list[Shown]:
+        """Return the views of the jobs of *listing* that wait, as they would start."""
+        query, brain, now = listing.query, self._dispatcher.brain, self._dispatcher.now
+        reasons, seen = Reasons(brain, now), []
+        first = int(query.start.value or 0) if query.start is not None else 0
+        waiting = islice(in_order_of_start(brain, query.user, now), first, MOST_STARTING)
+        for rank, job in enumerate(waiting, first + 1):
+            view = _brief(self.show(job, reasons)) if _fits(job, query) else {}
+            if view and view["state"] in listing.states:
+                view["cursor"] = show_position(BY_START, Position(rank, job.id))
+                view["expected_start"] = self.expected_start(job.id)
+                seen.append(view)
+                if len(seen) >= query.limit:
+                    break
+        return seen
 
     async def _listed(self, listing: Listing) -> list[Shown]:
         """Return the views of the jobs of *listing*."""
@@ -62,9 +83,10 @@ class JobLists:
         last = query.start is not None and query.start.id >= AFTER_ALL
         while not last and len(seen) < query.limit:
             page: list[Job] = await dispatcher.around.reader.run(partial(dispatcher.around.store.jobs, query))
+            reasons = Reasons(dispatcher.brain, dispatcher.now)
             for job in page:
-                view = _brief(self.show(dispatcher.brain.jobs.get(job.id, job)))
-                if view["state"] in listing.states:
+                view = _brief(self.show(dispatcher.brain.jobs.get(job.id, job), reasons))
+                if view["state"] in listing.states and len(seen) < query.limit:
                     if listing.cursors:
                         view["cursor"] = show_position(query.order, position(job, query.order))
                     seen.append(view)
@@ -150,7 +172,8 @@ class JobLists:
         text = show_ranges(some)
         task = new_task(task_id(array.id, some[0].start), array)
         task.phase = {"held": Phase.HELD, "cancelled": Phase.CANCELLED}.get(word, Phase.PENDING)
-        view = _brief(self.show(task, waiting=word in ("pending", "blocked")))
+        reasons = Reasons(self._dispatcher.brain, self._dispatcher.now)
+        view = _brief(self.show(task, reasons, waiting=word in ("pending", "blocked")))
         if word == "blocked":
             view["reason"] = "waits for the tasks of another array"
         return {**view, "id": shown_tasks(array, text), "task": text, "count": sum(map(len, some))}
@@ -189,7 +212,7 @@ class JobLists:
         if job.id != number:
             job = task_as_job(job, number)
         spec = accepted_spec(job.spec)
-        public, story = self.show(job), show_story(job, spec, *read[1:3])
+        public, story = self.show(job, Reasons(brain, self._dispatcher.now)), show_story(job, spec, *read[1:3])
         shown = {**public, **story, "expected_start": self.expected_start(number)}
         if read[3] is not None:
             variables = msgspec.json.decode(read[3], type=dict[str, str])
@@ -220,13 +243,17 @@ class JobLists:
         session = self._dispatcher.brain.sessions.get((job.user, job.host or ""))
         return shown_state(job, session)
 
-    def show(self, job: Job, waiting: bool = False) -> Shown:
+    def show(self, job: Job, reasons: Reasons, waiting: bool = False) -> Shown:
         """Return the public view of *job*, with the reason why it waits where it does (it is *waiting*)."""
         brain = self._dispatcher.brain
         state, reason = self.state(job)
         if state == "pending" and (waiting or job.id in brain.jobs or array_of(job.id) in brain.jobs):
-            reason = why_waiting(brain, job, self._dispatcher.now)
+            reason = reasons.of(job)
         return show_job(job, accepted_spec(job.spec), state, reason)
+
+
+def _told(request: Request, seen: list[Shown]) -> Reply:
+    return as_reply(request, seen, [] if request.json else job_lines(seen))
 
 
 def one_job(text: str) -> int:

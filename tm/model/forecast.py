@@ -8,11 +8,13 @@ until they start, and judged by that.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from tm.model.families import Families
 from tm.model.job import Job
 from tm.model.outlook import Outlook, Stage
+from tm.model.queue import JobClass
 from tm.model.ranges import Ranges
 from tm.model.score import Order
 
@@ -70,6 +72,14 @@ class Forecaster:
         wait = min(max(0.0, wait - (at - self._seen_at)), FARTHEST)
         shortest, longest = self.ranges.around(wait)
         return Expected(at + shortest, at + wait, at + longest)
+
+    def waits(self, kind: JobClass, at: float) -> Callable[[int], float]:
+        """Return what says in how many seconds, most likely, a job of *kind* starts that has so many before it there.
+
+        Without end where nobody can say.
+        """
+        line, past = self._picture(at).lines.get(kind), at - self._seen_at
+        return (lambda ahead: math.inf) if line is None else (lambda ahead: max(0.0, line.when(ahead) - past))
 
     def remember(self, number: int, expected: Expected, at: float) -> None:
         """What was said *at* that time of *number* is to be judged when it starts; the oldest of too many is not."""

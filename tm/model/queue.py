@@ -246,6 +246,18 @@ class WaitingQueue:
         lines = sorted((kind.order, line.oldest, kind) for kind, line in self._lines.items())
         return [(order, number_at(place), kind) for order, place, kind in lines]
 
+    def entries(self, kind: JobClass) -> Iterator[tuple[int, int]]:
+        """Yield the jobs and arrays of one class, oldest first, each with how many starts come before it there."""
+        line, ahead = self._lines.get(kind), 0
+        for place in line.in_order() if line is not None else ():
+            number = number_at(place)
+            yield number, ahead
+            ahead += self._arrays[number][2] if number in self._arrays else 1
+
+    def may_start(self, number: int) -> bool:
+        """Whether the job that waits may start, or a task of the array that waits."""
+        return number in self._class_of
+
     def ids(self, kind: JobClass) -> Iterator[int]:
         """Yield the ids of one class, oldest first, of arrays those of their tasks; nothing must change meanwhile."""
         line = self._lines.get(kind)

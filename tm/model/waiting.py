@@ -1,15 +1,19 @@
-"""Why a job waits, in one sentence: the first of the causes that keeps it from every host."""
+"""Why a job waits, in one sentence: the first of the causes that keeps it from every host.
+
+What is true of many jobs at one moment is found out once: a page of fifty that wait does not go fifty times through
+all hosts.
+"""
 
 from __future__ import annotations
 
 from tm.model.around import Verdict
 from tm.model.books import Books
-from tm.model.cluster import HostState, Link
+from tm.model.cluster import HostState, Link, Session
 from tm.model.ids import array_of, shown_id
 from tm.model.job import Job
 from tm.model.matching import sentence_of, word_of
 from tm.model.phase import Phase
-from tm.model.queue import class_of
+from tm.model.queue import JobClass, class_of
 from tm.model.reservation import LONG
 from tm.model.room import Room
 from tm.model.tasks import ACTIVE, BLOCKED, HELD, READY
@@ -24,12 +28,118 @@ MANY_HOSTS = 64
 
 def why_waiting(brain: Books, job: Job, at: float) -> str:
     """Return in one sentence why *job* is not running at *at*; of one that waits again also what it was before."""
-    if job.phase is Phase.HELD:
-        return brain.gate.reason(job, at)
-    if job.phase is not Phase.PENDING:
-        return job.reason
-    before = f"{job.reason}; " if job.attempt and job.reason else ""
-    return before + (brain.gate.reason(job, at) or _of_tasks(brain, job) or _cause(brain, job, at))
+    return Reasons(brain, at).of(job)
+
+
+class _Hosts:
+    """Hosts where jobs of a user could start, and what there is of cores and memory on them: whole, offered, free."""
+
+    def __init__(self, hosts: list[HostState]) -> None:
+        self.hosts = hosts
+        self.rooms = {
+            (one.whole_cores, one.whole_memory, one.cores, one.memory, one.offer.closed, one.cores - one.used_cores)
+            for one in hosts
+        }
+
+
+class Reasons:
+    """Why jobs wait *at* one moment, during which nothing changes."""
+
+    def __init__(self, brain: Books, at: float) -> None:
+        self._brain = brain
+        self._at = at
+        self._causes: dict[JobClass, str] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], _Hosts | str] = {}
+        self._everywhere: _Hosts | None = None
+        self._unsettled: dict[str, dict[str, Session]] | None = None
+
+    def of(self, job: Job) -> str:
+        """Return in one sentence why *job* is not running; of one that waits again also what it was before."""
+        brain, at = self._brain, self._at
+        if job.phase is Phase.HELD:
+            return brain.gate.reason(job, at)
+        if job.phase is not Phase.PENDING:
+            return job.reason
+        before = f"{job.reason}; " if job.attempt and job.reason else ""
+        return before + (brain.gate.reason(job, at) or _of_tasks(brain, job) or self._cause(job))
+
+    def _cause(self, job: Job) -> str:
+        kind = class_of(job)
+        known = self._causes.get(kind)
+        if known is None:
+            known = self._causes[kind] = self._cause_of_class(job)
+        return known
+
+    def _cause_of_class(self, job: Job) -> str:
+        brain = self._brain
+        if job.user not in brain.attached:
+            return f"{job.user}'s server (TMS) is not connected; any hRunJob call of {job.user} starts it"
+        told = brain.limits.may_start(job.user, job.cores, job.memory) or _of_turns(brain, job)
+        if told:
+            return told
+        found = self._hosts(job)
+        if isinstance(found, str):
+            return found
+        return self._of_sessions(job.user, found.hosts) or _of_things(brain, job, found.hosts) or _no_room(job, found)
+
+    def _hosts(self, job: Job) -> _Hosts | str:
+        """Return the hosts where *job* could start if they had room, or why there is none."""
+        key = job.user, job.hosts
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._look_up(job)
+        return found
+
+    def _look_up(self, job: Job) -> _Hosts | str:
+        hosts = list(self._brain.hosts.values())
+        if job.hosts:
+            hosts = [host for host in hosts if host.name in job.hosts]
+        whole = [host for host in hosts if _is_whole(host) or self._is_whole_for(job.user, host)]
+        if len(whole) == len(self._brain.hosts) and whole:
+            self._everywhere = self._everywhere or _Hosts(whole)
+            return self._everywhere
+        return _Hosts(whole) if whole else self._why_nowhere(job, hosts)
+
+    def _is_whole_for(self, user: str, host: HostState) -> bool:
+        trouble = host.trouble
+        return (
+            self._brain.may_use(user, host) and host.active
+            and bool(trouble.room(self._at)) and not trouble.keeps_away(user, self._at)
+        )  # fmt: skip
+
+    def _why_nowhere(self, job: Job, usable: list[HostState]) -> str:
+        if not usable:
+            return "there is no host it may use"
+        mine = [host for host in usable if self._brain.may_use(job.user, host)]
+        if not mine:
+            only = ", ".join(usable[0].config.users)
+            return f"no host it may use is open to {job.user} ({usable[0].name}: only {only})"
+        active = [host for host in mine if host.active]
+        if not active:
+            return f"no host it may use is active ({mine[0].name}: {mine[0].reason or 'not active'})"
+        return _named(active, [_trouble(host) for host in active])
+
+    def _of_sessions(self, user: str, hosts: list[HostState]) -> str:
+        """Return what of the first server of *user* that is not reached, or starts, keeps the job waiting."""
+        if self._unsettled is None:
+            self._unsettled = {}
+            for session in self._brain.sessions.values():
+                if session.link in _UNSETTLED:
+                    self._unsettled.setdefault(session.user, {})[session.host.name] = session
+        mine = self._unsettled.get(user)
+        first = next((mine[host.name] for host in hosts if host.name in mine), None) if mine else None
+        if first is None:
+            return ""
+        name = first.host.name
+        return f"starting {user}'s server on {name}" if first.link is Link.STARTING else f"{name}: {first.reason}"
+
+
+_UNSETTLED = (Link.FAILED, Link.STALE, Link.STARTING)
+
+
+def _is_whole(host: HostState) -> bool:
+    """Whether jobs of anybody could start on *host* if it had room."""
+    return host.is_open and host.active and host.trouble.out_until is None
 
 
 def _of_tasks(brain: Books, array: Job) -> str:
@@ -45,36 +155,6 @@ def _of_tasks(brain: Books, array: Job) -> str:
         others = " and ".join(map(str, brain.gate.dependency(array).arrays))
         told.append(f"{blocked} of its tasks wait for those of array {others} to succeed")
     return "; ".join(told) or "all of its tasks have begun"
-
-
-def _cause(brain: Books, job: Job, at: float) -> str:
-    if job.user not in brain.attached:
-        return f"{job.user}'s server (TMS) is not connected; any hRunJob call of {job.user} starts it"
-    limit = brain.limits.may_start(job.user, job.cores, job.memory)
-    if limit:
-        return limit
-    told = _of_turns(brain, job)
-    if told:
-        return told
-    usable = [host for host in brain.hosts.values() if not job.hosts or host.name in job.hosts]
-    if not usable:
-        return "there is no host it may use"
-    mine = [host for host in usable if brain.may_use(job.user, host)]
-    if not mine:
-        return f"no host it may use is open to {job.user} ({usable[0].name}: only {', '.join(usable[0].config.users)})"
-    active = [host for host in mine if host.active]
-    if not active:
-        return f"no host it may use is active ({mine[0].name}: {mine[0].reason or 'not active'})"
-    whole = [host for host in active if host.trouble.room(at) and not host.trouble.keeps_away(job.user, at)]
-    if not whole:
-        return _named(active, [_trouble(host) for host in active])
-    for host in whole:
-        session = brain.sessions.get((job.user, host.name))
-        if session is not None and session.link in (Link.FAILED, Link.STALE):
-            return f"{host.name}: {session.reason}"
-        if session is not None and session.link is Link.STARTING:
-            return f"starting {job.user}'s server on {host.name}"
-    return _of_things(brain, job, whole) or _no_room(job, whole)
 
 
 def _of_turns(brain: Books, job: Job) -> str:
@@ -131,17 +211,15 @@ def _of_things(brain: Books, job: Job, hosts: list[HostState]) -> str:
     return ""
 
 
-def _no_room(job: Job, hosts: list[HostState]) -> str:
-    wide = [host for host in hosts if host.whole_cores >= job.cores and host.whole_memory >= job.memory]
+def _no_room(job: Job, found: _Hosts) -> str:
+    wide = [room for room in found.rooms if room[0] >= job.cores and room[1] >= job.memory]
     if not wide:
         return f"no active host has {job.cores} cores and the memory it asks for"
-    offering = [
-        host for host in wide if host.cores >= job.cores and host.memory >= job.memory and not host.offer.closed
-    ]
+    offering = [room for room in wide if room[2] >= job.cores and room[3] >= job.memory and not room[4]]
     if not offering:
-        return _named(wide, [host.held_back or "others leave too little memory" for host in wide])
-    free = max(0, *(host.cores - host.used_cores for host in offering))
-    return _cores_needed(job, free)
+        hosts = [host for host in found.hosts if host.whole_cores >= job.cores and host.whole_memory >= job.memory]
+        return _named(hosts, [host.held_back or "others leave too little memory" for host in hosts])
+    return _cores_needed(job, max(0, *(room[5] for room in offering)))
 
 
 def _trouble(host: HostState) -> str:

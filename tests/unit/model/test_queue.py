@@ -67,6 +67,11 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(queue.sizes(), {kind: 15})
         self.assertEqual([queue.before(number) for number in (1, 2, 3, 4)], [(kind, n) for n in (0, 1, 11, 12)])
         self.assertEqual(queue.before(task_id(4, 9)), (kind, 14))
+        self.assertEqual(list(queue.entries(kind)), [(1, 0), (2, 1), (3, 11), (4, 12)])
+        some[1].tasks.started(0)  # type: ignore[union-attr]
+        some[1].tasks.started(1)  # type: ignore[union-attr]
+        queue.changed(2)
+        self.assertEqual((queue.may_start(2), 2 in queue, queue.may_start(1)), (False, True, True))
         queue.remove(2)
         self.assertEqual((queue.sizes(), queue.before(3)), ({kind: 5}, (kind, 1)))
         self.assertIsNone(queue.before(task_id(2, 1)))
