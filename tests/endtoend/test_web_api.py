@@ -149,7 +149,8 @@ class ProgramTests(ApiCase):
         self.until("/hosts", lambda one: one["items"][0]["info"]["state"] == "up", "the InfoServer")
         self.until("/hosts/n1/load", lambda one: True, "a look at the host")
         for path in (
-            "/hosts/n1", "/hosts/n1/processes?limit=5", "/hosts/n1/history/load/1h", "/status", "/whoami", "/shares",
+            "/hosts/n1", "/hosts/n1/processes?limit=5", "/hosts/n1/system", "/hosts/n1/logins",
+            "/hosts/n1/history/load/1h", "/status", "/whoami", "/shares",
             "/usage", "/users", "/groups", "/sessions", "/audit?lines=3", "/log?lines=20", "/properties", "/jobs/count",
         ):  # fmt: skip
             self.call("GET", path)
@@ -157,6 +158,15 @@ class ProgramTests(ApiCase):
         self.assertEqual([one["fits"] for one in found["items"]], ["now"])
         self.assertEqual(self.call("GET", "/hosts/n9", status=404)["error"]["class"], "host.unknown")
         self.assertEqual(self.call("GET", "/jobs?colour=red", status=400)["error"]["class"], "proto.arguments")
+        check = self.call("POST", "/hosts/checks", {"name": "n1"})
+        end = time.monotonic() + PATIENCE
+        while not check["over"]:
+            self.assertLess(time.monotonic(), end)
+            check = self.call("POST", "/hosts/checks", {"name": "n1", "check": check["check"]})
+        self.assertIsNone(check["error"], check)
+        self.assertTrue(check["findings"])
+        older = self.call("GET", self.call("GET", "/log?lines=2")["next"].removeprefix("/api/v1"))
+        self.assertTrue(older["items"])
         with self.open("GET", "/api/openapi.json") as answer:
             self.assertEqual(answer.read().decode(), document_text())
 

@@ -10,11 +10,12 @@ from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import Got, Site
+from tm.daemon.info_server import METRICS
 from tm.model.rights import THROUGH_WEB, enough
 from tm.model.selection import STATES
 from tm.model.spec import JobSpec
 from tm.places import find_root
-from tm.web.api import bodies, shapes
+from tm.web.api import bodies, shapes, table_cluster
 from tm.web.api.document import document, document_text
 from tm.web.api.table import TABLE
 from tm.wire.message import Reply
@@ -96,6 +97,22 @@ class Questions(ApiCase):
     def test_the_story_of_a_job_is_a_list(self) -> None:
         self.link.replies["jobinfo"] = {"id": 17, "events": [{"at": "t", "what": "held", "text": ""}]}
         self.assertEqual(json.loads(self.get("/jobs/17/events").body)["items"][0]["what"], "held")
+
+    def test_the_log_goes_back_page_by_page(self) -> None:
+        self.link.replies["log"] = [{"time": "t1"}, {"time": "t2"}]
+        first = json.loads(self.get("/log?lines=2&level=warn&text=a%3Ab").body)
+        self.assertEqual(self.asked(), ("log", "2:level=warn:text=a%3Ab"))
+        self.assertEqual(first["next"], "/api/v1/log?lines=2&level=warn&text=a%3Ab&before=t1")
+        self.assertIsNone(json.loads(self.get("/log").body)["next"])
+        self.assertEqual(self.asked(), ("log", "50"))
+
+    def test_a_check_has_a_name_to_go_on_with(self) -> None:
+        self.link.replies["own"] = {"host": "n7", "over": False}
+        body = {"name": "n7", "values": {"cores": 4}, "new": True}
+        seen = json.loads(self.send("POST", "/hosts/checks", body).body)
+        argument = {"check": seen["check"], "name": "n7", "table": {"cores": 4}, "new": True}
+        self.assertEqual(json.loads(self.asked()[1]), {"verb": "checkhost", "argument": argument})
+        self.assertEqual(json.loads(self.send("POST", "/hosts/checks", {**body, "check": seen["check"]}).body), seen)
 
     def test_output_goes_on_where_it_ended(self) -> None:
         seen = {"state": "running", "stdout": {"at": 5, "text": "a"}, "stderr": {"at": None, "text": ""}, "over": False}
@@ -291,6 +308,9 @@ class Refusals(ApiCase):
 
 
 class TheTable(SynchronousTestCase):
+    def test_the_metrics_of_hosts_are_those_there_are(self) -> None:
+        self.assertEqual(table_cluster.METRICS, METRICS)
+
     def test_a_session_that_may_what_is_needed_may_say_each_verb(self) -> None:
         for endpoint in TABLE:
             for verb in endpoint.verbs:

@@ -157,6 +157,15 @@ class NewHost(Struct, forbid_unknown_fields=True, kw_only=True):
     values: Annotated[Values, of("its keys as in ComputerCluster.config: address, cores, memory, …")] = {}
 
 
+class CheckedHost(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A computer to look at, as it is configured, or as it would be; nothing is changed."""
+
+    name: Annotated[str, of("its name")]
+    values: Annotated[Values, of("as it would be with these values")] = {}
+    new: Annotated[bool, of("it is none of ours yet")] = False
+    check: Annotated[str, Meta(max_length=64, description="the name of the check, once it has begun")] = ""
+
+
 class Change(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Values that are to be others."""
 

@@ -71,6 +71,9 @@ class Job(Place, kw_only=True):
     cause: Annotated[str, of("in a word why it ended as it did, e.g. dependency, deadline; empty for none")]
     count: Annotated[int, of("of tasks listed together: how many they are")] = 1
     bundle: Annotated[str, of("the file in which the outputs of all tasks are kept, where that is one")] = ""
+    expected_start: Annotated[
+        list[str] | None, of("from when to when it will start, in a list in the order of starts; null: nobody can say")
+    ] = None
     cursor: Annotated[str, of("in lists: from= with it goes on after this job")] = ""
 
 

@@ -152,3 +152,68 @@ class Point(Struct):
 
     at: Annotated[str, of("the beginning of the time of which this is the mean", Time)]
     value: Annotated[float | None, of("the mean, in the unit of the metric; null: nothing is known")]
+
+
+class Disk(Struct):
+    """A local file system."""
+
+    path: Annotated[str, of("where it is mounted")]
+    kind: Annotated[str, of("its kind: ext4, xfs, …")]
+    size: Annotated[int, of("its size, in bytes")]
+    free: Annotated[int, of("what of it is free, in bytes")]
+
+
+class System(Struct):
+    """What a computer is."""
+
+    host: Annotated[str, of("its name")]
+    boot: Annotated[str, of("an id that is another after each boot")]
+    version: Annotated[str, of("the version of its InfoServer")]
+    pid: Annotated[int, of("the number of that one's process")]
+    port: Annotated[int, of("where that one listens")]
+    fingerprint: Annotated[str, of("the SHA-256 of that one's certificate")]
+    booted_at: Annotated[str, of("when it was booted", Time)]
+    system: Annotated[str, of("its operating system")]
+    kernel: Annotated[str, of("its kernel")]
+    cpu_model: Annotated[str, of("its processor")]
+    cores: Annotated[int, of("cores that its kernel schedules on")]
+    sockets: Annotated[int, of("its processors")]
+    threads: Annotated[int, of("how many of the cores share a core of the chip")]
+    memory: Annotated[int, of("its memory, in bytes")]
+    swap: Annotated[int, of("its swap space, in bytes")]
+    gpus: Annotated[list[Gpu], of("its graphics processors")]
+    survives: Annotated[str, of("what keeps jobs there when their user logs out")]
+    disks: Annotated[list[Disk], of("its local file systems")]
+
+
+class Login(Struct):
+    """Somebody who is logged in."""
+
+    user: Annotated[str, of("who")]
+    terminal: Annotated[str, of("where, e.g. pts/3")]
+    origin: Annotated[str, of("from where")]
+    since: Annotated[str | None, of("since when", Time)]
+    idle: Annotated[float | None, of("seconds since they touched it; null: nobody knows")]
+    console: Annotated[bool, of("whether they sit at the machine")]
+    seen: Annotated[str, of("what told the idle time: tty, logind, keys, or nothing")]
+
+
+class Finding(Struct):
+    """What a check found."""
+
+    topic: Annotated[str, of("what was looked at")]
+    level: Annotated[Literal["good", "note", "bad"], of("how it is")]
+    short: Annotated[str, of("the same in a few words")]
+    text: Annotated[str, of("the same in a sentence")]
+    remedy: Annotated[str, of("what mends it")]
+
+
+class HostCheck(Struct):
+    """How the check of a computer goes; one that nobody asks for for 20 seconds ends."""
+
+    check: Annotated[str, of("its name: say the same again with it, until it is over")]
+    host: Annotated[str, of("the computer")]
+    over: Annotated[bool, of("whether all was looked at")]
+    good: Annotated[bool | None, of("whether jobs can run there")]
+    findings: Annotated[list[Finding], of("what was found")]
+    error: Annotated[str | None, of("why it could not be checked")]

@@ -15,6 +15,7 @@ from tm.web.api.endpoint import (
     Parameter,
     Say,
     Saying,
+    Shown,
     json_text,
     keyed,
     pairs,
@@ -23,6 +24,10 @@ from tm.web.api.endpoint import (
 from tm.wire.message import quote
 
 SPANS = ("1h", "24h", "30d")
+METRICS = (
+    "load", "cpu_ours", "cpu_others", "memory_used", "swap_used", "network_in", "network_out", "disk_read",
+    "disk_write", "gpu", "processes", "logged_in",
+)  # fmt: skip
 _HOST = "/hosts/<host>"
 _TAKES = {"reason": ("deactivate", "drain"), "within": ("drain", "leave")}
 
@@ -63,6 +68,38 @@ def _processes(given: Given) -> Saying:
     return Saying("hostask", f"{quote(given.parts['host'])}:processes" + (f":{rest}" if rest else ""))
 
 
+def _check(given: Given) -> Saying:
+    body = given.body
+    wish = {"check": body.check or given.fresh, "name": body.name, "table": body.values, "new": body.new}
+    return Saying("own", json_text({"verb": "checkhost", "argument": wish}))
+
+
+def _checked(given: Given, lines: list[str]) -> Shown:
+    """Return how a check goes, with its name."""
+    seen = msgspec.json.decode(lines[0], type=dict[str, msgspec.Raw])
+    return Shown([json_text({"check": given.body.check or given.fresh, **seen})])
+
+
+class _Line(msgspec.Struct):
+    time: str
+
+
+def _log(given: Given) -> Saying:
+    filters = pairs({name: value for name, value in given.args.items() if name != "lines"})
+    return Saying("log", str(_log_lines(given)) + (f":{filters}" if filters else ""))
+
+
+def _log_lines(given: Given) -> int:
+    return int(given.args.get("lines", 50))
+
+
+def _log_page(given: Given, lines: list[str]) -> Shown:
+    """Return lines of the log; what comes next is older."""
+    if len(lines) < _log_lines(given):
+        return Shown(lines)
+    return Shown(lines, {**given.args, "before": msgspec.json.decode(lines[0], type=_Line).time})
+
+
 def _lines(verb: str) -> Say:
     """Return what asks for the last *lines* of something."""
     return lambda given: Saying(verb, given.args.get("lines"))
@@ -96,6 +133,18 @@ HOSTS = (
         shapes_hosts.Load,
     ),
     Endpoint(
+        "GET", _HOST + "/system", "What a computer is", plain("hostask", "<host>", "info"), ("hostask",),
+        shapes_hosts.System,
+    ),
+    Endpoint(
+        "GET", _HOST + "/logins", "Who is logged in on a host", plain("hostask", "<host>", "users"), ("hostask",),
+        shapes_hosts.Login, MANY,
+    ),
+    Endpoint(
+        "POST", "/hosts/checks", "Look whether jobs can run on a computer; your own server does", _check, ("own",),
+        shapes_hosts.HostCheck, may="submit", body=bodies.CheckedHost, turn=_checked,
+    ),
+    Endpoint(
         "GET", _HOST + "/processes", "The processes of a host, as a tree", _processes, ("hostask",),
         shapes_hosts.Process, MANY,
         parameters=(
@@ -105,7 +154,7 @@ HOSTS = (
     ),
     Endpoint(
         "GET", _HOST + "/history/<metric>/<span>",
-        f"What a metric was like for {', '.join(SPANS)}: load, cpu_ours, cpu_others, memory, …",
+        f"What a metric ({' '.join(METRICS)}) was like for {', '.join(SPANS)}",
         plain("hostask", "<host>", "history", "<metric>", "<span>"), ("hostask",), shapes_hosts.Point, MANY,
     ),
 )  # fmt: skip
@@ -179,8 +228,16 @@ DISPATCHER = (
         SAID, may="act", right="audit, and that of what is undone",
     ),
     Endpoint(
-        "GET", "/log", "The last lines of the dispatcher's log", _lines("log"), ("log",), shapes_cluster.LogLine, MANY,
-        right="log", parameters=(Parameter("lines", "so many (50)", "number", most=1000, least=1),),
+        "GET", "/log", "The last lines of the dispatcher's log; what is next is older", _log, ("log",),
+        shapes_cluster.LogLine, MANY, right="log", turn=_log_page,
+        parameters=(
+            Parameter("lines", "so many (50)", "number", most=5000, least=1),
+            Parameter("level", "at least so grave", choices=("debug", "info", "warn", "error", "critical")),
+            Parameter("text", "somewhere in text, event or traceback"), Parameter("job", "about this job"),
+            Parameter("host", "about this host"), Parameter("user", "about this user"),
+            Parameter("since", "not older than this time"), Parameter("before", "older than this time"),
+            Parameter("file", "which; error has warnings and errors, for longer", choices=("log", "error")),
+        ),
     ),
     Endpoint(
         "POST", "/reload", "Have the configuration read again", plain("reload"), ("reload",), None, SAID, may="act",
