@@ -7,6 +7,7 @@ from tm.web.pages import (
     admin,
     api,
     events,
+    host,
     hosts,
     job,
     jobs,
@@ -17,10 +18,11 @@ from tm.web.pages import (
     plots,
     sessions,
     static,
+    submit,
 )
 from tm.web.routes import Routes
 
-MODULES = (acts, admin, api, events, hosts, job, jobs, login, logs, metrics, overview, plots, sessions, static)
+MODULES = (acts, admin, api, events, host, hosts, job, jobs, login, logs, metrics, overview, plots, sessions, static, submit)
 
 
 def all_routes() -> Routes:

@@ -32,7 +32,8 @@ class Field:
 
 
 def _text(text: str) -> str:
-    return text
+    """Return *text* with the line ends of shells: browsers have others."""
+    return text.replace("\r\n", "\n")
 
 
 def _flag(text: str) -> bool:
