@@ -15,10 +15,11 @@ from tm.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")
-_KEYS = {"cluster", "host", "port", "user_directory", "local_directory"}
+INFO_KEYS = ("cluster", "host", "port", "user_directory", "local_directory")
+"""What may stand in ``TaskDispatcher.info``."""
 
 
 def valid_name(name: str) -> bool:
@@ -183,6 +184,11 @@ def read_info(path: str) -> dict[str, str]:
             ],
             "config.missing",
         ) from None
+    return info_of(path, lines)
+
+
+def info_of(path: str, lines: Sequence[str]) -> dict[str, str]:
+    """Return the values that the *lines* of ``TaskDispatcher.info`` give; raise `ConfigError` with file and line."""
     values: dict[str, str] = {}
     complaints = []
     for number, line in enumerate(lines, 1):
@@ -190,8 +196,8 @@ def read_info(path: str) -> dict[str, str]:
         if not text:
             continue
         key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or key not in _KEYS:
-            complaints.append(f"{path}:{number}: expected 'key = value' with a key of {', '.join(sorted(_KEYS))}")
+        if not equals or key not in INFO_KEYS:
+            complaints.append(f"{path}:{number}: expected 'key = value' with a key of {', '.join(sorted(INFO_KEYS))}")
         values[key] = value
     for key in ("cluster", "host", "port"):
         if key not in values:

@@ -105,7 +105,7 @@ class Site:
 
     def write_groups(self) -> None:
         """Let the dispatcher's account administer, and nobody else."""
-        rights = '["hosts", "jobs", "users", "reload", "log", "audit", "shutdown"]'
+        rights = '["hosts", "jobs", "users", "reload", "log", "audit", "shutdown", "properties"]'
         self.write_etc("groups", f'[groups.admins]\nmembers = ["{DISPATCHER}"]\nrights = {rights}\n')
 
     def write_hosts(self) -> None:

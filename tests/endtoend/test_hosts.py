@@ -114,7 +114,7 @@ class PeopleTests(HostsCase):
             line = json.dumps({"name": "n1", "set": {"cores": 4}, "was": {"cores": 1}})
             alice.ask("changehost", line)
             refused = self.assertRaises(Refused, carol.ask, "changehost", line.replace("4", "8"))
-            self.assertEqual(refused.word, "host.changed")
+            self.assertEqual(refused.word, "conflict.changed")
             self.assertIn("cores 1 → 4", refused.text)
         self.assertEqual([(one["user"], one["after"]["cores"]) for one in self.records()], [("alice", 4)])
 

@@ -57,7 +57,7 @@ class Installation:
                 shutil.move(os.path.join(self.etc, "certs", name), home)
                 if name.endswith(".crt"):
                     shutil.copy(os.path.join(home, name), os.path.join(self.etc, "certs"))
-        rights = '["hosts", "jobs", "users", "reload", "log", "audit", "shutdown"]'
+        rights = '["hosts", "jobs", "users", "reload", "log", "audit", "shutdown", "properties"]'
         self.write_etc("groups", f'[groups.admins]\nmembers = ["{self.users[0]}"]\nrights = {rights}\n')
         self.configure(hosts)
 

@@ -6,7 +6,7 @@ What would be wrong is never written, and the rest of the file stays as somebody
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tm.config import cluster, hosts
@@ -20,8 +20,11 @@ KINDS: Mapping[str, Callable[[str], tuple[str, ...]]] = {
     "host": lambda name: (hosts.HOSTS, name),
     "host group": lambda name: (hosts.GROUPS, name),
     "defaults": lambda name: (hosts.DEFAULTS,),
+    cluster.SCHEDULING: lambda name: (cluster.SCHEDULING,),
+    cluster.LICENSES: lambda name: (cluster.LICENSES,),
+    cluster.MAIL: lambda name: (cluster.MAIL,),
 }
-"""The kinds of things in the file, and where each stands. There is one ``defaults``, whose name is ``hosts``."""
+"""The kinds of things in the file, and where each stands; from ``defaults`` on there is one of each."""
 _ABSENT = object()
 
 
@@ -47,31 +50,37 @@ class HostsFile:
 
         Raises `ConfigError`: ``config.read``, ``config.write``, ``config.invalid`` with every complaint.
         """
-        where = KINDS[kind](name)
+        return self.edit_all([(kind, name, wanted)])
+
+    def edit_all(self, changes: Sequence[tuple[str, str, Mapping[str, Any] | None]]) -> Edited:
+        """Do several edits in one step, or none; what is wrong is said as `edit` says it."""
         before = self._document()
+        changed, data = before.text, before.data
         try:
-            changed, data = edited(before.text, before.data, where, wanted)
+            for kind, name, wanted in changes:
+                changed, data = edited(changed, data, KINDS[kind](name), wanted)
         except ValueError as error:
             raise ConfigError([f"{self._path}: {error}; change it by hand, then 'reload'"]) from None
         fresh = Document(self._path, self._owners, changed, data)
         found = hosts.read_hosts(fresh)
-        cluster.read_scheduling(fresh, found)
-        cluster.read_mail(fresh)
+        scheduling, mail = cluster.read_scheduling(fresh, found), cluster.read_mail(fresh)
         if fresh.complaints:
-            raise ConfigError(self._complaints(before, fresh, len(where), f"{kind} {name}"))
+            raise ConfigError(self._complaints(before, fresh, changes))
         if changed != before.text:
             replace_file(self._path, changed)
             self._read = (self._sign(), fresh)
-        return Edited(found, lambda: self._take_back(before.text, changed))
+        return Edited(found, lambda: self._take_back(before.text, changed), scheduling, mail)
 
-    def _complaints(self, before: Document, fresh: Document, depth: int, thing: str) -> list[str]:
+    def _complaints(
+        self, before: Document, fresh: Document, changes: Sequence[tuple[str, str, Mapping[str, Any] | None]]
+    ) -> list[str]:
         """Return what is wrong: by its line where that is in the file already, by its key where it would come."""
         complaints = []
         for place, expected in fresh.places:
             if _value(before.data, place) == _value(fresh.data, place):
                 complaints.append(f"{self._path}:{line_of(before.text, *place)}: {expected}")
             else:
-                complaints.append(f"{thing}: {' '.join((*place[depth:], expected))}; nothing was changed")
+                complaints.append(f"{_thing(place, changes)}{expected}; nothing was changed")
         return complaints
 
     def _document(self) -> Document:
@@ -96,6 +105,16 @@ class HostsFile:
         if self._document().text != changed:
             raise ConfigError([f"{self._path}: was changed by somebody else meanwhile"])
         replace_file(self._path, before)
+
+
+def _thing(place: tuple[str, ...], changes: Sequence[tuple[str, str, Mapping[str, Any] | None]]) -> str:
+    """Return how the *place* of a complaint is called by those who said these *changes*: ``host n1: cores``."""
+    for kind, name, _ in changes:
+        where = KINDS[kind](name)
+        if place[: len(where)] == where:
+            rest = place[len(where) :]
+            return f"{'.'.join(place)}: " if len(where) == 1 else f"{kind} {name}: {''.join(f'{one} ' for one in rest)}"
+    return f"{'.'.join(place)}: "
 
 
 def _value(data: Mapping[str, Any], place: tuple[str, ...]) -> object:

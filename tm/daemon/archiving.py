@@ -49,8 +49,12 @@ class Archiving:
     def begin(self, months: int) -> None:
         """Keep *months*; look for what is older from now on."""
         self.months = months
-        self.end()
         self._later(FIRST_AFTER)
+
+    def keep(self, months: int) -> None:
+        """Keep so many *months* from now on."""
+        if months != self.months:
+            self.begin(months)
 
     def end(self) -> None:
         """Look no more."""
@@ -59,6 +63,7 @@ class Archiving:
         self._call = None
 
     def _later(self, seconds: float) -> None:
+        self.end()
         if self.months > 0:
             self._call = self._around.clock.callLater(seconds, self._take)
 

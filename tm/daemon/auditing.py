@@ -26,6 +26,8 @@ TakeBack = Callable[[], None]
 NOBODY = "(while away)"
 BY_HAND = "(by hand)"
 """Who changed what is found changed at a start, or before a change by somebody else: nobody can say."""
+LATER = ("dispatcher",)
+"""Kinds that older stores have not remembered: what these say when one is first opened is nobody's change."""
 
 _log = Logger()
 
@@ -89,7 +91,7 @@ class Auditing:
         """The dispatcher has started: record what is other than was *known* when it was last heard of, if ever."""
         tables = {kind: dict(things) for kind, things in self._known.items()}
         if known is not None:
-            self._known = msgspec.json.decode(known)
+            self._known = {**{kind: tables[kind] for kind in LATER if kind in tables}, **msgspec.json.decode(known)}
             self.reloaded(NOBODY, tables)
         elif tables:
             self._remember()

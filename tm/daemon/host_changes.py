@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from tm.daemon.dispatcher import Dispatcher
 
 HOST = "host"
-KINDS = (HOST, "host group", "defaults")
+KINDS = (HOST, "host group")
 
 
 class HostChanges:
-    """Changes of things of one *kind*: a host, a group of hosts, or the defaults of all."""
+    """Changes of things of one *kind*: a host, or a group of hosts."""
 
     verb = "changehost"
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tm.daemon.answers import Answer, Spoken, decoded, json_line
+from tm.daemon.conflicts import check_unchanged, seen_of
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.host_changes import HOST, KINDS, HostChanges, check_empty
 from tm.errors import RefusedError
@@ -17,7 +18,6 @@ from tm.model.audit import Change, Deed, difference, show_change
 from tm.model.duration import parse_duration
 from tm.model.effects import Notice
 from tm.model.host import HostConfig
-from tm.model.resources import parse_memory
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import demand
 from tm.model.views import shown_time
@@ -70,7 +70,7 @@ class HostOrders:
         self._dispatcher.check_store()
         own = self._own(given.name)
         merged = self._dispatcher.around.host_tables.merged(given.name)
-        _check_was(given, merged)
+        check_unchanged(given.name, "look at it", seen_of(given.was, merged))
         both = set(given.set) & set(given.unset)
         if both:
             raise RefusedError("proto.arguments", f"'{min(both)}' is both set and unset")
@@ -194,28 +194,6 @@ class HostOrders:
 
 def _unknown(name: str) -> RefusedError:
     return RefusedError("host.unknown", f"there is no host '{name:.64}'; 'tm hosts list' lists them")
-
-
-def _check_was(given: HostChange, merged: dict[str, Any]) -> None:
-    """Raise `RefusedError` ``host.changed`` when somebody else has changed what was looked at."""
-    now = {key: merged.get(key) for key in given.was}
-    if _plain(now) != _plain(given.was):
-        told = "; ".join(difference(given.was, now))
-        raise RefusedError(
-            "host.changed",
-            f"{given.name} was changed by somebody else meanwhile: {told}; look at it and say it again",
-        )
-
-
-def _plain(table: dict[str, Any]) -> dict[str, Any]:
-    """Return *table* in which the same amount of memory is the same value."""
-    memory = table.get("memory")
-    if isinstance(memory, str):
-        try:
-            return {**table, "memory": parse_memory(memory)}
-        except ValueError:
-            return table
-    return table
 
 
 def _seconds(arguments: list[str], at: int) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded
+from tm.daemon.conflicts import Seen, check_unchanged, seen_of
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.info_names import is_infoserver
 from tm.daemon.people_desk import PeopleDesk, no_group, no_user, present, user_changes
@@ -35,12 +36,16 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UserChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The argument of ``changeuser``: a certificate (PEM) to add, the fingerprint of one to drop (its beginning)."""
+    """The argument of ``changeuser``: a certificate (PEM) to add, the fingerprint of one to drop (its beginning).
+
+    *was* holds what is meant to be there now.
+    """
 
     name: str
     add: str = ""
     drop: str = ""
     email: str | None = None
+    was: dict[str, Any] = {}
 
 
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
@@ -130,6 +135,8 @@ class PeopleVerbs:
         table = present(before, "user", given.name)
         if table is None:
             raise no_user(given.name)
+        seen = _seen_of_user(before, given.name, table, given.was)
+        check_unchanged(given.name, "look at them again ('lsusers')", seen)
         if given.email is not None:
             table.pop("email", None)
             table.update({"email": given.email} if given.email else {})
@@ -193,7 +200,8 @@ class PeopleVerbs:
         table = before.table("group", given.name)
         if table is None:
             raise no_group(given.name)
-        _check_unchanged(before, given.name, table, given.was)
+        seen = _seen_of_group(before, given.name, table, given.was)
+        check_unchanged(f"group {given.name}", "look at it again ('lsgroups')", seen)
         _check_members(before, given.add)
         members = _edited(table.get("members", []), given.add, given.drop)
         rights = _edited(table.get("rights", []), given.give, given.take)
@@ -251,17 +259,31 @@ def _edited(old: list[str], more: list[str], less: list[str]) -> list[str]:
     return [*kept, *(one for one in dict.fromkeys(more) if one not in kept)]
 
 
-def _check_unchanged(before: Edition, name: str, table: Mapping[str, Any], was: Mapping[str, Any]) -> None:
-    """Raise `RefusedError` ``group.changed`` unless the group is as it *was*, as it is written or as it is shown."""
+def _seen_of_group(before: Edition, name: str, table: Mapping[str, Any], was: Mapping[str, Any]) -> list[Seen]:
+    """Return what a group *was* and is now, as it is written or as it is shown; what it uses is no part of it."""
     group = next(group for group in before.groups.groups if group.name == name)
     shown = show_group(group, Usage())
-    for key, value in was.items():
-        if value not in (table.get(key), shown.get(key)):
-            raise RefusedError(
-                "group.changed",
-                f"group {name} has been changed meanwhile: {key} is {shown.get(key)!r:.200}, not {value!r:.200};"
-                " look at it again ('lsgroups') and say what you want of it as it is now",
-            )
+    return [
+        Seen(key, value, value if value == table.get(key) else shown.get(key))
+        for key, value in was.items() if key not in ("name", "used")
+    ]  # fmt: skip
+
+
+def _seen_of_user(before: Edition, name: str, table: Mapping[str, Any], was: Mapping[str, Any]) -> list[Seen]:
+    """Return what of a user *was* and is now: ``email``, ``groups``, ``certificates`` by their fingerprints."""
+    known = {
+        "email": table.get("email", ""), "groups": table.get("groups", []),
+        "certificates": list(before.users.fingerprints_of(name)),
+    }  # fmt: skip
+    seen = dict(was)
+    if isinstance(seen.get("certificates"), list):
+        seen["certificates"] = [
+            one.get("fingerprint") if isinstance(one, dict) else one for one in seen["certificates"]
+        ]
+    for key in seen:
+        if key not in known:
+            raise RefusedError("proto.arguments", f"'{key:.40}' cannot be looked at so; expected {', '.join(known)}")
+    return seen_of(seen, known)
 
 
 def _with_keys(table: dict[str, Any], given: GroupChange) -> dict[str, Any]:

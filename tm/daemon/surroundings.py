@@ -15,7 +15,7 @@ from tm.model.host import HostConfig
 from tm.model.log_wish import LogWish
 from tm.model.rights import Groups, Users
 from tm.model.settings import Mail, Scheduling
-from tm.ports import HostTables, JobStore, PeopleFiles, Worker
+from tm.ports import DispatcherInfo, HostTables, JobStore, PeopleFiles, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Surroundings:
     """What a dispatcher is given: its name, its certificate (and until when that is valid), and the ways to the world.
 
     Without *infoservers* it starts none; without *people* it changes neither users nor groups. *mailer* gives what
-    sends mail by these settings.
+    sends mail by these settings; *info* says where the dispatcher is.
     """
 
     cluster: str
@@ -52,3 +52,4 @@ class Surroundings:
     infoservers: InfoCare | None = None
     people: PeopleFiles | None = None
     mailer: Callable[[Mail], Mailer] = no_mailer
+    info: DispatcherInfo | None = None

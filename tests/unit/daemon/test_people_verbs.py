@@ -188,7 +188,7 @@ class GroupTests(PeopleCase):
         )
         shown = self.values("bob", "lsgroups")[2]
         self.done("kate", "changegroup", {"name": "physics", "drop": ["kate"], "was": shown})
-        self.assertIn("shares is 5, not 3", self.refused("group.changed", "kate", "changegroup", was))
+        self.assertIn("shares 3 → 5", self.refused("conflict.changed", "kate", "changegroup", was))
 
     def test_nobody_gives_what_they_lack(self) -> None:
         for verb, given in (
