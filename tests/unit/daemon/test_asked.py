@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tests.support.daemons import NotedPeer
 from tests.support.desk import EMPTY, Seal
 from tests.unit.daemon.test_user_server import UserServerCase
 from tm.daemon.grants import SESSION_SECONDS
-from tm.daemon.looking import FIRST_SECONDS, MOST_KEPT, MOST_LOOKS, PIECE, POLL_SECONDS, UNPOLLED_SECONDS
+from tm.daemon.looking import FIRST_SECONDS, MOST_KEPT, MOST_LOOKS, PIECE, POLL_SECONDS, UNPOLLED_SECONDS, Kept
 from tm.model.spec import read_spec
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply
@@ -373,3 +376,20 @@ class OutputTests(AskedCase):
         for answer in waiting:
             answer.callback(texts)
         self.assertEqual(len(self.follows()), 1)
+
+
+class KeptTests(SynchronousTestCase):
+    def test_any_bytes_in_any_pieces_are_shown_as_they_are_in_one(self) -> None:
+        @given(st.lists(st.binary(max_size=6) | st.text(max_size=3).map(lambda text: text.encode("utf-8", "replace"))))
+        def shown(pieces: list[bytes]) -> None:
+            kept, text = Kept("/out"), ""
+            for number, piece in enumerate([*pieces, b""]):
+                kept.data += piece
+                one = kept.shown(whole=number == len(pieces))
+                self.assertEqual(one["from"], kept.begin)
+                text += one["text"]
+                self.assertTrue(kept.fetched(one["at"]))
+            self.assertEqual(text, b"".join(pieces).decode(errors="replace"))
+            self.assertEqual((kept.begin, bytes(kept.data)), (sum(map(len, pieces)), b""))
+
+        shown()
