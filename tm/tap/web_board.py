@@ -25,6 +25,9 @@ def keep_board(late: Late, desk: Desk, web: WebServer, clock: Any, path: str) ->
     if content and not desk.board.restore(content):
         _log.warn("{path} cannot be read; the plots begin anew", event="history", path=path)
     keeper = BoardKeeper(desk, clock, lambda saved: worker.run(lambda: _write(path, saved)))
+    if desk.events is not None:
+        hub = desk.events
+        keeper.taken.append(lambda: hub.heard({"topic": "loads"}))
     web.up.append(keeper.ask)
     web.heard.append(keeper.heard)
     late.add(keeper)

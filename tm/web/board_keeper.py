@@ -27,7 +27,8 @@ _log = Logger()
 
 
 class BoardKeeper(Service):
-    """Asks *desk* for what its board shows; *save* writes what outlives a restart, and returns when it is done."""
+    """Asks *desk* for what its board shows; *save* writes what outlives a restart, and returns when it is done.
+    *taken* is called whenever the board shows what was asked anew."""
 
     name = "Board"
 
@@ -36,6 +37,7 @@ class BoardKeeper(Service):
         self._clock = clock
         self._save_content = save
         self._asking = False
+        self.taken: list[Callable[[], None]] = []
         self._soon: IDelayedCall | None = None
         self._loops = [(LoopingCall(self.ask), ASK_SECONDS), (LoopingCall(self._save), SAVE_SECONDS)]
 
@@ -76,6 +78,8 @@ class BoardKeeper(Service):
         now = self._desk.clock()
         at = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._desk.board.take([_decode(line) for line in hosts.body], _decode(status.body[0]), now, at)
+        for call in self.taken:
+            call()
 
     def _failed(self, failure: Any) -> None:
         failure.trap(TaskManagerError)

@@ -15,8 +15,10 @@ NAMED: Mapping[str, Mapping[str, str]] = {
     "jobs": {"ids": "id", "users": "user", "hosts": "host"},
     "hosts": {"hosts": "host"},
     "log": {},
+    "loads": {},
 }
-"""Of the events of each topic: what a message names, and the field of the event where it stands."""
+"""Of the events of each topic: what a message names, and the field of the event where it stands. ``loads`` is our own:
+the board (`tm.web.board`) has asked anew how all hosts are."""
 MOST_NAMED = 64
 """More than this at once is told as anything."""
 
@@ -83,4 +85,17 @@ class Changes:
         if self.last <= number or self.last == self.floor:
             return b""
         named = {name: latest.since(number) for name, latest in zip(self._named, self._latest, strict=True)}
-        return b"event: %s\ndata: %s\n\n" % (self.topic.encode(), _encode(named))
+        return message(self.topic, named)
+
+
+def message(name: str, data: object) -> bytes:
+    """Return the event *name* with *data* as it stands in a stream."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data))
+
+
+def with_id(data: bytes, id: str) -> bytes:
+    """Return the messages *data* with *id* at the last of them alone: who has it has heard all of them."""
+    if not data:
+        return data
+    head, _, last = data[:-2].rpartition(b"\n\n")
+    return b"%s%sid: %s\n%s\n\n" % (head, b"\n\n" if head else b"", id.encode(), last)

@@ -11,12 +11,12 @@ are changes by topic and user (`tm.web.changes`), and all readers that may hear 
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.rights import TOPICS, permitted
 from tm.web.asked import Visitor
-from tm.web.changes import NAMED, Changes
+from tm.web.changes import NAMED, Changes, message, with_id
 
 SOON_SECONDS = 0.05
 APART_SECONDS = 0.5
@@ -45,27 +45,31 @@ Check = Callable[[Iterable[str]], Awaitable[Mapping[str, Visitor]]]
 Audience = tuple[tuple[str, str], ...]
 """Topics, each with the user whose events alone are heard, or with an empty name for all."""
 _log = Logger()
-_encode = msgspec.json.encode
 
 
 class Reader:
     """A stream to a browser: *send* takes bytes, *close* ends it (at once when told True)."""
 
-    __slots__ = ("address", "audience", "behind", "close", "hub", "send", "stuck", "topics", "visitor")
+    __slots__ = ("address", "audience", "behind", "close", "hub", "seen_by", "send", "stuck", "topics", "visitor")
 
     def __init__(
         self, hub: Hub, visitor: Visitor, address: str, topics: tuple[str, ...], send: Callable[[bytes], object],
         close: Callable[[bool], object],
     ) -> None:  # fmt: skip
         self.hub = hub
-        self.visitor = visitor
         self.address = address
         self.topics = topics
-        self.audience = audience(visitor, topics)
+        self.now(visitor)
         self.send = send
         self.close = close
         self.behind: int | None = None
         self.stuck: float | None = None
+
+    def now(self, visitor: Visitor) -> None:
+        """It reads for *visitor*."""
+        self.visitor = visitor
+        self.audience = audience(visitor, self.topics)
+        self.seen_by = seen_by(visitor)
 
     def pause(self) -> None:
         """The browser does not keep up: nothing more is sent to it, and nothing kept for it."""
@@ -85,19 +89,20 @@ class Reader:
 
 
 def audience(visitor: Visitor, topics: Iterable[str]) -> Audience:
-    """Return what of *topics* *visitor* may hear."""
+    """Return what of *topics* *visitor* may hear; what is not the dispatcher's is for everybody."""
     heard = []
     for topic in topics:
-        if permitted(TOPICS, topic, visitor.rights, own=False):
+        if topic not in TOPICS or permitted(TOPICS, topic, visitor.rights, own=False):
             heard.append((topic, ""))
         elif permitted(TOPICS, topic, visitor.rights, own=True):
             heard.append((topic, visitor.user))
     return tuple(heard)
 
 
-def _seen(visitor: Visitor) -> tuple[object, ...]:
-    """Return what decides what pages show to *visitor*."""
-    return visitor.user, visitor.may, visitor.rights, visitor.groups
+def seen_by(visitor: Visitor) -> str:
+    """Return a word for what decides what pages show to *visitor*; ids given for another word do not count."""
+    decides = (visitor.user, visitor.may, sorted(visitor.rights), sorted(visitor.groups))
+    return hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
 
 
 class Hub:
@@ -110,7 +115,7 @@ class Hub:
         self.stale: tuple[str, float] | None = None
         self._check = check
         self._changes: dict[tuple[str, str], Changes] = {}
-        self._audiences: dict[Audience, dict[Reader, None]] = {}
+        self._together: dict[tuple[Audience, str], dict[Reader, None]] = {}
         self._readers: dict[Reader, None] = {}
         self._flushed_at = 0.0
         self._calls: dict[str, Any] = {}
@@ -164,7 +169,7 @@ class Hub:
             for topic in NAMED:
                 for of in audience(visitor, (topic,)):
                     self._noted(of)
-        return self._id()
+        return self._id("" if visitor is None else seen_by(visitor))
 
     def check_room(self, address: str) -> None:
         """Raise `RefusedError` ``limit.streams`` when there are too many streams."""
@@ -185,7 +190,12 @@ class Hub:
         if not self._readers:
             self.flushed = self.number
         self._enter(reader)
-        send(b"retry: 3000\n" + self._hello(reader) + self._state() + self._since(reader, self._at(after)))
+        send(
+            b"retry: 3000\n"
+            + self._hello(reader)
+            + self._state()
+            + self._since(reader, self._at(after, reader.seen_by))
+        )
         self._later("check", CHECK_SECONDS, self._check_sessions)
         self._later("beat", BEAT_SECONDS, self._beat)
         return reader
@@ -208,11 +218,11 @@ class Hub:
         self._flushed_at = self.clock.seconds()
         since, self.flushed = self.flushed, self.number
         messages: dict[tuple[str, str], bytes] = {}
-        for heard, readers in list(self._audiences.items()):
+        for (heard, seen), readers in list(self._together.items()):
             for of in heard:
                 if of not in messages:
                     messages[of] = self._noted(of).message(since)
-            data = self._with_id(b"".join(messages[of] for of in heard))
+            data = with_id(b"".join(messages[of] for of in heard), self._id(seen))
             for reader in list(readers):
                 if reader.stuck is not None:
                     continue
@@ -226,24 +236,17 @@ class Hub:
         """Return all that *reader* has to hear of that changed after the number *after*, with the id of now."""
         changes = [self._noted(of) for of in reader.audience]
         if not 0 <= after <= self.number or any(after < one.floor for one in changes):
-            return self._with_id(b"event: reset\ndata: {}\n\n")
-        return self._with_id(b"".join(one.message(after) for one in changes))
-
-    def _with_id(self, data: bytes) -> bytes:
-        """Return messages, the id with the last of them alone: it stands for all of them."""
-        if not data:
-            return data
-        head, _, last = data[:-2].rpartition(b"\n\n")
-        return b"%s%sid: %s\n%s\n\n" % (head, b"\n\n" if head else b"", self._id().encode(), last)
+            return with_id(message("reset", {}), self._id(reader.seen_by))
+        return with_id(b"".join(one.message(after) for one in changes), self._id(reader.seen_by))
 
     def _hello(self, reader: Reader) -> bytes:
         said = {"topics": [topic for topic, _ in reader.audience], "user": reader.visitor.user, "run": self.run}
-        return b"event: hello\ndata: %s\n\n" % _encode(said)
+        return message("hello", said)
 
     def _state(self) -> bytes:
         if self.stale is None:
-            return b"event: fresh\ndata: {}\n\n"
-        return b"event: stale\ndata: %s\n\n" % _encode({"reason": self.stale[0], "since": self.stale[1]})
+            return message("fresh", {})
+        return message("stale", {"reason": self.stale[0], "since": self.stale[1]})
 
     def _tell_all(self, data: bytes) -> None:
         for reader in list(self._readers):
@@ -253,7 +256,7 @@ class Hub:
     def _beat(self) -> None:
         """Say that there is nothing to say: proxies keep the stream, and browsers see that it is alive."""
         if self._readers:
-            self._tell_all(b"event: beat\ndata: %d\n\n" % self.clock.seconds())
+            self._tell_all(message("beat", int(self.clock.seconds())))
             self._later("beat", BEAT_SECONDS, self._beat)
 
     # -- who hears it ---------------------------------------------------------------------------------------------
@@ -270,9 +273,10 @@ class Hub:
             visitor = good.get(reader.visitor.secret)
             if visitor is None:
                 self._end(reader, "over", "this session is over")
-            elif _seen(visitor) != _seen(reader.visitor):
+            elif seen_by(visitor) != reader.seen_by:
                 self._part(reader)
-                reader.visitor, reader.audience, reader.behind = visitor, audience(visitor, reader.topics), -1
+                reader.now(visitor)
+                reader.behind = -1
                 self._enter(reader)
                 if reader.stuck is None:
                     reader.send(self._hello(reader))
@@ -295,20 +299,20 @@ class Hub:
     def _end(self, reader: Reader, event: str, text: str) -> None:
         self.leave(reader)
         if reader.stuck is None:
-            reader.send(b"event: %s\ndata: %s\n\n" % (event.encode(), _encode({"text": text})))
+            reader.send(message(event, {"text": text}))
         reader.close(reader.stuck is not None)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _enter(self, reader: Reader) -> None:
         self._readers[reader] = None
-        self._audiences.setdefault(reader.audience, {})[reader] = None
+        self._together.setdefault((reader.audience, reader.seen_by), {})[reader] = None
 
     def _part(self, reader: Reader) -> None:
-        together = self._audiences[reader.audience]
-        del together[reader]
-        if not together:
-            del self._audiences[reader.audience]
+        key = (reader.audience, reader.seen_by)
+        del self._together[key][reader]
+        if not self._together[key]:
+            del self._together[key]
 
     def _begin_anew(self) -> None:
         self.number += 1
@@ -326,18 +330,20 @@ class Hub:
 
     def _forget_unused(self) -> None:
         before = self.clock.seconds() - KEPT_SECONDS
-        used: Set[tuple[str, str]] = {of for heard in self._audiences for of in heard}
+        used: Set[tuple[str, str]] = {of for heard, _ in self._together for of in heard}
         resting = sorted((one.used, of) for of, one in self._changes.items() if of[1] and of not in used)
         for at, of in resting:
             if at < before or len(self._changes) >= MOST_USERS:
                 del self._changes[of]
 
-    def _id(self) -> str:
-        return f"{self.run}.{self.number}"
+    def _id(self, seen: str) -> str:
+        return f"{self.run}.{seen}.{self.number}"
 
-    def _at(self, id: str) -> int:
-        run, _, number = id.rpartition(".")
-        return int(number) if run == self.run and number.isascii() and number.isdecimal() and len(number) < 16 else -1
+    def _at(self, id: str, seen: str) -> int:
+        """Return the number of *id*, -1 where it is none that we have given to somebody who sees what *seen* says."""
+        whose, _, number = id.rpartition(".")
+        good = whose == f"{self.run}.{seen}" and number.isascii() and number.isdecimal() and len(number) < 16
+        return int(number) if good else -1
 
     def _later(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         if name not in self._calls:

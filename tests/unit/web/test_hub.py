@@ -219,7 +219,10 @@ class WhoComesBack(HubCase):
         self.assertEqual(again.take(), [])
 
     def test_gets_a_reset_after_another_run_or_with_an_id_that_is_none(self) -> None:
-        for after in ("", "other.1", "run.", "run.x", "run.-1", "run.99999", "run.\u0663", "run." + "9" * 5000):
+        whose = self.hub.mark(ALICE).rpartition(".")[0] + "."
+        for number in ("", "x", "-1", "99999", "\u0663", "9" * 5000):
+            self.assertEqual(self.browser(after=whose + number).take(), [("reset", {})], number[:20])
+        for after in ("", "other.1", "1", whose.replace("run", "other") + "1", self.hub.mark(BOB)):
             self.assertEqual(self.browser(after=after).take(), [("reset", {})], after[:20])
 
     def test_gets_a_reset_when_nobody_has_noted_what_happened(self) -> None:

@@ -4,8 +4,10 @@
    locks every visible tab follows them itself. A page is asked for as a whole, at its own address, and what differs is
    put in place; focus, scrolling, what is open, checked or typed stays. Nothing is stored, nothing is evaluated.
 
-   data-live="jobs hosts log"  the topics      data-live-ids="17 18"  only events about these jobs
-   data-live-user="alice"      only hers       data-live-hosts="n1"   only events about these hosts
+   data-live="jobs hosts log loads"  the topics (loads: the hosts were asked anew how they are)
+   data-live-ids="17 18"       only events about these jobs
+   data-live-user="alice"      only hers
+   data-live-hosts="n1"        only events about these hosts
    data-every="2"              asked for again every two seconds while it can be seen
    data-keep, data-plot        what a script has drawn into it stays; it gets the event "live"                        */
 "use strict";
@@ -13,7 +15,7 @@
   const root = document.documentElement;
   const prefix = root.dataset.prefix || "";
   const session = root.dataset.session || "";
-  const TOPICS = ["jobs", "hosts", "log"];
+  const TOPICS = ["jobs", "hosts", "log", "loads"];
   const APART = 1000;          // a page is asked for once a second at most …
   const SHARE = 3;             // … and a third of the time at most, so that a slow server is asked less often
   const LONGEST = 30000;
@@ -281,9 +283,10 @@
 
   /** Whether there may have been events between the ids *before* and *after*. */
   function missed(before, after) {
-    const [run, number] = before.split(".");
-    const [otherRun, otherNumber] = after.split(".");
-    return run !== otherRun || Number(otherNumber) > Number(number);
+    const cut = (id) => [id.slice(0, id.lastIndexOf(".")), Number(id.slice(id.lastIndexOf(".") + 1))];
+    const [whose, number] = cut(before);
+    const [others, later] = cut(after);
+    return whose !== others || later > number;
   }
 
   /** An event has come, over the stream of this tab or by the tab that leads. */
