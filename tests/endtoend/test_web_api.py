@@ -175,6 +175,7 @@ class ProgramTests(ApiCase):
         order = {"verb": "cancel", "ids": str(number)}
         self.call("POST", "/jobs/actions", order, status=403, may="look")
         self.call("POST", "/jobs", {"job": {"command": "true"}}, status=403, may="act")
+        self.call("GET", f"/jobs/{number}/output", may="look")
         self.call("GET", f"/jobs/{number}", status=404, user="bob")
         self.call("POST", "/jobs/actions", order, status=404, user="bob")
         self.call("GET", f"/jobs/{number}/output", status=404, user="bob")

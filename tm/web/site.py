@@ -213,6 +213,8 @@ class WebRequest(Request):
     def _whole(self, status: int, content_type: str, body: bytes) -> None:
         self.channel.factory.server.desk.meter.answered(status)
         self.setResponseCode(status)
+        if status == 401:
+            self.setHeader("WWW-Authenticate", "Bearer")
         self.setHeader("Content-Type", content_type)
         self.setHeader("Content-Length", str(len(body)))
         self.write(body)

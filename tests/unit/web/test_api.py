@@ -280,7 +280,9 @@ class Refusals(ApiCase):
             self.refused(self.send("POST", "/fits", body), 400, "proto.arguments", place)
 
     def test_without_a_token_or_with_a_wrong_one_nothing_is_said(self) -> None:
-        self.refused(self.site.get("/api/v1/jobs", logged_in=False), 401, "auth.session")
+        nobody = self.site.get("/api/v1/jobs", logged_in=False)
+        self.refused(nobody, 401, "auth.session")
+        self.assertEqual(nobody.headers["www-authenticate"], "Bearer")
         wrong = self.site.get("/api/v1/jobs", logged_in=False, authorization="Bearer tm_x")
         self.refused(wrong, 401, "tm token create")
 
