@@ -131,6 +131,8 @@ class Questions(ApiCase):
         got = self.site.get("/api/openapi.json")
         self.assertEqual(json.loads(got.body)["openapi"], "3.1.0")
         self.assertEqual(self.site.get("/api/openapi.json", logged_in=False).status, 401)
+        below = Site(url="https://web.test/tm/").get("/api/openapi.json", host="web.test")
+        self.assertEqual(json.loads(below.body)["servers"][0]["url"], "/tm")
 
     def test_a_session_of_a_browser_will_do(self) -> None:
         self.link.replies["whoami"] = {"user": "alice"}

@@ -39,8 +39,8 @@ _REFUSED = {
 }  # fmt: skip
 
 
-def document() -> Schema:
-    """Return the whole document as a value."""
+def document(prefix: str = "") -> Schema:
+    """Return the whole document as a value, for a web interface below *prefix* (without a slash at its end)."""
     kinds = [kind for one in TABLE for kind in (one.answer, one.body) if kind is not None]
     _, components = msgspec.json.schema_components([*dict.fromkeys(kinds), Refusal], ref_template=_REF)
     paths: dict[str, Schema] = {}
@@ -49,7 +49,7 @@ def document() -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "TaskManager", "version": tm.__version__, "description": " ".join(_ABOUT.split())},
-        "servers": [{"url": "/", "description": "where the web interface is; below its path where it has one"}],
+        "servers": [{"url": prefix or "/", "description": "where the web interface is; below its path where it has one"}],
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
@@ -63,10 +63,10 @@ def document() -> Schema:
     }  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def document_text() -> str:
+@lru_cache(maxsize=2)
+def document_text(prefix: str = "") -> str:
     """Return the whole document as text."""
-    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(document(prefix), indent=1, ensure_ascii=False) + "\n"
 
 
 def answer_schema(endpoint: Endpoint) -> Schema:

@@ -30,7 +30,7 @@ def handler(endpoint: Endpoint) -> Handler:
 
 async def openapi(desk: Desk, asked: Asked) -> Answer:
     """Return the document that says all of this to programs."""
-    return Data(document_text().encode(), "application/json")
+    return Data(document_text(asked.prefix).encode(), "application/json")
 
 
 ROUTES = (
