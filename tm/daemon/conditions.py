@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from tm.model.condition import Condition, advance, standing, worth_telling
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from tm.daemon.dispatcher import Dispatcher
 
 
+MANY = 64
+FRESH_SECONDS = 1.5
+"""What was looked at so lately is shown without another look, where many hosts are."""
+
+
 class Conditions:
     """What each host of one dispatcher is like."""
 
@@ -21,6 +27,7 @@ class Conditions:
         self._of: dict[str, Condition] = {}
         self._told_info: dict[str, str] = {}
         self._changed: set[str] = set()
+        self._seen_at = -FRESH_SECONDS
 
     def changed(self, name: str) -> None:
         """Something about a host has changed: look at it at the end of this turn."""
@@ -35,16 +42,29 @@ class Conditions:
             del self._of[name]
             self._told_info.pop(name, None)
         self._refresh(hosts)
+        self._seen_at = self._dispatcher.now
 
-    def shown(self, names: Iterable[str]) -> list[Shown]:
+    def states(self) -> Counter[str]:
+        """Return how many hosts are how."""
+        hosts = self._dispatcher.brain.hosts
+        self._see(hosts)
+        return Counter(str(self._of[name].state) for name in hosts)
+
+    def shown(self, names: Collection[str]) -> list[Shown]:
         """Return the public views of hosts that are there."""
         dispatcher = self._dispatcher
         hosts = [dispatcher.brain.hosts[name] for name in names]
-        self._refresh(host.name for host in hosts)
+        self._see(names)
         return [
             show_host(host, list(host.sessions.values()), self._of[host.name], dispatcher.infoservers.info(host.name))
             for host in hosts
         ]
+
+    def _see(self, names: Collection[str]) -> None:
+        """Bring the conditions of *names* up to date; many that were just looked at are not looked at again."""
+        if len(names) > MANY and 0 <= self._dispatcher.now - self._seen_at < FRESH_SECONDS:
+            names = [name for name in names if name in self._changed or name not in self._of]
+        self._refresh(names)
 
     def _look(self) -> None:
         names, self._changed = self._changed, set()

@@ -31,6 +31,7 @@ from tm.daemon.share_verbs import ShareVerbs
 from tm.daemon.usage_verbs import UsageVerbs
 from tm.daemon.web_verbs import WebVerbs
 from tm.errors import RefusedError, StoreError
+from tm.model.cluster import Link
 from tm.model.people_views import all_warnings, dispatcher_warnings
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import OWNER, TOPICS, demand
@@ -108,14 +109,18 @@ class DispatcherVerbs:
     def _told_status(self, peer: Peer, request: Request, size: StoreSize) -> Reply:
         dispatcher = self._dispatcher
         brain = dispatcher.brain
-        on_hosts = [job for session in brain.sessions.values() for job in session.jobs]
-        jobs = Counter(self._jobs.state(job)[0] for job in on_hosts)
+        jobs: Counter[str] = Counter()
+        for session in brain.sessions.values():
+            if session.link is Link.UP:
+                jobs.update([job.phase.value for job in session.jobs])
+            else:
+                jobs.update([self._jobs.state(job)[0] for job in session.jobs])
         held = brain.gate.held
         for word, count in (("pending", len(brain.queue) + len(brain.gate) - held), ("held", held)):
             if count:
                 jobs[word] = count
         tables, rights = dispatcher.tables, dispatcher.rights_of(peer.user)
-        hosts = Counter(str(shown["state"]) for shown in dispatcher.conditions.shown(brain.hosts))
+        hosts = dispatcher.conditions.states()
         shown: dict[str, Any] = {
             "server": "TaskDispatcher", "pid": os.getpid(), "version": tm.__version__,
             "cluster": dispatcher.around.cluster, "since": shown_time(dispatcher.since), "jobs": dict(jobs),

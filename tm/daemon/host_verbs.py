@@ -20,7 +20,7 @@ class HostVerbs:
 
     def _lshosts(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         hosts = self._dispatcher.conditions.shown(sorted(self._dispatcher.brain.hosts))
-        return as_reply(request, hosts, host_lines(hosts))
+        return as_reply(request, hosts, [] if request.json else host_lines(hosts))
 
     def _hostinfo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         if arguments[0] not in self._dispatcher.brain.hosts:

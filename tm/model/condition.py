@@ -7,7 +7,7 @@ nothing back: a host that refused stays refused until it is reached, or refuses 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tm.model.cluster import HostState, Link, Session
@@ -137,9 +137,11 @@ def standing(host: HostState, sessions: Iterable[Session], info: Info) -> Standi
 def advance(before: Condition | None, known: Standing, at: float) -> Condition:
     """Return the condition that follows on *before* from what is known at *at*."""
     now = _judge(before, known)
-    if before is not None and before.state is now.state:
-        return replace(now, since=before.since)
-    return replace(now, since=at)
+    if before is None or before.state is not now.state:
+        return Condition(now.state, now.reason, now.remedy, at)
+    if (before.reason, before.remedy) == (now.reason, now.remedy):
+        return before
+    return Condition(now.state, now.reason, now.remedy, before.since)
 
 
 def worth_telling(before: Condition | None, now: Condition) -> bool:
