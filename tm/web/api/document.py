@@ -49,7 +49,7 @@ def document(prefix: str = "") -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "TaskManager", "version": tm.__version__, "description": " ".join(_ABOUT.split())},
-        "servers": [{"url": prefix or "/", "description": "where the web interface is; below its path where it has one"}],
+        "servers": [{"url": prefix or "/", "description": "where the web interface is"}],
         "security": [{"token": []}, {"session": []}],
         "paths": paths,
         "components": {
