@@ -56,6 +56,7 @@ class Board:
         self.history = History(METRICS)
         self._loads = Ring((), SPARK_STEP, SPARK_LENGTH)
         self._changes: dict[str, deque[HostChange]] = {}
+        self._about: dict[str, tuple[float, dict[str, Any]]] = {}
 
     # -- what comes in --------------------------------------------------------------------------------------------
 
@@ -68,8 +69,9 @@ class Board:
         for name, host in self.hosts.items():
             if name in before and before[name].get("state") != host.get("state"):
                 self._note(name, HostChange(at, str(host.get("state")), why(host)))
-        for gone in self._changes.keys() - self.hosts.keys():
-            del self._changes[gone]
+        for kept in (self._changes, self._about):
+            for gone in kept.keys() - self.hosts.keys():
+                del kept[gone]
         self._loads.keep(self.hosts)
         self._loads.add(now, {name: load for name, host in self.hosts.items() if (load := load_of(host)) is not None})
         self.history.add(now, totals(self.hosts.values(), self.jobs))
@@ -99,11 +101,21 @@ class Board:
         cut = HostChange(change.at, change.state, change.text[:MOST_LETTERS])
         self._changes.setdefault(name, deque(maxlen=MOST_CHANGES)).appendleft(cut)
 
+    def learn(self, name: str, now: float, about: dict[str, Any]) -> None:
+        """Keep what the InfoServer of a host says *about* the machine, which is the same for everybody."""
+        if name in self.hosts:
+            self._about[name] = (now, about)
+
     # -- what is asked of it --------------------------------------------------------------------------------------
 
     def changes(self, name: str) -> list[HostChange]:
         """Return the last changes of the host *name*, the newest first."""
         return list(self._changes.get(name, ()))
+
+    def about(self, name: str, since: float) -> dict[str, Any] | None:
+        """Return what was learnt of a machine after *since*, None where nothing was."""
+        at, about = self._about.get(name, (0.0, {}))
+        return about if at > since else None
 
     def load(self, name: str) -> list[float | None]:
         """Return the load of a host for each of its cores over the last hour, oldest first."""

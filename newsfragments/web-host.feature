@@ -1,0 +1,1 @@
+The page of a host shows its hardware, limits, policy, versions, jobs, what happened to it, and its load, cores, memory, network and disks over an hour, a day or 30 days; its processes by user and as a tree; and who may lets jobs start there, no more, runs it empty, leaves it, or gives it up.
