@@ -115,6 +115,13 @@ class TheList(SynchronousTestCase):
         for path in ("/jobs?user=all", "/jobs/pending", "/jobs/finished?user=all"):
             self.assertLess(len(self.site.get(path).body.encode()), 60_000, path)
 
+    def test_pages_lead_to_the_next_and_back(self) -> None:
+        self.replies["lsjobs"] = [job(number) for number in range(51)]
+        self.assertIn('href="/jobs?from=c49" rel="next"', self.site.get("/jobs").body)
+        body = self.site.get("/jobs?from=c9").body
+        self.assertIn('href="/jobs?from=c0&amp;back=1" rel="prev"', body)
+        self.assertIn("First page", self.site.get("/jobs/pending?from=c9").body)
+
     def test_a_head_sorts_and_sorts_the_other_way_round(self) -> None:
         self.assertIn('href="/jobs?state=running&amp;order=name"', self.site.get("/jobs?state=running").body)
         body = self.site.get("/jobs?order=name").body

@@ -19,10 +19,29 @@ from tm.web.pages import (
     sessions,
     static,
     submit,
+    timeline,
 )
 from tm.web.routes import Routes
 
-MODULES = (acts, admin, api, events, host, hosts, job, jobs, login, logs, metrics, overview, plots, sessions, static, submit)
+MODULES = (
+    acts,
+    admin,
+    api,
+    events,
+    host,
+    hosts,
+    job,
+    jobs,
+    login,
+    logs,
+    metrics,
+    overview,
+    plots,
+    sessions,
+    static,
+    submit,
+    timeline,
+)
 
 
 def all_routes() -> Routes:

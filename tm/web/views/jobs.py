@@ -41,7 +41,7 @@ KINDS = {
         Kind("/jobs/finished", "Finished jobs", "ended", "-ended"),
     )
 }
-FILTERS = ("user", "state", "name", "text", "host", "account", "array", "since", "until")
+FILTERS = ("user", "state", "name", "text", "host", "account", "array", "since", "until", "overlap")
 STATE_CHOICES = ("all", "active", "ended", *STATES)
 ORDERED_DOWN = ("id", "started", "ended", "duration", "cpu", "rss", "cores", "memory")
 """What is sorted downwards first when its head is clicked: who sorts by these looks for the most or the latest."""

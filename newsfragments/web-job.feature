@@ -1,0 +1,1 @@
+A job has a page with its story, why it waits and what would help, what it asked and used, and its output as it comes; a form submits jobs and says which hosts would fit, and a timeline shows what ran where.

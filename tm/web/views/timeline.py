@@ -1,0 +1,182 @@
+"""What ran where and when, drawn: a lane for each host, a bar for each attempt that a job is or was, the time to the
+right. Plain numbers; a template makes SVG of them, and the same stands beside it as a table.
+
+The law: bars on one host never cover each other; what runs side by side stands one below the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tm.web.render import seconds_of
+from tm.wire.message import quote
+
+SPANS = {"1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400}
+_TICKS = {"1h": 600, "6h": 3600, "24h": 3 * 3600, "7d": 86400}
+USUAL = "6h"
+MOST_BARS = 2000
+MOST_ROWS = 200
+LEFT, WIDE, TOP = 130, 1000, 24
+LANE, GAP = 12, 8
+LEAST = 2.0
+"""So wide the shortest bar is, so that it is seen."""
+PATTERNS = {
+    "completed": "good", "running": "run", "starting": "run", "suspended": "pause", "unreachable": "away",
+    "failed": "bad", "timeout": "late", "out_of_memory": "bad", "output_limit": "bad", "cancelled": "off",
+    "lost": "away",
+}  # fmt: skip
+LEGEND = (
+    ("run", "running"), ("good", "completed"), ("bad", "failed"), ("late", "over its time"), ("off", "cancelled"),
+    ("pause", "suspended"), ("away", "not reached, or lost"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an address asks for: a *span* of time up to *until* (seconds since the epoch; None: now), of a *user*
+    (empty: the visitor's own, ``all``) and on a *host* (empty: any)."""
+
+    span: str = USUAL
+    until: float | None = None
+    user: str = ""
+    host: str = ""
+
+    def ends(self, now: float) -> tuple[float, float]:
+        """Return when it begins and ends; up to now a little room is left for what comes."""
+        seconds = SPANS[self.span]
+        end = now + seconds / 50 if self.until is None else self.until
+        return end - seconds, end
+
+    def overlap(self, now: float) -> str:
+        """Return the time as a filter of ``lsjobs``."""
+        begin, end = self.ends(now)
+        return f"{shown_time(begin)}..{shown_time(end)}"
+
+    def rest(self, now: float, cursor: str = "") -> str:
+        """Return the arguments of ``lsjobs`` for the bars, the latest first, those after *cursor*."""
+        given = {"user": self.user, "host": self.host, "overlap": self.overlap(now), "from": cursor}
+        words = [quote(f"{name}={value}") for name, value in given.items() if value]
+        return ":".join([*words, "order=-started", "limit=1000"])
+
+    def query(self, **changes: object) -> dict[str, object]:
+        """Return the arguments of the address, with *changes*."""
+        until = None if self.until is None else shown_time(self.until)
+        kept = {"span": self.span, "until": until, "user": self.user, "host": self.host}
+        return {**kept, **changes}
+
+    def moved(self, parts: float, now: float) -> dict[str, object]:
+        """Return the arguments of the address of the time so many spans later; what would end after now is now."""
+        until = self.ends(now)[1] + parts * SPANS[self.span]
+        return self.query(until=None if until >= now else shown_time(until))
+
+
+def read(args: Mapping[str, str]) -> Wanted:
+    """Return what the address with *args* asks for; what is no span or no time is the usual one."""
+    span = args.get("span", USUAL)
+    until = seconds_of(args.get("until", ""))
+    whole = until if until is None or 0 < until < 250_000_000_000 else None
+    return Wanted(span if span in SPANS else USUAL, whole, args.get("user", "").strip(), args.get("host", "").strip())
+
+
+def shown_time(at: float) -> str:
+    """Return *at* as ``2026-11-22T14:02:03Z``."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# -- the drawing --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A job on a host: its rectangle, what it is, and when."""
+
+    id: str
+    title: str
+    pattern: str
+    x: float
+    y: int
+    wide: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """A host: where it stands, how high it is, its *bars*."""
+
+    host: str
+    y: int = 0
+    high: int = 0
+    bars: list[Bar] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A moment on the axis, as it is written there."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The whole: its size, its *lanes* and *ticks*, and where *now* is, None where that is not within."""
+
+    width: int
+    height: int
+    lanes: list[Lane]
+    ticks: list[Tick]
+    now: float | None
+    count: int
+
+
+def drawn(jobs: Sequence[Mapping[str, Any]], wanted: Wanted, now: float) -> Drawing:
+    """Return the drawing of *jobs*, those that have a host and a beginning."""
+    begin, end = wanted.ends(now)
+    scale = WIDE / (end - begin)
+    placed = [(job, seconds_of(job.get("started_at")), seconds_of(job.get("ended_at"))) for job in jobs[:MOST_BARS]]
+    by_host: dict[str, list[tuple[float, float, Mapping[str, Any]]]] = {}
+    for job, started, ended in placed:
+        if job.get("host") and started is not None and started < end and (ended is None or ended >= begin):
+            first, last = max(started, begin), min(end, max(now, started) if ended is None else ended)
+            by_host.setdefault(str(job["host"]), []).append((first, last, job))
+    lanes, y = [], TOP
+    for host in sorted(by_host):
+        lane = _lane(host, y, by_host[host], begin, scale)
+        y += lane.high + GAP
+        lanes.append(lane)
+    line = LEFT + (now - begin) * scale if begin <= now <= end else None
+    count = sum(len(lane.bars) for lane in lanes)
+    return Drawing(LEFT + WIDE + 10, y + 4, lanes, _ticks(wanted, begin, end, scale), _short(line), count)
+
+
+def _lane(host: str, y: int, found: list[tuple[float, float, Mapping[str, Any]]], begin: float, scale: float) -> Lane:
+    """Return the lane of *host*, its bars in as few rows as there is room."""
+    free: list[float] = []
+    bars = []
+    for first, last, job in sorted(found, key=lambda one: (one[0], str(one[2]["id"]))):
+        x = (first - begin) * scale
+        wide = max(LEAST, (last - first) * scale)
+        row = next((row for row, until in enumerate(free) if until <= x), len(free))
+        if row == len(free):
+            free.append(0.0)
+        free[row] = x + wide
+        title = f"{job['id']} {job.get('name') or ''} of {job.get('user')}: {str(job['state']).replace('_', ' ')}"
+        pattern = PATTERNS.get(str(job["state"]), "off")
+        bars.append(Bar(str(job["id"]), title, pattern, round(LEFT + x, 1), y + row * LANE, round(wide, 1)))
+    return Lane(host, y, max(1, len(free)) * LANE, bars)
+
+
+def _ticks(wanted: Wanted, begin: float, end: float, scale: float) -> list[Tick]:
+    step = _TICKS[wanted.span]
+    form = "%d %b" if step >= 86400 else "%H:%M"
+    ticks, at = [], (int(begin) // step + 1) * step
+    while at < end:
+        ticks.append(Tick(round(LEFT + (at - begin) * scale, 1), datetime.fromtimestamp(at, UTC).strftime(form)))
+        at += step
+    return ticks
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
