@@ -53,7 +53,8 @@ class Probing(Protocol):
 
 
 class InfoSurroundings(msgspec.Struct, frozen=True):
-    """What the server is given: where it is, and how it reads, keeps and logs. *save* runs in the worker."""
+    """What the server is given: where it is, and how it reads, keeps and logs. *save* runs in the worker; *not_after*
+    is the last second that its certificate is valid."""
 
     host: str
     fingerprint: str
@@ -65,6 +66,7 @@ class InfoSurroundings(msgspec.Struct, frozen=True):
     cut: Callable[[Callable[[str], bool]], None]
     stop: Callable[[], object]
     log_path: str
+    not_after: float = 0.0
 
 
 class InfoServer(Service):

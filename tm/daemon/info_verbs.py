@@ -84,6 +84,7 @@ class InfoVerbs:
             machine = self._server.machine
             shown = msgspec.to_builtins(self._server.about)
             shown["booted_at"] = shown_time(machine.booted_at)
+            shown["certificate_until"] = shown_time(self._server.around.not_after or None)
             shown["disks"] = msgspec.to_builtins(machine.disks)
             readable = {
                 **shown, "memory": size(machine.memory), "swap": size(machine.swap),

@@ -29,6 +29,7 @@ from tm.edge import survival
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.identity import Identity, own_identity
+from tm.edge.keys import load_certificate
 from tm.edge.link import Dialler
 from tm.edge.log import JsonLog
 from tm.edge.probe import Probe
@@ -176,6 +177,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
         host=calling.host, fingerprint=identity.fingerprint, port=lambda: port, clock=clock, worker=worker, probe=probe,
         save=lambda content: _save(calling.path("history"), content), cut=lambda users: factory.cut(users),
         stop=clock.stop, log_path=log_path,
+        not_after=load_certificate(identity.certificate).not_valid_after_utc.timestamp(),
     )  # fmt: skip
     server = InfoServer(around, machine, history)
     factory = ServerFactory(InfoVerbs(server, identify), clock)

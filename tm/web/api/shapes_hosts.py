@@ -172,6 +172,7 @@ class System(Struct):
     pid: Annotated[int, of("the number of that one's process")]
     port: Annotated[int, of("where that one listens")]
     fingerprint: Annotated[str, of("the SHA-256 of that one's certificate")]
+    certificate_until: Annotated[str | None, of("the end of that certificate; it is made anew before", Time)]
     booted_at: Annotated[str, of("when it was booted", Time)]
     system: Annotated[str, of("its operating system")]
     kernel: Annotated[str, of("its kernel")]
