@@ -188,6 +188,11 @@ class Orders(ApiCase):
         self.send("POST", "/jobs", {"job": {"command": "date", "stdout": None}})
         self.assertIsNone(json.loads(self.asked()[1])["argument"]["job"]["stdout"])
 
+    def test_variables_that_no_process_can_have_are_refused(self) -> None:
+        for environment in ({"": "x"}, {"A=B": "x"}, {"A": "\0"}, {"\0": "x"}):
+            got = self.send("POST", "/jobs", {"job": {"command": "date"}, "environment": environment})
+            self.refused(got, 400, "$.environment")
+
     def test_running_again_needs_what_submitting_needs(self) -> None:
         order = {"verb": "rerun", "ids": "17", "failed": True, "token": "t"}
         self.link.replies["own"] = {"ids": [18, 19], "advice": ["less"]}

@@ -96,6 +96,9 @@ def own(verb: str, argument: Mapping[str, Any], may: str = "") -> Saying:
 
 def _submit(given: Given) -> Saying:
     body = given.body
+    for name, value in body.environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise RefusedError("proto.arguments", f"{name!r:.60} cannot be a variable - at `$.environment`")
     usual = USUAL_BUNDLE if body.job.bundle else USUAL_OUTPUT
     job = {"stdout": usual, **msgspec.to_builtins(body.job)}
     return own("submit", {"token": body.token or given.fresh, "job": job, "environment": body.environment})
