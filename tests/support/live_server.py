@@ -2,8 +2,9 @@
 
 ``python -m tests.support.live_server [PORT]`` prints its port and obeys lines of JSON: ``{"html": TEXT}`` is what pages
 show, ``{"event": {…}}`` comes from the dispatcher, ``{"down": REASON}`` and ``{"up": true}`` are its link, ``{"over":
-true}`` ends the session, ``{"slow": SECONDS}`` delays pages. ``/counts`` says how often pages were asked for, and how
-many streams there are.
+true}`` ends the sessions, ``{"slow": SECONDS}`` delays pages, ``{"rate": N}`` has so many events of jobs of 200 users
+come each second. The session ``NAME+RIGHT…`` is that of NAME with these rights. ``/counts`` says how often pages were
+asked for, and how many streams there are.
 """
 
 from __future__ import annotations
@@ -42,14 +43,23 @@ def serve(port: int) -> None:
     from tm.web.site import Server, WebFactory
 
     reactor: Any = installed
-    state: dict[str, Any] = {"html": "<p>nothing</p>", "slow": 0.0, "over": False}
+    state: dict[str, Any] = {"html": "<p>nothing</p>", "slow": 0.0, "over": False, "rate": 0}
     counts: Counter[str] = Counter()
     link = SaidLink()
     desk = Desk(reactor.seconds, "test")
     desk.link = link  # type: ignore[assignment]  # it asks as a Link does
     desk.events = hub = Hub(reactor, desk.sessions)
     session = {"secret": SECRET, "id": "7", "user": "alice", "may": "act", "until": "2099-01-01T00:00:00Z"}
-    link.replies["checksessions"] = lambda rest: [] if state["over"] else [session]
+
+    def check(rest: str | None) -> list[dict[str, Any]]:
+        asked = [] if state["over"] else json.loads(rest or "{}")["secrets"]
+        return [session_of(secret) for secret in asked]
+
+    def session_of(secret: str) -> dict[str, Any]:
+        user, _, rights = ("alice" if secret == SECRET else secret).partition("+")
+        return {**session, "secret": secret, "user": user, "rights": rights.split("+") if rights else []}
+
+    link.replies["checksessions"] = check
 
     async def page(desk: Desk, asked: Asked, name: str) -> Answer:
         counts[name] += 1
@@ -66,13 +76,23 @@ def serve(port: int) -> None:
     async def count(desk: Desk, asked: Asked) -> Answer:
         return Json({"pages": dict(counts), "streams": hub.streams})
 
+    def happen() -> None:
+        for _ in range(state["rate"] // 50):
+            counts["events"] += 1
+            number = counts["events"]
+            hub.heard({"topic": "jobs", "id": number, "user": f"u{number % 200}", "state": "running", "host": "n1"})
+        if state["rate"]:
+            reactor.callLater(0.02, happen)
+
     class Orders(LineOnlyReceiver):
         delimiter = b"\n"
 
         @override
         def lineReceived(self, line: bytes) -> None:
             said = json.loads(line)
-            state.update({name: said[name] for name in ("html", "slow", "over") if name in said})
+            state.update({name: said[name] for name in ("html", "slow", "over", "rate") if name in said})
+            if said.get("rate"):
+                happen()
             if "event" in said:
                 hub.heard(said["event"])
             if "down" in said:
@@ -107,6 +127,7 @@ class LiveServer:
             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ROOT},
         )  # fmt: skip
         assert self._process.stdout is not None
+        self.pid = self._process.pid
         self.port = int(self._process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
         self.cookie = {"name": COOKIE, "value": SECRET, "url": self.url, "httpOnly": True, "sameSite": "Strict"}

@@ -12,7 +12,8 @@ from tm.web.answers import Answer, Json, Stream
 from tm.web.asked import Asked
 from tm.web.changes import NAMED
 from tm.web.desk import Desk
-from tm.web.hub import Hub, Reader
+from tm.web.hub import Hub
+from tm.web.readers import Reader
 from tm.web.routes import Route
 
 
@@ -28,10 +29,10 @@ async def events(desk: Desk, asked: Asked) -> Answer:
     unknown = [topic for topic in topics if topic not in NAMED]
     if unknown:
         raise RefusedError("proto.arguments", f"there is no topic '{unknown[0]:.40}'; topics are {', '.join(NAMED)}")
+    hub.check_room(asked.address)
     if asked.json:
         stale = None if hub.stale is None else {"reason": hub.stale[0], "since": hub.stale[1]}
         return Json({"user": asked.user, "id": hub.mark(asked.visitor), "stale": stale})
-    hub.check_room(asked.address)
     return Stream(lambda request: Following(request).begin(hub, asked, topics))
 
 
