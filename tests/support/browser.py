@@ -6,6 +6,7 @@ Playwright is a program of its own that is waited for: tests are synchronous, th
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import sys
@@ -76,8 +77,6 @@ class WebCluster(Cluster):
             (line,) = self.ask(user, "weblogin", f'{{"may":"{may}"}}', as_json=True)
         except Refused:
             return ""
-        import json
-
         return str(json.loads(line)["url"])
 
 
@@ -101,7 +100,15 @@ class BrowserCase(SynchronousTestCase):
 
     def tearDown(self) -> None:
         left = [text for text in self.complaints if not any(part in text for part in self.permitted)]
-        self.assertEqual(left, [])
+        self.assertEqual(left, [], self._why())
+
+    def _why(self) -> str:
+        """Return what the web server had to say of it."""
+        log = os.path.join(self.cluster.state, "TaskWebError.log")
+        if not os.path.exists(log):
+            return ""
+        with open(log, encoding="utf-8") as file:
+            return "".join(str(json.loads(line).get("traceback", line)) for line in file)[-3000:]
 
     def context(self, **options: Any) -> Any:
         """Return a browser of its own: other cookies, nothing kept."""
