@@ -18,6 +18,7 @@ from tm.web.board import Board
 from tm.web.meter import Histogram, Meter
 from tm.web.metrics import Server, families, names
 
+DOCUMENT = Path(find_root(), "docs", "api.md")
 DASHBOARD = Path(find_root(), "docs", "grafana-dashboard.json")
 HOST = {
     "name": "n1", "state": "up", "load": [0.5, 0.4, 0.3], "cores": 4, "offered_cores": 3, "used_cores": 2,
@@ -174,6 +175,10 @@ class DashboardTests(SynchronousTestCase):
         self.assertEqual(asked - known, set())
         apart = {name for name in known if name.endswith(("_sum", "_start_time_seconds"))}
         self.assertEqual(known - asked - apart, set())
+
+    def test_the_documentation_names_every_metric_and_no_other(self) -> None:
+        told = set(re.findall(r"`(tm_\w+)", DOCUMENT.read_text(encoding="utf-8")))
+        self.assertEqual(told, {one.name for one in families(Board(), Meter(), Server(True, 0, 0), 0.0)})
 
     def test_it_is_of_no_place_in_particular(self) -> None:
         written = json.loads(DASHBOARD.read_text(encoding="utf-8"))
