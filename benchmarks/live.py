@@ -41,9 +41,8 @@ def main(readers: int = 200, rate: int = 1000, seconds: float = 20.0) -> None:
         print(f"memory   {before / 2**20:.0f} MiB without readers, {opened / 2**20:.0f} with, "
               f"{process.memory_info().rss / 2**20:.0f} after, streams {server.counts()['streams']}")  # fmt: skip
         print(f"cpu      {100 * cpu:.1f} % of a core")
-        print(
-            f"messages {got[0] / len(reading) / took:.2f} a second and reader, {got[1] / len(reading) / took:.0f} bytes/s"
-        )
+        messages, size = got[0] / len(reading) / took, got[1] / len(reading) / took
+        print(f"messages {messages:.2f} a second and reader, {size:.0f} bytes/s")
     finally:
         server.stop()
 
