@@ -61,7 +61,8 @@ class Routes:
             others.add(route.method)
         if others:
             raise RefusedError("web.method", f"{method} is not possible here, only {' or '.join(sorted(others))}")
-        raise RefusedError("web.unknown", f"there is no page {path:.200}; the overview leads to all there are")
+        where = "/api/openapi.json tells of" if path.startswith("/api/") else "the overview leads to"
+        raise RefusedError("web.unknown", f"there is no page {path:.200}; {where} all there are")
 
 
 async def answer(desk: Desk, asked: Asked, route: Route, parts: dict[str, str]) -> Answer:

@@ -74,6 +74,13 @@ class Questions(ApiCase):
         self.assertEqual((last["items"], last["next"]), (jobs[2:], None))
         self.assertEqual(self.asked(), ("lsjobs", "order=-id:limit=3:state=ended:from=c8"))
 
+    def test_the_tasks_of_an_array_come_ten_thousand_at_a_time(self) -> None:
+        self.link.replies["joblog"] = [{"seq": number} for number in range(10_000)]
+        self.assertEqual(json.loads(self.get("/jobs/17/tasks").body)["next"], "/api/v1/jobs/17/tasks?after=9999")
+        self.link.replies["joblog"] = [{"seq": 10_000}]
+        self.assertIsNone(json.loads(self.get("/jobs/17/tasks?after=9999").body)["next"])
+        self.assertEqual(self.asked(), ("joblog", "17:9999"))
+
     def test_the_next_page_is_below_the_prefix_too(self) -> None:
         self.site = Site(url="https://web.test/tm/", may="look")
         self.site.link.replies["lsjobs"] = [{"id": n, "cursor": f"c{n}"} for n in (9, 8)]
@@ -264,7 +271,7 @@ class Refusals(ApiCase):
             self.refused(self.get("/jobs?" + path), 400, path.partition("=")[0] + "=")
 
     def test_addresses_methods_and_bodies_have_their_status(self) -> None:
-        self.refused(self.get("/nothing"), 404)
+        self.refused(self.get("/nothing"), 404, "openapi.json")
         self.refused(self.send("DELETE", "/jobs", b""), 405)
         self.refused(self.send("POST", "/fits", b"cores=1", content_type="text/plain"), 415, "application/json")
         form = "application/x-www-form-urlencoded"

@@ -59,7 +59,7 @@ def _page(given: Given, lines: list[str]) -> Shown:
     if len(lines) <= limit:
         return Shown(lines)
     cursor = msgspec.json.decode(lines[limit - 1], type=_Cursor).cursor
-    return Shown(lines[:limit], {**given.args, "from": cursor} if cursor else None)
+    return Shown(lines[:limit], {**given.args, "from": cursor}) if cursor else Shown(lines)
 
 
 class _Cursor(msgspec.Struct):
