@@ -12,6 +12,7 @@
   const COLOURS = ["--ours", "--others", "--series-3", "--series-4"];
   const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
   const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 };
+  const TWOS = Array.from({ length: 50 }, (none, power) => 2 ** power);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const now = () => Date.now();
 
@@ -37,6 +38,24 @@
     const digits = Number.isInteger(size) || Math.abs(size) >= 100 ? 0 : Math.abs(size) >= 10 ? 1 : 2;
     const text = `${Number(size.toFixed(digits))}`;
     return bytes ? `${text} ${units[place]}${unit.slice(1)}` : text + units[place];
+  }
+
+  const two = (number) => String(number).padStart(2, "0");
+  const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
+  const moment = (seconds) => `${day(new Date(seconds * 1000))} ${clock(new Date(seconds * 1000))}`;
+
+  /** What stands at the *ticks* of the axis of time that are *apart* seconds: the day where it is another. */
+  function times(ticks, apart) {
+    let last = "";
+    return ticks.map((tick) => {
+      const date = new Date(tick * 1000);
+      const today = day(date);
+      const parts = apart < 86400 ? [clock(date)] : [];
+      if (today !== last) parts.push(today.slice(5));
+      last = today;
+      return parts.join("\n");
+    });
   }
 
   class Plot {
@@ -118,6 +137,7 @@
       if (this.drawn) this.drawn.destroy();
       this.area.replaceChildren();
       const unit = this.told.unit;
+      const bytes = unit.startsWith("B");
       const font = `12px ${getComputedStyle(document.body).fontFamily}`;
       const axis = { stroke: ink("--dim"), font, grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
       this.drawn = new uPlot({
@@ -125,7 +145,11 @@
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
         scales: { y: { range: (plot, least, most) => [Math.min(0, least || 0), most > 0 ? most * 1.05 : 1] } },
-        axes: [axis, { ...axis, size: 64, values: (plot, ticks) => ticks.map((tick) => shown(tick, unit)) }],
+        axes: [
+          { ...axis, values: (plot, ticks, which, space, apart) => times(ticks, apart) },
+          { ...axis, size: bytes ? 86 : 56, incrs: bytes ? TWOS : undefined,
+            values: (plot, ticks) => ticks.map((tick) => shown(tick, unit)) },
+        ],
         series: [{}, ...this.told.series.map((one, place) => ({
           label: one.name, stroke: ink(COLOURS[place % COLOURS.length]), width: 2,
           dash: DASHES[place % DASHES.length], points: { show: one.points.length < 3 },
@@ -175,8 +199,8 @@
       if (!this.drawn || !this.numbers) return;
       const at = index === null || index === undefined ? this.data[0].length - 1 : index;
       this.numbers.forEach((number, place) => { number.textContent = shown(this.data[place + 1][at], this.told.unit); });
-      const when = new Date(this.data[0][at] * 1000);
-      this.readout.textContent = index === null || index === undefined ? `${when.toLocaleString()}, the last values` : when.toLocaleString();
+      const when = moment(this.data[0][at]);
+      this.readout.textContent = index === null || index === undefined ? `${when}, the last values` : when;
     }
 
     // -- the keyboard ------------------------------------------------------------------------------------------------
@@ -204,7 +228,7 @@
       if (index < 0) return this.readout.removeAttribute("aria-live");
       this.values(index);
       const told = this.told.series.map((one, place) => `${one.name} ${shown(this.data[place + 1][index], this.told.unit)}`);
-      this.readout.textContent = `${new Date(this.data[0][index] * 1000).toLocaleString()}: ${told.join(", ")}`;
+      this.readout.textContent = `${moment(this.data[0][index])}: ${told.join(", ")}`;
     }
 
     // -- to take away ------------------------------------------------------------------------------------------------
