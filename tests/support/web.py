@@ -80,6 +80,7 @@ class Site:
         self.clock.advance(1_800_000_000)
         self.link = SaidLink()
         self.desk = Desk(self.clock.seconds, "physics")
+        self.desk.timer = self.clock
         self.desk.link = self.link  # type: ignore[assignment]  # it asks as a Link does
         self.link.event = self.desk.hear
         self.desk.events = Hub(self.clock, self.desk.sessions, "run")

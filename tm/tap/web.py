@@ -107,6 +107,7 @@ def _build(
     JsonLog(logs[0]).start()
     JsonLog(logs[1], LogLevel.warn).start()
     desk = Desk(time.time, info["cluster"])
+    desk.timer = clock
     desk.events = hub = Hub(clock, desk.sessions)
     web = WebServer(desk, clock, front.url)
     web.heard += [hub.heard, desk.meter.heard]

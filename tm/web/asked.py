@@ -56,6 +56,7 @@ class Asked:
 
     *certificate* is the fingerprint of the browser's certificate, empty where none was presented; *json*: the program
     that asks wants JSON. *mark* is the id of the last event before (`tm.web.hub`);
+    *again*: a page that is shown already asks what has changed;
     *content_type* that of the *body*, in lower case and without parameters.
     """
 
@@ -75,6 +76,7 @@ class Asked:
     host: str = ""
     content_type: str = ""
     mark: str = ""
+    again: bool = False
 
     @property
     def user(self) -> str:

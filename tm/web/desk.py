@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link
@@ -46,7 +48,8 @@ class _Session(msgspec.Struct):
 
 class Desk:
     """Asks the dispatcher over the one link there is; *clock* gives seconds since the epoch. *events* are what pages
-    follow, None where nothing is to be followed."""
+    follow, None where nothing is to be followed; *timer* bounds what pages wait for.
+    """
 
     def __init__(self, clock: Callable[[], float], cluster: str = "") -> None:
         self.clock = clock
@@ -59,6 +62,7 @@ class Desk:
         self.since = clock()
         self._known: dict[str, tuple[float, Visitor | None]] = {}
         self._later = Later()
+        self.timer: IReactorTime | None = None
 
     # -- for pages ------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,13 @@ class Desk:
     async def own(self, asked: Asked, verb: str, argument: object) -> Any:
         """Return what the visitor's own server (TMS) answers. Raises ``web.server`` when it does not run."""
         return await self.one(asked, "own", _encode({"verb": verb, "argument": argument}).decode())
+
+    async def soon(self, answer: Coroutine[Any, Any, Any], seconds: float) -> Any:
+        """Return what *answer* gives; raise `TaskManagerError` ``net.timeout`` where that takes more than *seconds*."""
+        waiting = Deferred.fromCoroutine(answer)
+        if self.timer is not None:
+            waiting.addTimeout(seconds, self.timer, _slow)
+        return await waiting
 
     async def said(self, asked: Asked, verb: str, rest: str | None = None) -> Reply:
         """Return the whole reply. Raises as `ask`."""
@@ -172,6 +183,10 @@ class AnswerError(RefusedError):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.word or "internal.error", reply.text)
         self.body = list(reply.body)
+
+
+def _slow(value: object, seconds: float) -> None:
+    raise TaskManagerError("net.timeout", f"there was no answer within {seconds:g} s; it may come later")
 
 
 def _visitor(line: str) -> Visitor:

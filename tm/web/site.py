@@ -165,7 +165,7 @@ class WebRequest(Request):
             form=form, now=server.desk.clock(), cluster=server.desk.cluster, agent=headers.get("user-agent", ""),
             address=str(getattr(host, "host", "")), certificate=server.certificate_of(self.transport), body=body,
             json="application/json" in headers.get("accept", "") or kind == "application/json",
-            host=headers.get("host", ""), content_type=kind,
+            host=headers.get("host", ""), again="x-live" in headers, content_type=kind,
         )  # fmt: skip
 
     # -- what goes out --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.job_views import NOW, array, story
-from tests.support.web import Site
+from tests.support.web import COOKIE, SECRET, Site, parse
 from tm.web.asked import Visitor
 from tm.web.views import graph, output
 from tm.web.views import job as view
@@ -188,9 +188,25 @@ class TheOutput(SynchronousTestCase):
     def test_without_a_script_the_last_lines_are_a_page(self) -> None:
         body = self.site.get("/jobs/17/output").body
         self.assertIn(">hello &lt;b&gt;\n</pre>", body)
-        self.assertIn("read it again", body)
+        self.assertIn("Read it again", body)
         (wish,) = self.said()
         self.assertEqual((wish["job"], wish["at"], wish["lines"]), (17, None, 100))
+
+    def test_the_page_of_the_job_has_them_too_but_not_when_it_only_asks_what_changed(self) -> None:
+        self.assertIn(">hello &lt;b&gt;\n</pre>", self.site.get("/jobs/17").body)
+        self.site.get("/jobs/17", x_live="1")
+        self.assertEqual(len(self.said()), 1)
+
+    def test_a_page_does_not_wait_long_for_a_host_that_is_out_of_reach(self) -> None:
+        self.site.link.event = lambda json: None
+        protocol, transport = self.site.connect()
+        head = f"GET /jobs/17 HTTP/1.1\r\nHost: web.test:1234\r\nCookie: {COOKIE}={SECRET}\r\n\r\n"
+        protocol.dataReceived(head.encode())
+        self.assertEqual(transport.value(), b"")
+        self.site.clock.advance(3.0)
+        got = parse(transport.value())
+        self.assertEqual(got.status, 200)
+        self.assertIn("no answer within 3 s", got.body)
 
     def test_a_script_goes_on_where_it_was(self) -> None:
         got = json.loads(self.site.get("/jobs/17/output.json?look=abcdefgh&stdout=5").body)

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.job_views import NOW, array, job
 from tests.support.web import Site
+from tm.errors import RefusedError
 from tm.web.views import arrays, jobs
 from tm.web.views.csv_text import csv_text
 from tm.wire.message import Reply
@@ -38,9 +39,10 @@ class Wanted(SynchronousTestCase):
         wanted = jobs.read("/jobs", {"from": "c9", "back": "1"})
         self.assertEqual(wanted.rest(), "state=all:order=id:limit=51:from=c9")
 
-    def test_what_cannot_be_a_number_of_jobs_is_the_usual_one(self) -> None:
-        for text in ("", "x", "-5", "0", "9" * 30, "²"):
-            self.assertLessEqual(jobs.read("/jobs", {"limit": text}).limit, jobs.PAGE)
+    def test_what_cannot_be_a_number_of_jobs_is_refused(self) -> None:
+        for text in ("x", "-5", "0", "9" * 30, "²"):
+            self.assertRaises(RefusedError, jobs.read, "/jobs", {"limit": text})
+        self.assertEqual(jobs.read("/jobs", {"limit": ""}).limit, jobs.PAGE)
         self.assertEqual(jobs.read("/jobs", {"limit": "99999"}).limit, jobs.MOST_SAVED)
 
 

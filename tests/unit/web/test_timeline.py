@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.job_views import NOW, job
 from tests.support.web import Site
+from tm.errors import RefusedError
 from tm.web.views import timeline
 from tm.wire.message import Reply
 
@@ -54,9 +55,9 @@ class Drawing(SynchronousTestCase):
         self.assertNotEqual(timeline.PATTERNS["failed"], timeline.PATTERNS["timeout"])
         self.assertEqual(set(timeline.PATTERNS.values()), {name for name, _ in timeline.LEGEND})
 
-    def test_what_is_no_span_and_no_time_is_the_usual_one(self) -> None:
-        self.assertEqual(timeline.read({"span": "x", "until": "y"}), timeline.Wanted())
-        self.assertIsNone(timeline.read({"until": "9999-12-31T23:59:59Z"}).until)
+    def test_what_is_no_span_and_no_time_is_refused(self) -> None:
+        for args in ({"span": "x"}, {"until": "y"}, {"until": "9999-12-31T23:59Z"}, {"until": "1970-01-01T00:00:01Z"}):
+            self.assertRaises(RefusedError, timeline.read, args)
 
     def test_going_back_and_forth_ends_at_now(self) -> None:
         wanted = timeline.read({"span": "1h"})

@@ -17,6 +17,8 @@ from tm.web.views import job as view
 from tm.wire.message import quote
 
 LAST_LINES = 100
+OUTPUT_SECONDS = 3.0
+"""So long a page waits for what a job has written: its host may be out of reach."""
 
 
 async def show(desk: Desk, asked: Asked, job: str) -> Answer:
@@ -35,9 +37,9 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
         "told": arrays.told(tasks) if tasks else "", "tasks": view.tasks(told), "acts": view.acts(told, asked.who),
         "attempts": [(one, view.attempt_told(one)) for one in told.get("attempts") or ()], "edges": edges,
         "known": known, "graph": graph.drawn(str(told["id"]), edges, known) if edges else None,
-        "again": command_line.again(told), "no_output": view.shows_output(told, asked.who), "whole": whole,
+        "again": command_line.again(told), "whole": whole,
         "environment": sorted((told.get("environment") or {}).items()), "ended": view.has_ended(told),
-        "most_hosts": view.MOST_HOSTS, "mine": told.get("user") == asked.user,
+        "most_hosts": view.MOST_HOSTS, "mine": told.get("user") == asked.user, **await _written(desk, asked, told),
     }  # fmt: skip
     return Page("job.html", shown)
 
@@ -71,17 +73,24 @@ async def _before(
 async def last(desk: Desk, asked: Asked, job: str) -> Answer:
     """Return the last lines of what *job* has written; a script goes on from there."""
     told = view.known(await desk.one(asked, "jobinfo", quote(job)))
-    look, fault = os.urandom(12).hex(), view.shows_output(told, asked.who)
-    shown: dict[str, Any] = {}
-    if not fault:
-        try:
-            wish = {"job": told["id"], "look": look, "at": None, "lines": LAST_LINES}
-            shown = output.answer(await desk.own(asked, "output", wish), {})
-        except TaskManagerError as error:
-            if error.word in ("net.dispatcher", "auth.session"):
-                raise
-            fault = error.text
-    return Page("output.html", {"job": told, "shown": shown, "look": look, "fault": fault, "lines": LAST_LINES})
+    return Page("output.html", {"job": told, "lines": LAST_LINES, **await _written(desk, asked, told)})
+
+
+async def _written(desk: Desk, asked: Asked, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the last lines of what the job of *told* has written, or why they are not shown: *no_output* where they
+    are not for the visitor, *fault* where they did not come."""
+    look, why = os.urandom(12).hex(), view.shows_output(told, asked.who)
+    none: dict[str, Any] = {"look": look, "shown": {}, "no_output": why, "fault": ""}
+    if why or asked.again or told.get("state") in view.WAITING:
+        return none
+    wish = {"job": told["id"], "look": look, "at": None, "lines": LAST_LINES}
+    try:
+        shown = await desk.soon(desk.own(asked, "output", wish), OUTPUT_SECONDS)
+    except TaskManagerError as error:
+        if error.word in ("net.dispatcher", "auth.session"):
+            raise
+        return {**none, "fault": error.text}
+    return {**none, "shown": output.answer(shown, {})}
 
 
 async def poll(desk: Desk, asked: Asked, job: str) -> Answer:

@@ -23,7 +23,7 @@
     const fault = section.querySelector("[data-fault]");
     const streams = [...section.querySelectorAll("[data-stream]")];
     const places = new Map(streams.map((one) => [one.dataset.stream, one.dataset.at || ""]));
-    const look = [...crypto.getRandomValues(new Uint8Array(12))].map((one) => one.toString(16).padStart(2, "0")).join("");
+    const look = section.dataset.look;
     let pause = PAUSE;
     let said = "";
 

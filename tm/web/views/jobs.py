@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tm.errors import RefusedError
 from tm.model.selection import STATES
 from tm.web.render import seconds_of
 from tm.web.views.arrays import Part, bar, told
@@ -87,15 +88,16 @@ class Wanted:
 
 
 def read(path: str, args: Mapping[str, str]) -> Wanted:
-    """Return what the address of the list *path* with *args* asks for."""
+    """Return what the address of the list *path* with *args* asks for. Raises `RefusedError` ``proto.arguments``."""
     kind = KINDS[path]
     filters = {name: args[name].strip() for name in FILTERS if args.get(name, "").strip()}
     limit = args.get("limit", "")
-    count = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 7 else PAGE
+    if limit and not (limit.isascii() and limit.isdigit() and len(limit) < 7 and int(limit)):
+        raise RefusedError("proto.arguments", f"'limit={limit:.40}': expected a number of jobs, at most {MOST_SAVED:,}")
     order = args.get("order", "") or kind.order
     return Wanted(
         kind, filters, order, args.get("from", ""), bool(args.get("back")) and order != START,
-        max(1, min(count, MOST_SAVED)),
+        min(int(limit or PAGE), MOST_SAVED),
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tm.errors import RefusedError
+from tm.model.spec import LATEST
 from tm.web.render import seconds_of
 from tm.wire.message import quote
 
@@ -74,11 +76,14 @@ class Wanted:
 
 
 def read(args: Mapping[str, str]) -> Wanted:
-    """Return what the address with *args* asks for; what is no span or no time is the usual one."""
-    span = args.get("span", USUAL)
-    until = seconds_of(args.get("until", ""))
-    whole = until if until is None or 0 < until < 250_000_000_000 else None
-    return Wanted(span if span in SPANS else USUAL, whole, args.get("user", "").strip(), args.get("host", "").strip())
+    """Return what the address with *args* asks for. Raises `RefusedError` ``proto.arguments``."""
+    span, text = args.get("span") or USUAL, args.get("until", "")
+    if span not in SPANS:
+        raise RefusedError("proto.arguments", f"'span={span:.40}': expected one of {', '.join(SPANS)}")
+    until = seconds_of(text)
+    if text and (until is None or not SPANS[span] < until < LATEST):
+        raise RefusedError("proto.arguments", f"'until={text:.40}': expected a time, e.g. 2026-11-23T14:02:03Z")
+    return Wanted(span, until, args.get("user", "").strip(), args.get("host", "").strip())
 
 
 def shown_time(at: float) -> str:
