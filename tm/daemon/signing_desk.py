@@ -80,6 +80,9 @@ def _environment(value: object, common: dict[str, object]) -> tuple[str, str]:
     """Return text and digest of an environment, in which a script that is *common* to all goes along."""
     if not isinstance(value, dict) or not all(isinstance(item, str) for pair in value.items() for item in pair):
         raise RefusedError("job.invalid", "the environment must be an object of texts")
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name or "\0" in text:
+            raise RefusedError("job.invalid", f"no process can have the variable '{name!a:.60}'; leave it out")
     variables = {name: text for name, text in value.items() if name != SHARED}
     script = common.get("script")
     if isinstance(script, str) and script:

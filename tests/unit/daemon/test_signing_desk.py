@@ -49,6 +49,11 @@ class SigningTests(SynchronousTestCase):
         spec = read_spec(chunk.orders[0][0])
         self.assertEqual((spec.user, [spec.environment]), ("alice", list(chunk.environments)))
 
+    def test_variables_that_no_process_can_have_are_refused(self) -> None:
+        for name, text in (("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")):
+            self.refused("job.invalid", [{"command": "a"}], environment={name: text})
+        chunks_of([{"command": "a"}], environment={"BASH_FUNC_f%%": "() { :; }"})
+
     def test_every_order_is_signed_as_it_is_written(self) -> None:
         (chunk,) = chunks_of([{"command": "ä☃"}, {"command": "b"}])
         self.assertTrue(all(Seal().check(text, signature) for text, signature in chunk.orders))
