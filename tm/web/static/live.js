@@ -17,7 +17,7 @@
   const session = root.dataset.session || "";
   const TOPICS = ["jobs", "hosts", "log", "loads"];
   const APART = 1000;          // a page is asked for once a second at most …
-  const SHARE = 3;             // … and a third of the time at most, so that a slow server is asked less often
+  const SHARE = 3;             // … and a quarter of the time at most, so that a slow server is asked less often
   const LONGEST = 30000;
   const SILENT = 45000;        // the server says something every 15 s
   const now = () => Date.now();
@@ -203,7 +203,7 @@
       if (answer.status === 401) return over();
       if (answer.ok && !answer.redirected) {
         put(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        pause = Math.min(LONGEST, Math.max(APART, SHARE * (now() - began)));
+        pause = Math.min(LONGEST, Math.max(APART - (now() - began), SHARE * (now() - began)));
         settled("page");
       } else if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
         again(`the server has answered ${answer.status}; it is asked again by itself`);
@@ -223,7 +223,7 @@
 
   function again(text) {
     dirty = true;
-    pause = Math.min(LONGEST, pause * 2);
+    pause = Math.min(LONGEST, Math.max(APART, pause * 2));
     trouble("page", text);
   }
 
