@@ -150,7 +150,7 @@ class PageTests(SynchronousTestCase):
     def test_it_asks_what_the_visitor_may_see(self) -> None:
         body = self.site.get("/hosts/n1").body
         self.assertEqual(self.verbs(), ["hostinfo", "lsjobs", "hostask"])
-        self.assertIn(("lsjobs", "host=n1:state=active:order=-started:limit=50"), self.link.asked)
+        self.assertIn(("lsjobs", "host=n1:state=active:order=-started:limit=40"), self.link.asked)
         self.assertIn("EPYC", body)
         self.assertIn('data-plot="/plots/hosts/n1/network/1h"', body)
         self.site.session["rights"] = ["jobs", "audit", "log"]

@@ -16,8 +16,8 @@ from tm.web.render import NOT_KNOWN, plain, size, when
 View = Mapping[str, Any]
 Facts = list[tuple[str, str | Markup]]
 
-MOST_EVENTS = 40
-MOST_JOBS = 50
+MOST_EVENTS = 30
+MOST_JOBS = 40
 RECORDS = 200
 """So many records of the audit log are looked through for those about the host."""
 RESTING = ("draining", "drained")

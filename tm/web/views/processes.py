@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tm.errors import RefusedError
@@ -13,7 +13,7 @@ from tm.web.render import plain
 
 SORTS = ("cpu", "memory", "time", "user", "pid", "job")
 VIEWS = ("list", "tree")
-ON_PAGE = 100
+ON_PAGE = 80
 DEEPEST = 16
 LETTERS = 300
 _FALLING = ("cpu", "memory", "time", "job")
@@ -96,7 +96,8 @@ def shown(told: Iterable[View], wanted: Wanted, visitor: Visitor) -> Shown:
         found.sort(key=lambda one: _key(one, wanted.sort), reverse=wanted.sort in _FALLING)
     pages = max(1, -(-len(found) // ON_PAGE))
     page = min(wanted.page, pages)
-    return Shown(found[(page - 1) * ON_PAGE : page * ON_PAGE], _people(everything), len(found), page, pages)
+    rows = [replace(one, command=plain(one.command)) for one in found[(page - 1) * ON_PAGE : page * ON_PAGE]]
+    return Shown(rows, _people(everything), len(found), page, pages)
 
 
 def _process(one: View, visitor: Visitor) -> Process:
@@ -107,7 +108,7 @@ def _process(one: View, visitor: Visitor) -> Process:
         pid=_whole(one.get("pid")), user=user, ours=bool(one.get("ours")), job=job, linked=linked,
         cpu=_number(one.get("cpu")), seconds=_number(one.get("cpu_seconds")), memory=_whole(one.get("memory")),
         depth=max(0, min(_whole(one.get("depth")), DEEPEST)),
-        command=plain(one.get("command") or one.get("name"))[:LETTERS],
+        command=str(one.get("command") or one.get("name") or "")[:LETTERS],
     )  # fmt: skip
 
 
