@@ -24,6 +24,7 @@ from tm.errors import RefusedError, TaskManagerError
 from tm.web import guard
 from tm.web.answers import Answer, Data, Json, Page, Redirect, Stream
 from tm.web.asked import Asked, Visitor
+from tm.web.compressing import compressed
 from tm.web.desk import Desk
 from tm.web.render import Renderer, href
 from tm.web.routes import PROGRAMS, Routes, answer
@@ -216,6 +217,11 @@ class WebRequest(Request):
         if status == 401:
             self.setHeader("WWW-Authenticate", "Bearer")
         self.setHeader("Content-Type", content_type)
+        small = compressed(body, content_type, self.getHeader("accept-encoding") or "")
+        if small is not None:
+            body = small
+            self.setHeader("Content-Encoding", "gzip")
+        self.setHeader("Vary", "Accept-Encoding")
         self.setHeader("Content-Length", str(len(body)))
         self.write(body)
         self.finish()
