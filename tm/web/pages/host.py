@@ -38,6 +38,7 @@ async def show(desk: Desk, asked: Asked, name: str) -> Answer:
         "host": host, "sections": view.sections(host, about), "jobs": jobs, "most": view.MOST_JOBS,
         "everybody": _everybody(asked), "events": view.events(name, desk.board.changes(name), records, lines),
         "acts": view.offered(host, asked.who), "span": span, "spans": plots.SPAN_WORDS,
+        "apart": SPANS[span][0],
         "known": (host.get("info") or {}).get("state") == "up",
         "plots": [(f"/plots/hosts/{name}/{what}/{span}", kind.title) for what, kind in kinds.items()],
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tm.model.history import SPANS
 from tm.web.answers import Answer, Page
 from tm.web.asked import Asked
 from tm.web.desk import Desk
@@ -27,6 +28,7 @@ async def show(desk: Desk, asked: Asked) -> Answer:
         "counts": view.counted(counts), "use": view.use(hosts.values()), "failures": view.failures(failed),
         "troubles": troubles[: view.MOST_TROUBLES], "troubled": len(troubles), "hosts": len(hosts),
         "warnings": view.warnings(desk.board.status.get("warnings") or [], me.get("warnings") or []),
+        "apart": SPANS[SPAN][0],
         "plots": [(f"/plots/cluster/{what}/{SPAN}", plot, plots.rows(plot, plots.FEW_ROWS)) for what, plot in found],
     }  # fmt: skip
     return Page("overview.html", shown)

@@ -6,7 +6,7 @@
    table beside it is the server's. */
 "use strict";
 (() => {
-  const APART = 10000;         // so often a plot is asked for at most …
+  const APART = 10000;         // so often a plot is asked for at most, or as often as data-apart says in seconds …
   const IDLE = 60000;          // … and so often at least, while it can be seen
   const HIGH = 200;
   const COLOURS = ["--ours", "--others", "--series-3", "--series-4"];
@@ -66,6 +66,7 @@
       this.drawn = null;
       this.seen = false;
       this.due = true;
+      this.apart = Math.max(APART, Number(figure.dataset.apart) * 1000 || 0);
       this.asking = false;
       this.at = 0;
       this.legend = make("ul", null, "", "plot-legend");
@@ -90,23 +91,25 @@
     look() {
       const since = now() - this.at;
       if (!this.seen || document.hidden || this.asking) return;
-      if ((this.due && since >= APART) || since >= IDLE) this.ask();
+      if ((this.due && since >= this.apart) || since >= Math.max(IDLE, this.apart)) this.ask();
     }
 
     async ask() {
       this.asking = true;
       this.due = false;
+      let good = false;
       try {
         const answer = await fetch(this.figure.dataset.plot, { headers: { Accept: "application/json" }, cache: "no-store" });
         const told = await answer.json();
+        good = answer.ok;
         if (answer.ok) this.take(told);
         else this.say(told.error ? told.error.text : `the server has answered ${answer.status}`);
       } catch {
         if (!this.told) this.say("the values cannot be had now; they are asked for again by themselves");
-        this.due = true;
       } finally {
         this.asking = false;
-        this.at = now();
+        this.due = this.due || !good;
+        this.at = good ? now() : now() - this.apart + APART;
       }
     }
 
