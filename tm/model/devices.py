@@ -6,7 +6,7 @@ are known by their place among those that servers on the host may use, GPUs by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 Numbers = tuple[int, ...]
 
@@ -34,9 +34,11 @@ class Holding:
                     return self.hold(job, free)
         return self.hold(job, ())
 
-    def hold(self, job: int, numbers: Iterable[int]) -> Numbers:
+    def hold(self, job: int, numbers: Sequence[int]) -> Numbers:
         """Let *job* have these and no others; return those that no other job has, which it has now."""
         self.release(job)
+        if not numbers:
+            return ()
         mine = tuple(dict.fromkeys(number for number in numbers if number not in self.held))
         if mine:
             self._by_job[job] = mine

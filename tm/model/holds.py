@@ -145,8 +145,9 @@ class Holds:
         self._on.setdefault(hold.host, []).append(hold)
         return hold
 
-    def tick(self, first: list[JobClass], at: float) -> None:
-        """Let only those that are *first* keep reservations, and see whether there are better ones for them."""
+    def tick(self, first: list[JobClass], at: float, more: bool = True) -> None:
+        """Let only those that are *first* keep reservations, and see whether there are better ones for them; with
+        *more*, those of them that have none get one."""
         keep = set(first)
         for hold in list(self.reserved.values()):
             if hold.kind not in keep:
@@ -155,7 +156,7 @@ class Holds:
                 self.review(hold.host, at)
             elif at - hold.since > CHOOSE_AGAIN and hold.until > at + BETTER and not hold.firm:
                 self._choose_again(hold, at)
-        for kind in first:
+        for kind in first if more else ():
             if kind not in self.reserved:
                 self.reserve(kind, at)
 

@@ -121,7 +121,9 @@ class Scheduler:
             kind for _, kind in self.in_order(at)
             if kind in verdicts and verdicts[kind].why in NO_ROOM and not kind.demand.scavenge
         ]  # fmt: skip
-        self._holds.tick(blocked[: self._most_reserved], at)
+        alone = len(self._queue.kinds) == 1
+        self._unkept = self._unkept or (alone and bool(blocked))
+        self._holds.tick(blocked[: self._most_reserved], at, more=not alone)
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
@@ -381,6 +383,8 @@ class Scheduler:
         """Return the class that is first in turn, or None."""
         self.order.update()
         kinds = self._queue.kinds
+        if len(kinds) == 1:
+            return next(iter(kinds))
         return max(kinds, key=lambda kind: (self.order.key(kind, at), -self._queue.head(kind))) if kinds else None
 
     def verdict(self, kind: JobClass) -> Verdict | None:

@@ -107,6 +107,16 @@ class BackfillTests(SchedulerCase):
         made.ended(3, 150.0)
         self.assertEqual(self.place(made, 150.0, job(4, "carol", 150.0, time=0.1)), [])
 
+    def test_nothing_is_kept_of_a_host_while_nobody_could_take_it_away(self) -> None:
+        made = hall(4)
+        self.place(made, 0.0, job(1, "alice", 0.0, cores=3, time=100.0))
+        wide = job(2, "bob", 1.0, cores=4, time=10.0)
+        self.place(made, 1.0, wide)
+        made.scheduler.tick(2.0)
+        self.assertEqual(list(made.scheduler.holds()), [])
+        self.assertEqual(self.place(made, 3.0, job(3, "carol", 3.0)), [])
+        self.assertEqual([hold.kind for hold in made.scheduler.holds()], [class_of(wide)])
+
     def test_a_cancelled_job_holds_nothing_any_more(self) -> None:
         made, wide = self.full()
         long = job(4, "carol", 3.0)
