@@ -37,6 +37,7 @@ from tm.model.effects import Effects, JobEvent, Message, Notice, Records
 from tm.model.host import HostConfig
 from tm.model.rights import INFOSERVER, TOPICS, WEB, Users, permitted
 from tm.model.telling import subject_of
+from tm.model.views import shown_time
 from tm.ports import Loaded, Peer
 
 _log = Logger()
@@ -329,12 +330,13 @@ class Dispatcher(Service):
 
     def _notify(self, notice: Notice) -> None:
         line: bytes | None = None
+        when = {} if notice.at is None else {"at": shown_time(notice.at)}
         for peer, topics in list(self._watchers.items()):
             if notice.topic not in topics:
                 continue
             own = notice.user is None or notice.user == peer.user
             if permitted(TOPICS, notice.topic, self.rights_of(peer.user), own=own):
-                line = line or _encode({"topic": notice.topic, **notice.fields})
+                line = line or _encode({"topic": notice.topic, **notice.fields, **when})
                 peer.send_event(line)
 
 

@@ -37,7 +37,7 @@ from tm.model.settings import Scheduling
 from tm.model.spec import accepted_spec
 from tm.model.tasks import CODE_OF
 from tm.model.telling import Teller
-from tm.model.views import job_fields, shown_time
+from tm.model.views import job_fields
 
 if TYPE_CHECKING:
     from tm.model.placing import Placing
@@ -307,7 +307,7 @@ class Books:
 
     def _notice(self, job: Job, at: float) -> None:
         session = self.sessions.get((job.user, job.host or ""))
-        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, at, session)))
+        self._effects.notices.append(Notice("jobs", job.user, job_fields(job, session), at))
         if job.notify:
             self._tell(job, self.teller.changed(job, at))
 
@@ -326,7 +326,7 @@ class Books:
             self._notice(job, at)
 
     def _notice_host(self, at: float, who: str | None, **fields: object) -> None:
-        self._effects.notices.append(Notice("hosts", who, {**fields, "at": shown_time(at)}))
+        self._effects.notices.append(Notice("hosts", who, fields, at))
 
     def _orders_for(self, job: Job) -> Orders:
         assert job.host is not None

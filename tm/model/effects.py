@@ -187,11 +187,15 @@ class Want:
 
 @dataclass(slots=True, frozen=True)
 class Notice:
-    """Something watchers may hear of; *fields* are those of the event line, *user* who may hear it (None: all)."""
+    """Something watchers may hear of; *fields* are those of the event line, *user* who may hear it (None: all).
+
+    *at*, when it happened, becomes a field once somebody listens; None where *fields* say it themselves.
+    """
 
     topic: str
     user: str | None
     fields: dict[str, object]
+    at: float | None = None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from msgspec import to_builtins
 
 from tm.model.cluster import UNLIMITED_MEMORY, HostState, Link, Session
 from tm.model.condition import RECEIVING, Condition, Info
-from tm.model.ids import array_of, shown_id
+from tm.model.ids import array_of, is_task, shown_id
 from tm.model.job import Job
 from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
@@ -34,12 +34,13 @@ def _shown_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
-def job_fields(job: Job, at: float, session: Session | None) -> Shown:
-    """Return the event line's fields of a job that changed; *session* is its user's server on its host."""
+def job_fields(job: Job, session: Session | None) -> Shown:
+    """Return the event line's fields of a job that changed, all but when; *session* is its user's server on its
+    host."""
     state, reason = shown_state(job, session)
     return {
         "id": shown_id(job.id), "user": job.user, "state": state, "host": job.host, "exit_code": job.exit_code,
-        "signal": job.signal, "reason": reason, "at": shown_time(at), **_place(job),
+        "signal": job.signal, "reason": reason, **_place(job),
     }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def _place(job: Job) -> Shown:
         counts.update((str(phase), count) for phase, count in tasks.ended().items())
         shown = {word: count for word, count in counts.items() if count}
         return {"tasks": {"indices": tasks.indices, "total": tasks.total, "cap": tasks.cap, **shown}}
-    return {} if job.array is None else {"array": job.array, "task": job.index}
+    return {"array": job.array, "task": job.index} if is_task(job.id) else {}
 
 
 def _bundled(job: Job, spec: JobSpec) -> Shown:

@@ -52,7 +52,7 @@ class JobTests(SynchronousTestCase):
         session.link, session.reason, session.since = Link.DOWN, "cable cut", 1000.0
         state, reason = shown_state(running, session)
         self.assertEqual((state, "cable cut" in reason, "1970" in reason), ("unreachable", True, True))
-        self.assertEqual(job_fields(running, 2.0, session)["state"], "unreachable")
+        self.assertEqual(job_fields(running, session)["state"], "unreachable")
         session.link = Link.UP
         self.assertEqual(shown_state(running, session), ("running", ""))
         self.assertEqual(shown_state(job(Phase.FAILED), None)[0], "failed")
