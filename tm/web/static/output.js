@@ -60,7 +60,7 @@
         if (answer.over) { say("The job has ended; this is all that it wrote."); return; }
         const waits = answer.state === "pending" || answer.state === "held";
         say(waits ? "It has not begun yet." : "Shown as it comes.");
-        setTimeout(again, answer.more ? 0 : waits ? 5 * PAUSE : PAUSE);
+        setTimeout(again, answer.more ? 0 : waits ? 2 * PAUSE : PAUSE);
       } catch (error) {
         fault.textContent = error.message;
         fault.hidden = false;
@@ -69,6 +69,10 @@
       }
     }
 
+    for (const one of streams) {
+      const pre = one.querySelector("pre");
+      pre.scrollTop = pre.scrollHeight;
+    }
     again();
   }
 

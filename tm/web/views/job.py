@@ -269,5 +269,5 @@ def shows_output(job: View, visitor: Visitor) -> str:
     if job.get("user") != visitor.user:
         return f"Its output is read by the server of {job.get('user')}, and shown to {job.get('user')} alone."
     if job.get("tasks"):
-        return "Each task has an output of its own: choose one below."
+        return "Each task has an output of its own: choose one in the table of its tasks."
     return ""

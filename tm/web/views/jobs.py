@@ -230,7 +230,7 @@ def row(job: Mapping[str, Any], now: float) -> Row:
         user=str(job.get("user") or ""), account=str(job.get("account") or ""), host=str(job.get("host") or ""),
         cores=job.get("cores"), memory=job.get("memory") or None, rss=job.get("max_rss"),
         submitted=job.get("submitted_at"), started=job.get("started_at"), ended=job.get("ended_at"),
-        spent=spent(job, now), what=shortened(what(job), MOST_REASON), tasks=bar(tasks),
+        spent=spent(job, now), what="" if tasks and job.get("ended_at") else shortened(what(job), MOST_REASON), tasks=bar(tasks),
         told=told(tasks) if tasks else f"{job['count']:,} tasks" if job.get("count", 1) > 1 else "",
     )  # fmt: skip
 
