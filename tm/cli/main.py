@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tm import places
-from tm.cli import hosts, output, people, report, service, sessions, shares, simulate
+from tm.cli import hosts, output, people, properties, report, service, sessions, shares, simulate
 from tm.cli.checks import doctor
 from tm.client.program import EXIT_INTERRUPTED
 from tm.errors import EXIT_CONFIG, ConfigError, TaskManagerError
@@ -39,6 +39,7 @@ _EXAMPLES = (
     + service.EXAMPLES
     + report.EXAMPLES
     + shares.EXAMPLES
+    + properties.EXAMPLES
     + sessions.EXAMPLES
     + simulate.EXAMPLES
     + output.EXAMPLES
@@ -58,7 +59,7 @@ def run(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envir
     except TaskManagerError as error:
         if getattr(arguments, "json", False):
             print(json.dumps({"error": {"code": error.word, "message": error.text}}, ensure_ascii=False))
-        print(f"tm: {error.text}", file=sys.stderr)
+        print(f"tm: {_for_people(error)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -68,6 +69,11 @@ def run(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envir
     if lines:
         print("\n".join(lines))
     return 0
+
+
+def _for_people(error: TaskManagerError) -> str:
+    """Return the text of *error* without what it adds for programs: that two have changed one thing is a sentence."""
+    return error.text.partition("\n")[0] if error.word == "conflict.changed" else error.text
 
 
 def _restart(words: list[str], environ: Mapping[str, str]) -> int:
@@ -114,6 +120,7 @@ def _parser() -> _Parser:
     service.add_commands(commands, _group, _command)
     report.add_commands(commands, _command)
     shares.add_command(commands, _command)
+    properties.add_command(commands, _command)
     sessions.add_commands(commands, _group, _command)
     simulate.add_command(commands, _command)
     output.add_commands(commands, _command)

@@ -135,7 +135,7 @@ def changes(given: Sequence[View]) -> list[View]:
     taken_back = {one["undoes"] for one in given if one["undoes"]}
     return [
         {
-            **one, "told": difference(one["before"], one["after"]),
+            **one, "told": difference(one["before"] or {}, one["after"] or {}),
             "can_be_undone": one["before"] != one["after"] and one["id"] not in taken_back,
         }
         for one in reversed(given) if one["kind"] in TABLES
