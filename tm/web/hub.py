@@ -35,6 +35,7 @@ KEPT_SECONDS = 120.0
 """So long it is noted what changes for a user who has no stream."""
 MOST_USERS = 2000
 MOST_STREAMS = 600
+PAGES_A_SECOND = 50
 MOST_OF_ADDRESS = 200
 MOST_OF_SESSION = 8
 LOOPBACK = ("127.0.0.1", "::1")
@@ -179,7 +180,7 @@ class Hub:
         return with_id(b"".join(one.message(after) for one in changes), self._id(reader.seen_by))
 
     def _hello(self, reader: Reader) -> bytes:
-        said = {"topics": [topic for topic, _ in reader.audience], "user": reader.visitor.user, "run": self.run}
+        said = {"topics": [topic for topic, _ in reader.audience], "user": reader.visitor.user, "pace": self._pace()}
         return message("hello", said)
 
     def _state(self) -> bytes:
@@ -192,10 +193,14 @@ class Hub:
             if reader.stuck is None:
                 reader.send(data)
 
+    def _pace(self) -> float:
+        """Return how many seconds a page should rest between two questions, so that all together ask not too often."""
+        return max(1.0, len(self._readers) / PAGES_A_SECOND)
+
     def _beat(self) -> None:
         """Say that there is nothing to say: proxies keep the stream, and browsers see that it is alive."""
         if self._readers:
-            self._tell_all(message("beat", int(self.clock.seconds())))
+            self._tell_all(message("beat", {"pace": self._pace()}))
             self._later("beat", BEAT_SECONDS, self._beat)
 
     # -- who hears it ---------------------------------------------------------------------------------------------

@@ -15,7 +15,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from tm.errors import RefusedError, TaskManagerError
 from tm.web.asked import Visitor
 from tm.web.changes import MOST_NAMED
-from tm.web.hub import APART_SECONDS, BEAT_SECONDS, CHECK_SECONDS, MOST_OF_ADDRESS, MOST_OF_SESSION, STUCK_SECONDS, Hub
+from tm.web.hub import (
+    APART_SECONDS,
+    BEAT_SECONDS,
+    CHECK_SECONDS,
+    MOST_OF_ADDRESS,
+    MOST_OF_SESSION,
+    PAGES_A_SECOND,
+    STUCK_SECONDS,
+    Hub,
+)
 
 ALICE = Visitor("secret-a", "1", "alice", "act")
 BOB = Visitor("secret-b", "2", "bob", "look")
@@ -137,6 +146,14 @@ class WhatGoesOut(HubCase):
         self.desk.pass_seconds(3 * BEAT_SECONDS + 1)
         self.assertEqual([name for name, _ in browser.got].count("beat"), 3)
 
+    def test_where_many_look_each_is_told_to_ask_less_often(self) -> None:
+        browser = self.browser()
+        for number in range(4 * PAGES_A_SECOND - 1):
+            self.browser(replace(BOB, secret=f"s{number}"))
+            self.desk.good[f"s{number}"] = replace(BOB, secret=f"s{number}")
+        self.desk.pass_seconds(BEAT_SECONDS + 1)
+        self.assertEqual(browser.got[-1], ("beat", {"pace": 4.0}))
+
     def test_without_readers_nothing_runs(self) -> None:
         browser = self.browser()
         browser.leave()
@@ -161,9 +178,7 @@ class WhoHearsWhat(HubCase):
         self.assertEqual(root.take(), [("hosts", {"hosts": ["n1"]}), ("log", {})])
 
     def test_a_stream_says_which_topics_it_hears(self) -> None:
-        self.assertEqual(
-            self.browser(BOB).got[0], ("hello", {"topics": ["jobs", "hosts"], "user": "bob", "run": "run"})
-        )
+        self.assertEqual(self.browser(BOB).got[0], ("hello", {"topics": ["jobs", "hosts"], "user": "bob", "pace": 1.0}))
 
     def test_rights_that_change_count_at_once(self) -> None:
         alice = self.browser(ALICE)

@@ -16,7 +16,7 @@
   const prefix = root.dataset.prefix || "";
   const session = root.dataset.session || "";
   const TOPICS = ["jobs", "hosts", "log", "loads"];
-  const APART = 1000;          // a page is asked for once a second at most …
+  const APART = 1000;          // a page is asked for once a second at most, less often where many look …
   const SHARE = 3;             // … and a quarter of the time at most, so that a slow server is asked less often
   const LONGEST = 30000;
   const SILENT = 45000;        // the server says something every 15 s
@@ -61,6 +61,11 @@
     if ((node.nodeName === "INPUT" || node.nodeName === "BUTTON") && node.name) {
       const chosen = node.type === "checkbox" || node.type === "radio" || node.nodeName === "BUTTON";
       return `?${node.type}:${node.name}:${chosen ? node.getAttribute("value") : ""}`;
+    }
+    if (node.hasAttribute("aria-labelledby")) return `=${node.getAttribute("aria-labelledby")}`;
+    if (node.nodeName === "FORM") {
+      const act = node.querySelector("input[name=act]");
+      return `!${node.getAttribute("action")}:${act ? act.getAttribute("value") : ""}`;
     }
     if (node.nodeName === "TR" || node.nodeName === "LI") {
       const box = node.querySelector("input[type=checkbox][value]");
@@ -166,6 +171,7 @@
   let ended = false;
   let timer = 0;
   let notBefore = 0;
+  let apart = APART;           // the server says it
   let pause = APART;
   let askedAt = now();
 
@@ -182,7 +188,7 @@
 
   function soon() {
     if (!dirty || asking || timer || ended || document.hidden) return;
-    const wait = Math.max(notBefore - now(), 0) + Math.random() * 100;
+    const wait = Math.max(notBefore - now(), 0) + Math.random() * apart / 10;
     timer = setTimeout(() => { timer = 0; ask(); }, wait);
   }
 
@@ -203,7 +209,7 @@
       if (answer.status === 401) return over();
       if (answer.ok && !answer.redirected) {
         put(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        pause = Math.min(LONGEST, Math.max(APART - (now() - began), SHARE * (now() - began)));
+        pause = Math.min(LONGEST, Math.max(apart - (now() - began), SHARE * (now() - began)));
         settled("page");
       } else if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
         again(`the server has answered ${answer.status}; it is asked again by itself`);
@@ -223,7 +229,7 @@
 
   function again(text) {
     dirty = true;
-    pause = Math.min(LONGEST, Math.max(APART, pause * 2));
+    pause = Math.min(LONGEST, Math.max(apart, pause * 2));
     trouble("page", text);
   }
 
@@ -294,6 +300,7 @@
     heard = now();
     said += 1;
     if (id) last = id;
+    if (data.pace) apart = Math.max(APART, data.pace * 1000);
     if (TOPICS.includes(name)) {
       if (live().some((element) => concerns(element, name, data))) dirty = true;
       soon();
@@ -373,13 +380,14 @@
     });
   }
 
-  const here = () => ({ name: "here", id: last, problem: problems.get("link") || null });
+  const here = () => ({ name: "here", id: last, pace: apart / 1000, problem: problems.get("link") || null });
 
   function listen(message) {
-    const { name, data, id, problem } = message;
+    const { name, data, id, problem, pace } = message;
     if (name === "who") {
       if (leads) channel.postMessage(here());
     } else if (name === "here") {
+      apart = pace * 1000;
       heard = now();
       said += 1;
       if (problem) trouble("link", problem.text, problem.since);
