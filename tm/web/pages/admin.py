@@ -140,7 +140,7 @@ async def _group(desk: Desk, asked: Asked, name: str) -> views.View:
 
 
 def _group_page(one: views.View, form: views.View, seen: str, fault: RefusedError | None, field: str = "form") -> Page:
-    status = 200 if fault is None else 409 if fault.word in ("conflict.changed", "group.changed") else 400
+    status = 200 if fault is None else 409 if fault.word == "conflict.changed" else 400
     context = {"one": one, "form": form, "seen": seen, "fault": fault, "field": field, "rights": RIGHTS,
                "limits": views.LIMITS, "limit_words": views.LIMIT_WORDS}  # fmt: skip
     return Page("group.html", context, status)
@@ -162,7 +162,7 @@ async def change_group(desk: Desk, asked: Asked, name: str) -> Answer:
     try:
         await desk.said(asked, "changegroup", json.dumps(wanted))
     except RefusedError as fault:
-        seen = views.seen_group(one) if fault.word in ("conflict.changed", "group.changed") else asked.field("seen")
+        seen = views.seen_group(one) if fault.word == "conflict.changed" else asked.field("seen")
         return _group_page(one, typed, seen, fault)
     return Redirect(f"/admin/groups/{name}", f"The group {name} is changed.")
 

@@ -73,7 +73,7 @@ async def add_it(desk: Desk, asked: Asked) -> Answer:
 
 
 def _faults(error: AnswerError, name: str) -> dict[str, str]:
-    if error.word in ("host.exists", "host.name"):
+    if error.word == "host.exists":
         return {"name": error.text}
     return settings.faults([error.text, *error.body], HOST_KEYS, f"host {name}: ")
 
