@@ -53,7 +53,7 @@ class ActTests(SynchronousTestCase):
         drain = view.ACTS["drain"]
         self.assertEqual(view.order(drain, "n1", {}), ["n1"])
         self.assertEqual(view.order(drain, "n1", {"reason": "a disk"}), ["n1", "", "a disk"])
-        self.assertEqual(view.order(drain, "n1", {"time": "2h"}), ["n1", "2h"])
+        self.assertEqual(view.order(drain, "n1", {"deadline": "2h"}), ["n1", "2h"])
 
 
 class FactTests(SynchronousTestCase):
@@ -194,10 +194,11 @@ class PageTests(SynchronousTestCase):
 
     def test_what_cannot_be_done_comes_back_as_it_was_typed(self) -> None:
         self.link.replies["drainhost"] = Reply("'soon' is no duration", word="proto.arguments")
-        got = self.site.post("/hosts/n1/do/drain", form={"reason": "a fan", "time": "soon"})
+        got = self.site.post("/hosts/n1/do/drain", form={"reason": "a fan", "deadline": "soon"})
         self.assertEqual(got.status, 400)
         for part in ("is no duration", 'value="a fan"', 'value="soon"'):
             self.assertIn(part, got.body)
+        self.assertIn('aria-invalid="true"><span class="fault" id="fault"', got.body)
 
     def test_a_host_is_declared_lost_only_with_the_jobs_that_were_shown(self) -> None:
         self.link.replies["declarelost"] = Reply("n1 is declared lost")

@@ -150,6 +150,7 @@ async def _form(
         )  # fmt: skip
     shown = {
         "host": host, "act": act, "jobs": jobs, "filled": filled, "fault": fault, "fields": view.FIELDS,
+        "faulty": view.faulty(act, fault.word) if fault is not None else "",
         "everybody": _everybody(asked),
     }  # fmt: skip
     return Page("host_act.html", shown, 200 if fault is None else status_of(fault.word))

@@ -49,11 +49,11 @@ ACTS = {
         ),
         Act(
             "drain", "drainhost", "Run it empty", "Nothing new starts. What runs there goes on; where a deadline is"
-            " said, what may be repeated leaves by then and begins anew elsewhere.", fields=("time", "reason"),
+            " said, what may be repeated leaves by then and begins anew elsewhere.", fields=("deadline", "reason"),
         ),
         Act(
             "leave", "leavehost", "Leave my machine", "Jobs that may be repeated leave now and begin anew elsewhere;"
-            " the others stop, and go on later.", owner=True, fields=("time",),
+            " the others stop, and go on later.", owner=True, fields=("duration",),
         ),
         Act("return", "returnhost", "Take it back", "Jobs may use the machine again.", owner=True),
         Act(
@@ -68,9 +68,11 @@ ACTS = {
 }  # fmt: skip
 FIELDS = {
     "reason": ("Why", "everybody who looks at the hosts sees it", "a new fan"),
-    "time": ("For how long, or within", "such as 45m, 4h, 2d; empty: 8h for leaving, no end for running empty", "2h"),
+    "deadline": ("What may be repeated leaves within", "such as 45m, 4h, 2d; empty: all runs to its end", "2h"),
+    "duration": ("For how long", "such as 45m, 4h, 2d; empty: 8h", "4h"),
 }
 """Of each field: its label, its help, an example."""
+TIMES = ("deadline", "duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ def offered(host: View, visitor: Visitor) -> list[Act]:
         names += ["return"] if left else ["leave"]
     names += ["lost", "remove"]
     return [ACTS[name] for name in names if permitted(ACTS[name], host, visitor)]
+
+
+def faulty(act: Act, word: str) -> str:
+    """Return the field that an error of class *word* is about, empty where it is about none."""
+    return next((field for field in act.fields if field in TIMES and word == "proto.arguments"), "")
 
 
 def order(act: Act, host: str, filled: Mapping[str, str]) -> list[str]:
