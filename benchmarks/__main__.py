@@ -1,7 +1,7 @@
 """Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
 
 Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``
-``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following`` ``replay``.
+``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following`` ``replay`` ``web``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tm import places
 DESCRIPTION = "Measure TaskManager beside the limits of this machine; all workloads, or those named."
 NAMES = (
     "limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold",
-    "scheduling", "following", "replay",
+    "scheduling", "following", "replay", "web",
 )  # fmt: skip
 PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
         scheduling,
         starting,
         throughput,
+        web,
     )  # fmt: skip
     from benchmarks.record import Recorder
 
@@ -50,6 +51,7 @@ def main(arguments: list[str]) -> None:
         "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
         "infoserver": infoserver.run, "hosts": hosts.run, "cold": cold.run,
         "scheduling": scheduling.run, "following": following.run, "replay": replay.run,
+        "web": web.run,
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None

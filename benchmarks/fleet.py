@@ -30,6 +30,15 @@ EVERY = 5.0
 CORES = 16
 MEMORY = 64 << 30
 
+PROCESS = {
+    "user": "carol", "cpu": 0.5, "cpu_seconds": 9.0, "memory": 1 << 28, "ours": False, "job": None, "name": "python3",
+    "command": "python3",
+}  # fmt: skip
+ANSWERS: dict[str, list[dict[str, Any]]] = {
+    "processes": [{"pid": 100 + number, "ppid": 1, "depth": 1, **PROCESS} for number in range(300)],
+    "history": [{"at": f"2026-11-23T14:{n // 6:02}:{n % 6}0.000Z", "value": n % 16} for n in range(360)],
+}
+
 reactor: Any = installed
 
 
@@ -82,8 +91,13 @@ class Host:
         """The link is gone."""
         self._link = None
 
-    def event(self, link: ClientLink, json: bytes) -> None:
-        """Who the users are does not matter here."""
+    def event(self, link: ClientLink, line: bytes) -> None:
+        """Answer what is asked as a host with many processes does; who the users are does not matter here."""
+        asked = json.loads(line)
+        if asked.get("topic") == "asked":
+            body = [json.dumps(one) for one in ANSWERS.get(asked["question"], [{}])]
+            answer = {"number": asked["number"], "word": None, "text": "", "body": body}
+            link.ask("infoanswer", json.dumps(answer)).addErrback(_gone)
 
     def bulk(self, link: ClientLink, data: Bulk) -> None:
         """Nobody sends any."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ WARM_UP = 10.0
 JOIN_SECONDS = 60.0
 ACTIVATIONS = 20
 USER = "alice"
+NONE: Mapping[str, Mapping[str, object]] = {}
 # What a host is told to start, should a simulated one be late: it says that the simulated one runs.
 LATE = """\
 import json, os, sys
@@ -47,17 +48,22 @@ def run(recorder: Recorder, rounds: int, jobs: int) -> None:
 
 
 @contextmanager
-def fleet(count: int) -> Iterator[Cluster]:
-    """Give a cluster whose dispatcher hears from *count* simulated hosts."""
-    cluster = Cluster(users=(USER,), hosts={})
+def fleet(
+    count: int, made: Cluster | None = None, more: Mapping[str, Mapping[str, object]] = NONE
+) -> Iterator[Cluster]:
+    """Give a cluster, or the one that was *made*, whose dispatcher hears from *count* simulated hosts beside *more*.
+
+    Where it has a store already, it goes on with that.
+    """
+    cluster = Cluster(users=(USER,), hosts={}) if made is None else made
     folder, root = os.path.join(cluster.folder, "fleet"), os.path.join(cluster.folder, "root")
     os.makedirs(folder)
     os.makedirs(os.path.join(root, "bin"))
-    os.makedirs(cluster.state)
+    os.makedirs(cluster.state, exist_ok=True)
     book = os.path.join(folder, "infoservers.json")
     Path(root, "bin", "InfoServer").write_text(LATE.format(book=book))
     table = {"launcher": "local", "infoserver": True, "root": root, "cores": 16}
-    cluster.configure({name_of(number): table for number in range(count)})
+    cluster.configure({**{name_of(number): table for number in range(count)}, **more})
     trusted = fingerprint(load_certificate(os.path.join(cluster.etc, "certs", "taskdispatcher.crt")))
     command = [sys.executable, "-m", "benchmarks.fleet", str(cluster.port), str(count), folder, trusted]
     process = subprocess.Popen(
@@ -68,7 +74,7 @@ def fleet(count: int) -> Iterator[Cluster]:
     try:
         assert process.stdout.readline() == "ready\n"
         shutil.copy(book, cluster.state)
-        cluster.start_dispatcher("--init")
+        cluster.start_dispatcher()
         assert process.stdout.readline() == "joined\n"
         yield cluster
     finally:
