@@ -220,3 +220,20 @@ class TheOutput(SynchronousTestCase):
         self.assertIn(text, self.site.get("/jobs/17/output").body)
         got = self.site.get("/jobs/17/output.json?look=abcdefgh", accept="application/json")
         self.assertEqual((got.status, json.loads(got.body)["error"]["text"]), (503, text))
+
+
+class Bounds(SynchronousTestCase):
+    def test_a_page_is_light_whatever_a_job_is(self) -> None:
+        site = Site()
+        text = "x" * 100_000
+        events = [{"at": "2027-01-15T07:00:00.000Z", "what": "held", "text": "by alice"}] * 1000
+        waits = ":".join(map(str, range(1, 1000)))
+        site.link.replies["jobinfo"] = lambda rest: (
+            story(command=text, events=events, dependency=f"afterok:{waits}", asked={"comment": text[:8192]})
+            if rest == "17" else Reply("unknown", word="job.unknown")
+        )  # fmt: skip
+        body = site.get("/jobs/17").body
+        self.assertLess(len(body.encode()), 60_000)
+        self.assertIn("hRunJob --rerun 17", body)
+        asked = [rest for verb, rest in site.link.asked if verb == "jobinfo"]
+        self.assertLessEqual(len(asked), graph.MOST_NODES)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tm.errors import RefusedError, TaskManagerError
-from tm.model import command_line
 from tm.web.answers import Answer, Json, Page
 from tm.web.asked import Asked
 from tm.web.desk import Desk
@@ -35,9 +34,11 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
         "ending": view.ending(told), "code": view.code(told), "why": why, "change": change,
         "change_command": view.change_command(told["id"], change), "bar": arrays.bar(tasks),
         "told": arrays.told(tasks) if tasks else "", "tasks": view.tasks(told), "acts": view.acts(told, asked.who),
-        "attempts": [(one, view.attempt_told(one)) for one in told.get("attempts") or ()], "edges": edges,
+        "attempts": [(one, view.attempt_told(one)) for one in (told["attempts"] or ())[-view.MOST_ATTEMPTS :]],
+        "events": (told["events"] or ())[-view.MOST_EVENTS :], "edges": edges,
+        "live": " ".join([str(told["id"]), *([str(told["array"])] if told["array"] else []), *known]),
         "known": known, "graph": graph.drawn(str(told["id"]), edges, known) if edges else None,
-        "again": command_line.again(told), "whole": whole,
+        "again": view.again(told), "whole": whole,
         "environment": sorted((told.get("environment") or {}).items()), "ended": view.has_ended(told),
         "most_hosts": view.MOST_HOSTS, "mine": told.get("user") == asked.user, **await _written(desk, asked, told),
     }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tm.model import command_line
 from tm.model.phase import FINAL
 from tm.model.selection import STATES
 from tm.web.asked import Visitor
@@ -16,7 +17,11 @@ from tm.web.views.acts import ACTS, Act
 from tm.web.views.jobs import spent
 
 View = Mapping[str, Any]
-MOST_HOSTS = 200
+MOST_HOSTS = 100
+MOST_LETTERS = 2000
+MOST_EVENTS = 200
+MOST_ATTEMPTS = 50
+"""A page shows so much of what may be of any length."""
 MOST_NAMED = 40
 WAITING = ("pending", "held")
 ON_HOST = ("starting", "running", "suspended", "unreachable")
@@ -25,7 +30,7 @@ _ENDED = frozenset(str(phase) for phase in FINAL)
 
 _TOLD = (
     "tasks", "array", "task", "host", "name", "user", "state", "stdout", "stderr", "submitted_at", "started_at",
-    "ended_at", "begin", "deadline", "events",
+    "ended_at", "begin", "deadline", "events", "attempts",
 )  # fmt: skip
 
 
@@ -113,7 +118,18 @@ def facts(job: View) -> list[tuple[str, str]]:
         "suspended by": job.get("suspended_by"), "cancelled by": job.get("cancelled_by"),
         "changed": "; ".join(f"{name} is {_value(name, new)} now" for name, new in (job.get("changed") or {}).items()),
     }  # fmt: skip
-    return [(word, str(value)) for word, value in found.items() if value]
+    return [(word, cut(str(value))) for word, value in found.items() if value]
+
+
+def cut(text: str) -> str:
+    """Return as much of *text* as a page shows."""
+    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}… ({len(text):,} letters)"
+
+
+def again(job: View) -> str:
+    """Return the line that submits *job* once more, as it was asked, where that is of a length that people copy."""
+    line = command_line.again(job)
+    return line if len(line) <= 2 * MOST_LETTERS else f"hRunJob --rerun {job.get('id')}"
 
 
 def _asked(job: View, name: str) -> Any:
@@ -252,14 +268,14 @@ def acts(job: View, visitor: Visitor) -> list[Act]:
     if has_ended(job):
         names = ["rerun"] + (["rerun-failed"] if job.get("tasks") else [])
         return [ACTS[name] for name in names] if mine else []
-    if state == "held" or job.get("held_by"):
+    if state == "held" or job.get("held_by") or "held" in (job.get("indices") or {}):
         names.append("release")
-    elif waits(job):
+    if state != "held" and waits(job):
         names.append("hold")
-    if state == "suspended":
-        names.append("resume")
-    elif running:
+    if state != "suspended" and running:
         names.append("suspend")
+    if state == "suspended" or active:
+        names.append("resume")
     names += (["signal", "requeue"] if running else []) + ["change", "cancel"] + (["rerun"] if mine else [])
     return [ACTS[name] for name in names]
 

@@ -230,7 +230,7 @@ def row(job: Mapping[str, Any], now: float) -> Row:
         user=str(job.get("user") or ""), account=str(job.get("account") or ""), host=str(job.get("host") or ""),
         cores=job.get("cores"), memory=job.get("memory") or None, rss=job.get("max_rss"),
         submitted=job.get("submitted_at"), started=job.get("started_at"), ended=job.get("ended_at"),
-        spent=spent(job, now), what="" if tasks and job.get("ended_at") else shortened(what(job), MOST_REASON), tasks=bar(tasks),
+        spent=spent(job, now), what=shortened(what(job), MOST_REASON), tasks=bar(tasks),
         told=told(tasks) if tasks else f"{job['count']:,} tasks" if job.get("count", 1) > 1 else "",
     )  # fmt: skip
 
@@ -242,8 +242,9 @@ def spent(job: Mapping[str, Any], now: float) -> float | None:
 
 
 def what(job: Mapping[str, Any]) -> str:
-    """Return what is most worth knowing of *job*: why it waits, or how it ended."""
-    reason = str(job.get("reason") or "")
+    """Return what is most worth knowing of *job*: why it waits, or how it ended; an array that has ended is told by
+    its tasks."""
+    reason = "" if job.get("tasks") and job.get("ended_at") else str(job.get("reason") or "")
     if job.get("signal"):
         return f"signal {job['signal']}" + (f": {reason}" if reason else "")
     if job.get("exit_code"):
