@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from benchmarks import daemons
-from tests.support.cluster import FINAL, ROOT, Cluster
+from tests.support.cluster import ROOT, Cluster
 from tm import places
 from tm.client.connection import Connection
 from tm.client.submit import Submission, make_lines
@@ -20,6 +21,7 @@ USER = "alice"
 UNDER_WAY = 32
 PATIENCE = 600.0
 PAUSE = 0.02
+_ACTIVE = "SELECT 1 FROM jobs WHERE phase IN ('held', 'pending', 'starting', 'running', 'suspended')"
 # As large as that of a login shell: it travels with each submission.
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/alice", "LANG": "C.UTF-8", "SHELL": "/bin/bash",
@@ -34,6 +36,7 @@ class Installation:
         self._cluster = cluster
         self.folder = cluster.folder
         self.environment = cluster.environment(USER)
+        self._store = os.path.join(cluster.state, "TaskDispatcher.sqlite")
         self.connection = Connection.open_tms(places.find(self.environment), start=False)
         self.common: dict[str, Any] = {"cwd": cluster.work, "environment": ENVIRONMENT}
 
@@ -44,7 +47,7 @@ class Installation:
 
     def commits(self) -> int:
         """Return the number of commits of the dispatcher's store, from an arbitrary beginning."""
-        return daemons.commits(os.path.join(self._cluster.state, "TaskDispatcher.sqlite"))
+        return daemons.commits(self._store)
 
     def client(self, *arguments: str) -> list[str]:
         """Return the command that runs the client ``arguments[0]`` with the other arguments."""
@@ -75,10 +78,13 @@ class Installation:
         return ids
 
     def wait(self, ids: list[int]) -> None:
-        """Wait until all of *ids* have ended and the dispatcher has that on its disk."""
-        last = str(ids[-1])
-        self._until(lambda: self._ask("jobinfo", last)[0]["state"] in FINAL)
-        self._until(lambda: not self._ask("lsjobs", "state=active:limit=1"))
+        """Wait until all of *ids*, one after the other, have ended and the dispatcher has that on its disk.
+
+        It is read there: answers of the dispatcher would cost it as much as some jobs do.
+        """
+        with closing(sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)) as store:
+            bounds = ids[0], ids[-1]
+            self._until(lambda: store.execute(_ACTIVE + " AND id BETWEEN ? AND ?", bounds).fetchone() is None)
 
     def check(self, ids: list[int]) -> None:
         """Leave unless all of *ids* have completed with exit code 0."""
