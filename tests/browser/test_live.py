@@ -198,6 +198,19 @@ class WhoFollows(LiveCase):
             page.bring_to_front()
             self.shows(page, "newer")
 
+    def test_a_tab_that_hangs_leads_no_more_and_comes_back_as_one_of_the_others(self) -> None:
+        context = self.context()
+        hangs, other = self.open(context), self.open(context, "b")
+        other.close()
+        self.streams(1)
+        hangs.evaluate("setTimeout(() => { const until = Date.now() + 8000; while (Date.now() < until); }, 100)")
+        other = self.open(context, "c")
+        self.streams(2)
+        self.change(NEW)
+        self.shows(other, "new")
+        self.streams(1)
+        self.shows(hangs, "new")
+
     def test_without_locks_and_storage_a_page_follows_by_itself(self) -> None:
         context = self.context(NO_LOCKS, NO_STORAGE)
         page = self.open(context)
