@@ -248,6 +248,16 @@ class WhatGoesWrong(LiveCase):
         self.server.tell(over=True)
         page.wait_for_url(lambda url: "/login" in url)
 
+    def test_when_somebody_else_logs_in_a_page_becomes_theirs(self) -> None:
+        context = self.context()
+        page = self.open(context)
+        self.streams(1)
+        context.add_cookies([{**self.server.cookie, "value": "bob"}])
+        self.change(NEW)
+        page.locator(".session", has_text="bob").wait_for()
+        self.change(NEW.replace("new", "newer"), {**JOB, "user": "bob"})
+        self.shows(page, "newer")
+
     def test_what_was_typed_is_not_lost_with_the_session(self) -> None:
         self.permitted = ["401"]
         self.server.tell(html=OLD + '<form method="post"><textarea name="script"></textarea></form>')

@@ -240,6 +240,7 @@
   }
 
   function put(page) {
+    if ((page.documentElement.dataset.session || "") !== session) return leave(location.href, "somebody else has logged in");
     const across = [scrollX, scrollY];
     const focus = document.activeElement;
     for (const element of live()) {
@@ -266,12 +267,18 @@
       : "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue;
 
   function over() {
+    leave(`${prefix}/login`, "your session is over");
+  }
+
+  /** Go to another page, unless something has been typed here. */
+  function leave(to, why) {
     if (ended) return;
     ended = true;
     if (source) source.close();
     const filled = [...document.forms].some((form) => form.method === "post" && [...form.elements].some(typed));
-    if (filled) trouble("link", "your session is over; log in in another tab before you send what you have typed here");
-    else location.assign(`${prefix}/login`);
+    if (filled) trouble("link", `${why}; what you have typed is still here, copy it before you leave this page`);
+    else if (to === location.href) location.reload();
+    else location.assign(to);
   }
 
   // -- following the events ------------------------------------------------------------------------------------------
