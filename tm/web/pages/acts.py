@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -130,9 +129,9 @@ def _page(
 
 def _back(asked: Asked) -> str:
     """Return the page to go back to: one of ours."""
-    parts = urlsplit(asked.field("back") or "/jobs")
-    path = local_path(parts.path)
-    return f"{path}?{parts.query}" if parts.query else path
+    path, _, query = (asked.field("back") or "/jobs").partition("#")[0].partition("?")
+    path = local_path(path)
+    return f"{path}?{query}" if query and query.isprintable() else path
 
 
 ROUTES = (Route("POST", "/jobs/act", act, may="act"),)
