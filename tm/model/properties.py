@@ -16,6 +16,8 @@ from tm.model.duration import format_duration
 from tm.model.host import LAUNCHERS, Courtesy, HostConfig
 from tm.model.settings import Mail, Scheduling
 
+UNITS = {"duration": "90s, 8h, 7d", "size": "512M, 64G"}
+"""What is shown as the unit of those whose values carry theirs."""
 KINDS = ("number", "text", "duration", "size", "flag", "choice", "list", "table")
 NOW, RESTART = "now", "restart"
 DEFAULTS, SCHEDULING, LICENSES, MAIL, DISPATCHER = "defaults", "scheduling", "licenses", "mail", "dispatcher"
@@ -69,9 +71,12 @@ def _default(settings: object, key: str, kind: str) -> Any:
 
 def _settings(table: str, settings: object, *rows: tuple[str, str, str, Mapping[str, Any]]) -> list[Property]:
     return [
-        Property(name=f"{table}.{key}", meaning=meaning, kind=kind, default=_default(settings, key, kind), **more)
+        Property(
+            name=f"{table}.{key}", meaning=meaning, kind=kind, default=_default(settings, key, kind),
+            **{"unit": UNITS.get(kind, ""), **more},
+        )
         for key, kind, meaning, more in rows
-    ]
+    ]  # fmt: skip
 
 
 _SCHEDULING = _settings(
@@ -105,7 +110,7 @@ _HOST = _settings(
      " on this very machine", {"choices": LAUNCHERS, "when": _START}),
     ("options", "table", "what the launcher is to know: port, user, identity, known_hosts, config", {"when": _START}),
     ("cores", "number", "cores offered to jobs; without it the machine is asked", {"unit": "cores"}),
-    ("memory", "size", "memory offered to jobs; without it memory is not counted", {"unit": "bytes"}),
+    ("memory", "size", "memory offered to jobs; without it memory is not counted", {}),
     ("gpus", "number", "graphics processors offered to jobs; without it the machine is asked", {"unit": "GPUs"}),
     ("features", "list", "words that jobs may ask for", {}),
     ("consumables", "table", "things that are counted there, each with how many there are", {}),

@@ -34,6 +34,11 @@ def plain(text: object) -> str:
     return _CONTROL.sub("", "" if text is None else str(text))
 
 
+def sentence(text: str) -> str:
+    """Return *text* with a capital in front."""
+    return text[:1].upper() + text[1:]
+
+
 def size(count: object) -> str:
     """Return a number of bytes as people write it, e.g. ``3.5 GiB``; a dash for what is not known."""
     if not isinstance(count, int | float) or isinstance(count, bool):
@@ -112,7 +117,7 @@ class Renderer:
         )  # fmt: skip
         self._environment.finalize = lambda value: plain(value) if type(value) is str else value
         self._environment.filters.update(
-            size=size, span=span, when=when, badge=badge, plain=plain, seconds_of=seconds_of
+            size=size, span=span, when=when, badge=badge, plain=plain, seconds_of=seconds_of, sentence=sentence
         )
 
     def page(self, asked: Asked, template: str, context: dict[str, Any]) -> bytes:

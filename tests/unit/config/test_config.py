@@ -210,8 +210,8 @@ class GroupsTests(ConfigTestCase):
             found,
             [
                 "groups:2: 'carol' is not in users; expected its users or \"*\"",
-                "groups:3: 'root' is no right; expected all, hosts, jobs, users, reload, log, audit, shutdown, properties"
-                " or verb:VERB with a verb that needs one of them",
+                "groups:3: 'root' is no right; expected all, hosts, jobs, users, reload, log, audit, shutdown,"
+                " properties or verb:VERB with a verb that needs one of them",
             ],
         )
 

@@ -87,6 +87,17 @@ class UserTests(PeopleCase):
         self.assertEqual(self.tables().users.by_name["bob"].email, "")
         self.refused("user.unknown", "kate", "changeuser", {"name": "dave", "email": ""})
 
+    def test_who_saw_another_user_is_told_and_nothing_changes(self) -> None:
+        seen = next(one for one in self.values("kate", "lsusers") if one["name"] == "bob")
+        was = {key: seen[key] for key in ("email", "groups", "certificates")}
+        self.done("kate", "changeuser", {"name": "bob", "email": "b@example.org", "was": was})
+        told = self.refused("conflict.changed", "kate", "changeuser", {"name": "bob", "email": "", "was": was})
+        self.assertEqual(json.loads(told.split("\n")[1]), {"key": "email", "seen": "", "now": "b@example.org"})
+        self.assertEqual(self.tables().users.by_name["bob"].email, "b@example.org")
+        fresh = {"name": "bob", "email": "", "was": {"certificates": [self.people["bob"].fingerprint]}}
+        self.done("kate", "changeuser", fresh)
+        self.refused("proto.arguments", "kate", "changeuser", {"name": "bob", "email": "", "was": {"colour": 1}})
+
     def test_who_is_removed_leaves_all_groups_and_their_jobs_are_cancelled(self) -> None:
         bob = self.attached("bob")
         self.assertTrue(self.said(bob, self.submission(user="bob")).ok)
