@@ -92,6 +92,17 @@ def check_form(visitor: Visitor | None, form: Mapping[str, list[str]], header: s
         raise RefusedError("web.form", "this form is of another session; open the page again and send it once more")
 
 
+def cookies_of(lines: Iterable[bytes]) -> dict[str, str]:
+    """Return the cookies of the header's *lines*. What is none, as others on this host may have set, is passed over;
+    of two that differ under one name neither counts: one of them is not ours, and nobody can tell which."""
+    found: dict[str, str] = {}
+    for part in b";".join(lines).decode("latin-1").split(";"):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if equals and name:
+            found[name] = value if found.get(name, value) == value else ""
+    return found
+
+
 def local_path(path: str) -> str:
     """Return *path* where it is one of ours, else ``/``: nobody is sent elsewhere."""
     inside = path.startswith("/") and not path.startswith("//") and "\\" not in path

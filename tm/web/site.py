@@ -7,7 +7,6 @@ becomes a page with a sentence and a status; nobody ever sees a traceback.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -134,7 +133,8 @@ class WebRequest(Request):
             error = RefusedError("web.large", f"a request may have {LARGEST_BODY // 1024} KiB; send less at once")
             given = server.refusal(asked, error)
         else:
-            asked, given = await server.respond(asked, headers, self._cookies(headers))
+            cookies = guard.cookies_of(self.requestHeaders.getRawHeaders(b"cookie", []))
+            asked, given = await server.respond(asked, headers, cookies)
         self._send(server, asked, given)
 
     # -- what came in ---------------------------------------------------------------------------------------------
@@ -144,12 +144,6 @@ class WebRequest(Request):
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in self.requestHeaders.getAllRawHeaders() if values
         }  # fmt: skip
-
-    def _cookies(self, headers: Mapping[str, str]) -> dict[str, str]:
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
-        except CookieError:
-            return {}
 
     def _asked(self, server: Server) -> Asked:
         headers = self._headers()

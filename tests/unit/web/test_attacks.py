@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.web import Site
+from tests.support.web import COOKIE, SECRET, Site
 
 
 class LinksAndForms(SynchronousTestCase):
@@ -15,3 +15,26 @@ class LinksAndForms(SynchronousTestCase):
             self.assertEqual(got.status, 400, back)
             self.assertIn('href="/"', got.body)
             self.assertNotIn("elsewhere", got.body)
+
+
+class Cookies(SynchronousTestCase):
+    """Browsers send what any other server of the same machine has set: cookies ignore ports."""
+
+    def status(self, *lines: str) -> int:
+        head = "".join(f"Cookie: {line}\r\n" for line in lines)
+        answer = Site().raw(f"GET /sessions HTTP/1.1\r\nHost: web.test:1234\r\n{head}\r\n".encode())
+        return int(answer.split()[1])
+
+    def test_what_others_have_set_locks_nobody_out(self) -> None:
+        ours = f"{COOKIE}={SECRET}"
+        for others in ('a={"b": "c"}', "a[1]=2", "word", "nämé=ä", "a=b c", '$Version="1"', 'a="b', ""):
+            self.assertEqual(self.status(f"{others}; {ours}"), 200, others)
+            self.assertEqual(self.status(f"{ours};{others}"), 200, others)
+            self.assertEqual(self.status(ours, others), 200, others)
+
+    def test_a_session_that_somebody_has_put_beside_ours_counts_no_more_than_ours(self) -> None:
+        ours, theirs = f"{COOKIE}={SECRET}", f"{COOKIE}=another"
+        self.assertEqual(self.status(f"{theirs}; {ours}"), 401)
+        self.assertEqual(self.status(f"{ours}; {theirs}"), 401)
+        self.assertEqual(self.status(ours, theirs), 401)
+        self.assertEqual(self.status(f"{ours}; {ours}"), 200)
