@@ -67,6 +67,24 @@ class StayingTrueTests(BrowserCase):
             page.get_by_role("row").filter(has_text="wanderer").wait_for(state="detached")
         self.assertEqual(sum(len(one) for one in counted[1:]), 1)
 
+    def test_hosts_and_the_log_tell_what_an_administrator_does(self) -> None:
+        host = next(iter(self.hosts))
+        hosts = self.log_in()
+        hosts.goto("/hosts?view=table")
+        log = hosts.context.new_page()
+        log.goto("/dispatcher/log")
+        hosts.bring_to_front()
+        row = hosts.get_by_role("row").filter(has_text=host)
+        row.wait_for()
+        hosts.wait_for_timeout(1200)
+        began = time.monotonic()
+        self.cluster.ask("alice", "deactivatehost", f"{host}:a new fan")
+        row.filter(has_text="a new fan").wait_for()
+        self.assertLess(time.monotonic() - began, 3.0)
+        log.bring_to_front()
+        self.cluster.ask("alice", "reload")
+        log.locator("#log").get_by_text("read etc/ again").first.wait_for()
+
     def test_pages_recover_by_themselves_when_the_dispatcher_was_killed(self) -> None:
         self.permitted = ["Failed to load resource"]
         job = self.begin("through")

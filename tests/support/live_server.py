@@ -57,7 +57,8 @@ def serve(port: int) -> None:
 
     def session_of(secret: str) -> dict[str, Any]:
         user, _, rights = ("alice" if secret == SECRET else secret).partition("+")
-        return {**session, "secret": secret, "id": f"s-{user}", "user": user, "rights": rights.split("+") if rights else []}
+        held = rights.split("+") if rights else []
+        return {**session, "secret": secret, "id": f"s-{user}", "user": user, "rights": held}
 
     link.replies["checksessions"] = check
 
