@@ -21,13 +21,14 @@ from tm.wire.message import Reply
 GOLDEN = Path(find_root(), "tests", "data", "golden")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 _TASK = re.compile(r"\d+_\d+\Z")
-FREE = ("asked", "changed", "indices", "counts")
+FREE = ("asked", "changed", "indices", "counts", "by_state")
 """Objects whose keys say something of one job and are not the same for all."""
 
 DEMAND = {"cores": 1, "time": 60.0, "memory": 1 << 30}
 
 SAYINGS: dict[str, list[str]] = {
     "lsjobs": ["lsjobs.json", "lsjobs.json:array=4", "lsjobs.json:state=ended"],
+    "countjobs": ["countjobs.json", "countjobs.json:state=ended"],
     "jobinfo": [f"jobinfo.json:{number}" for number in ("1", "2", "3", "4", "4_0", "4_1", "4_3", "5", "6")],
     "holdjob": ["holdjob.json:1,3:a talk"],
     "releasejob": ["releasejob.json:1,3"],
