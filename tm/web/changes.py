@@ -16,9 +16,11 @@ NAMED: Mapping[str, Mapping[str, str]] = {
     "hosts": {"hosts": "host"},
     "log": {},
     "loads": {},
+    "audit": {},
 }
-"""Of the events of each topic: what a message names, and the field of the event where it stands. ``loads`` is our own:
-the board (`tm.web.board`) has asked anew how all hosts are."""
+"""Of the events of each topic: what a message names, and the field of the event where it stands. Our own are ``loads``:
+the board (`tm.web.board`) has asked anew how all hosts are, and ``audit``: somebody has changed users, hosts or
+properties."""
 MOST_NAMED = 64
 """More than this at once is told as anything."""
 

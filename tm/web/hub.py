@@ -68,6 +68,8 @@ class Hub:
         topic = str(event.get("topic"))
         if topic not in NAMED:
             return
+        if topic == "log" and event.get("event") == "audit":
+            self.heard({"topic": "audit"})
         self.number += 1
         self._changes[topic, ""].note(event, self.number)
         own = self._changes.get((topic, str(event.get("user") or "")))

@@ -177,6 +177,12 @@ class WhoHearsWhat(HubCase):
         self.assertEqual([name for name, _ in alice.take()], ["hosts"])
         self.assertEqual(root.take(), [("hosts", {"hosts": ["n1"]}), ("log", {})])
 
+    def test_that_something_was_changed_is_told_to_everybody_but_not_what(self) -> None:
+        alice = self.browser(ALICE, topics=["log", "audit"])
+        self.heard({"topic": "log", "event": "audit", "text": "root: adduser user carol"})
+        self.desk.pass_seconds(0.1)
+        self.assertEqual(alice.take(), [("audit", {})])
+
     def test_a_stream_says_which_topics_it_hears(self) -> None:
         self.assertEqual(self.browser(BOB).got[0], ("hello", {"topics": ["jobs", "hosts"], "user": "bob", "pace": 1.0}))
 

@@ -4,7 +4,8 @@
    locks every visible tab follows them itself. A page is asked for as a whole, at its own address, and what differs is
    put in place; focus, scrolling, what is open, checked or typed stays. Nothing is stored, nothing is evaluated.
 
-   data-live="jobs hosts log loads"  the topics (loads: the hosts were asked anew how they are)
+   data-live="jobs hosts log loads audit"  the topics (loads: the hosts were asked anew how they are;
+                               audit: somebody has changed users, groups, hosts or properties)
    data-live-ids="17 18"       only events about these jobs
    data-live-user="alice"      only hers
    data-live-hosts="n1"        only events about these hosts
@@ -15,7 +16,7 @@
   const root = document.documentElement;
   const prefix = root.dataset.prefix || "";
   const session = root.dataset.session || "";
-  const TOPICS = ["jobs", "hosts", "log", "loads"];
+  const TOPICS = ["jobs", "hosts", "log", "loads", "audit"];
   const APART = 1000;          // a page is asked for once a second at most, less often where many look …
   const SHARE = 3;             // … and a quarter of the time at most, so that a slow server is asked less often
   const LONGEST = 30000;
