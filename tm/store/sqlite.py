@@ -74,7 +74,7 @@ _STATEMENTS = {
     "sessions": (2, "INSERT OR REPLACE INTO sessions VALUES {}"),
     "ended": (1, "DELETE FROM sessions WHERE id IN (VALUES {})"),
 }
-_CHUNKS = (512, 128, 32, 8, 1)
+_CHUNKS = (512, 128, 32, 8, 4, 2, 1)
 _HIGHEST = (1 << 63) - 1
 _LATEST = 253_402_300_799.0
 _ACTIVE = ", ".join(f"'{phase.value}'" for phase in Phase if phase in ACTIVE)  # as the index jobs_active has them
