@@ -123,6 +123,9 @@ def _check(given: PropertyChange) -> None:
     both = set(given.set) & set(given.unset)
     if both:
         raise RefusedError("proto.arguments", f"'{min(both)}' is both set and unset")
+    nothing = [name for name, value in given.set.items() if value is None]
+    if nothing:
+        raise RefusedError("proto.arguments", f"'{nothing[0]:.80}' is set to null; 'unset' takes what is said away")
     for name in given.was:
         _known(name)
     for one in map(_known, [*given.set, *given.unset]):

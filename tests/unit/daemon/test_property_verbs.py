@@ -12,7 +12,8 @@ from tm.config.cluster import MAIL_KEYS, SCHEDULING_KEYS, read_mail
 from tm.config.document import Document
 from tm.config.host_keys import KEYS
 from tm.config.info_file import InfoFile
-from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Surroundings, Tables
+from tm.daemon.dispatcher import RETRY_STORE_SECONDS, Dispatcher, Surroundings, Tables
+from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.errors import StoreError
 from tm.model import properties
 from tm.model.host import HostConfig
@@ -138,6 +139,7 @@ class ChangeTests(PropertyCase):
             ("config.invalid", "licenses.a b: a license is named", {"set": {"licenses.a b": 1}}),
             ("proto.arguments", "both set and unset", {"set": {"mail.port": 1}, "unset": ["mail.port"]}),
             ("proto.arguments", "does not fit", {"sets": {}}),
+            ("proto.arguments", "set to null", {"set": {"mail.port": None}}),
         ):
             self.assertIn(part, self.refusal(word, **given))
             self.assertEqual(self.info_text(), INFO)
@@ -179,6 +181,17 @@ class ChangeTests(PropertyCase):
         self.settle()
         self.assertEqual(self.dispatcher.brain.settings.processes, 512)
         self.assertEqual(self.records(), [])
+
+    def test_what_an_older_store_has_not_remembered_is_nobodys_change(self) -> None:
+        self.change(set={"mail.port": 587})
+        loaded = self.store.load()
+        known = json.loads(loaded.known or "{}")
+        del known["dispatcher"]
+        self.dispatcher._pulse.stop()
+        self.dispatcher = Dispatcher(self.surroundings(), replace(loaded, known=json.dumps(known)))
+        self.verbs = DispatcherVerbs(self.dispatcher, lambda transport: "")
+        self.settle()
+        self.assertEqual([one["verb"] for one in self.records()], ["changeproperties"])
 
     def test_how_long_jobs_stay_at_hand_changes_without_a_restart(self) -> None:
         self.change(set={"scheduling.archive_months": 0})
