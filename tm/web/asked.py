@@ -10,6 +10,11 @@ RANKS = ("look", "act", "submit")
 """What a session may: look; also act; also have jobs signed. Each includes the ones before it."""
 
 
+def seal_of(secret: str, text: str) -> str:
+    """Return the seal of *text* for the session with *secret*."""
+    return hmac.digest(secret.encode(errors="replace"), b"seal:" + text.encode(errors="replace"), "sha256").hex()[:32]
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """Who has logged in: the session of *user* with its *secret* and what it *may*, one of `RANKS`.
@@ -38,6 +43,14 @@ class Visitor:
     def may_submit(self) -> bool:
         """Whether the user's own server signs what this session submits."""
         return self.can("submit")
+
+    def seal(self, text: str) -> str:
+        """Return the word that says in an address that *text* is ours: nobody else makes one for this session."""
+        return seal_of(self.secret, text)
+
+    def sealed(self, text: str, seal: str) -> bool:
+        """Whether *seal* is that of *text*."""
+        return hmac.compare_digest(self.seal(text).encode(), seal.encode(errors="replace"))
 
     def can(self, rank: str) -> bool:
         """Whether this session may *rank*, one of `RANKS`."""

@@ -309,11 +309,26 @@ class ComputerPages(SynchronousTestCase):
         self.assertEqual(self.site.get(to).status, 200)
         wish = self.said("own")[-1]["argument"]
         self.assertEqual((wish["new"], wish["table"]), (False, {"cores": 4, "features": None}))
-        self.assertEqual(self.site.get("/hosts/n1/check").status, 303)
+
+    def test_a_link_runs_no_check(self) -> None:
+        form = {**form_of(self.site.get("/hosts/add")), "name": "n2", "p.options": "config=/theirs", "act": "check"}
+        to = self.site.post("/hosts/add", form=form).headers["location"]
+        links = (
+            "/hosts/n1/check", "/hosts/n1/check?check=0123456789abcdef", "/hosts/n1/check?check=", "/hosts/add/check",
+            "/hosts/add/check?check=0123456789abcdef&name=n2&p.options=config%3D%2Ftheirs",
+            to.replace("theirs", "others"), to.replace("n2", "n3"), to.replace("/hosts/add/", "/hosts/n1/"),
+        )  # fmt: skip
+        for link in links:
+            got = self.site.get(link)
+            self.assertIn(got.status, (400, 403), link)
+            self.assertIn('value="check"', got.body, link)
+        self.assertEqual(self.said("own"), [])
+        self.assertEqual(self.site.get(to).status, 200)
+        self.assertEqual(len(self.said("own")), 1)
 
     def test_without_a_server_of_ones_own_it_is_said_what_starts_one(self) -> None:
         self.site.link.replies["own"] = Reply("any hRunJob command starts it", word="web.server")
-        got = self.site.get("/hosts/n1/check?check=0123456789abcdef")
+        got = self.site.get(self.site.post("/hosts/n1/change", form={"act": "check"}).headers["location"])
         self.assertEqual((got.status, "any hRunJob command" in got.body), (503, True))
 
     def test_who_may_not_submit_is_told_how_to_check(self) -> None:

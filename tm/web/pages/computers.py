@@ -22,6 +22,7 @@ from tm.web.views import settings
 from tm.wire.message import quote
 
 ADD = "/hosts/add"
+NOT_WISHED = "Checks begin with a button: look at what is typed below, then press 'Check it'."
 Texts = Mapping[str, str]
 
 
@@ -55,7 +56,7 @@ async def add_it(desk: Desk, asked: Asked) -> Answer:
     if fault or asked.field("act") == "edit":
         return await _add_form(desk, asked, name, texts, {"name": fault} if fault else {}, 400 if fault else 200)
     if asked.field("act") == "check":
-        return Redirect(f"{ADD}/check?{views.query(secrets.token_hex(8), name, texts)}")
+        return Redirect(_check_at(asked, f"{ADD}/check", name, texts))
     table = views.table_of(texts)
     if not asked.field("sure"):
         fields = {"name": name, **{settings.FIELD + key: text for key, text in texts.items() if text}}
@@ -106,7 +107,7 @@ async def change_it(desk: Desk, asked: Asked, name: str) -> Answer:
     host, low = await _host(desk, asked, name)
     if asked.field("act") == "check":
         differing = {key: text for key, text in texts.items() if text != views.said(host["own"]).get(key, "")}
-        return Redirect(f"/hosts/{path_quote(name)}/check?{views.query(secrets.token_hex(8), name, differing)}")
+        return Redirect(_check_at(asked, f"/hosts/{path_quote(name)}/check", name, differing))
     if asked.field("act") == "edit":
         return await _change_form(desk, asked, name, texts, {}, None)
     try:
@@ -132,27 +133,43 @@ async def change_it(desk: Desk, asked: Asked, name: str) -> Answer:
 # -- checks -------------------------------------------------------------------------------------------------------
 
 
+def _check_at(asked: Asked, path: str, name: str, texts: Texts) -> str:
+    """Return where a check of *name* with *texts* that the visitor wishes runs, and where it is looked at."""
+    random = secrets.token_hex(8)
+    seal = asked.who.seal(f"{path}?{views.query(random, name, texts)}")
+    return f"{path}?{views.query(f'{random}.{seal}', name, texts)}"
+
+
+def _wished(asked: Asked, path: str, name: str, texts: Texts) -> bool:
+    """Whether the visitor has pressed a button for this: what is typed decides which commands run as them, so that a
+    link from elsewhere must begin nothing."""
+    random, _, seal = asked.args.get("check", "").partition(".")
+    return len(random) == 16 and asked.who.sealed(f"{path}?{views.query(random, name, texts)}", seal)
+
+
 async def check_new(desk: Desk, asked: Asked) -> Answer:
     """Return how far the checks of a new host are."""
-    name, texts = asked.args.get("name", ""), _typed_in(asked.args)
+    name, texts, path = asked.args.get("name", ""), _typed_in(asked.args), f"{ADD}/check"
     fault = views.name_fault(name)
     if fault:
         return await _add_form(desk, asked, name, texts, {"name": fault}, 400)
-    return await _checked(desk, asked, name, views.table_of(texts), True, texts)
+    if not _wished(asked, path, name, texts):
+        return await _add_form(desk, asked, name, texts, {"": NOT_WISHED}, 403)
+    return await _checked(desk, asked, path, name, views.table_of(texts), texts)
 
 
 async def check(desk: Desk, asked: Asked, name: str) -> Answer:
     """Return how far the checks of a host are, as it would be with what the address says."""
     host, _ = await _host(desk, asked, name)
-    texts = _typed_in(asked.args)
-    return await _checked(desk, asked, name, views.changed(texts, host["own"]), False, texts)
+    texts, path = _typed_in(asked.args), f"/hosts/{path_quote(name)}/check"
+    if not _wished(asked, path, name, texts):
+        return await _change_form(desk, asked, name, texts, {"": NOT_WISHED}, None, 403)
+    return await _checked(desk, asked, path, name, views.changed(texts, host["own"]), texts)
 
 
-async def _checked(desk: Desk, asked: Asked, name: str, table: Mapping[str, Any], new: bool, texts: Texts) -> Answer:
-    asked_before = asked.args.get("check", "")
-    if not 8 <= len(asked_before) <= 64:
-        return Redirect(f"{asked.path}?{views.query(secrets.token_hex(8), name, texts)}")
-    wish = {"check": asked_before, "name": name, "table": table, "new": new}
+async def _checked(desk: Desk, asked: Asked, path: str, name: str, table: Mapping[str, Any], texts: Texts) -> Answer:
+    new = path.startswith(ADD)
+    wish = {"check": asked.args["check"], "name": name, "table": table, "new": new}
     fault, found = None, views.findings({"over": True})
     try:
         found = views.findings(await desk.own(asked, "checkhost", wish))
@@ -163,7 +180,7 @@ async def _checked(desk: Desk, asked: Asked, name: str, table: Mapping[str, Any]
     fields = {settings.FIELD + key: text for key, text in texts.items()}
     context = {
         "name": name, "new": new, "found": found, "fault": fault, "fields": {"name": name, **fields} if new else fields,
-        "again": f"{asked.path}?{views.query(secrets.token_hex(8), name, texts)}", "may": asked.who.has("hosts"),
+        "again": _check_at(asked, path, name, texts), "may": asked.who.has("hosts"),
         "action": ADD if new else f"/hosts/{name}/change", "changed": bool(texts),
     }  # fmt: skip
     return Page("check.html", context, 200 if fault is None else status_of(fault.word))
