@@ -75,8 +75,14 @@ def check_host(front: Front, host: str) -> None:
 
 
 def check_origin(front: Front, method: str, headers: Mapping[str, str]) -> None:
-    """Raise `RefusedError` ``web.origin`` for a request that another site's page makes and that is not safe."""
+    """Raise `RefusedError` ``web.origin`` for what another site's page asks, unless it is a link that was followed.
+
+    A page of another port of this host is of the same site, and browsers send cookies along with what it asks.
+    """
     if method in SAFE:
+        link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if headers.get("sec-fetch-site") in ("same-site", "cross-site") and not link:
+            raise RefusedError("web.origin", "a page of another server asks for this; open it here")
         return
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
     if origin is None or origin not in front.origins or site not in ("same-origin", "none"):

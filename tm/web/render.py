@@ -107,6 +107,13 @@ def csrf_field(asked: Asked) -> Markup:
     return Markup('<input type="hidden" name="csrf" value="{}">').format(asked.visitor.csrf)
 
 
+def notice_of(asked: Asked) -> str:
+    """Return what was done on the way here, as the address says it, empty where that says what we never said."""
+    notice = asked.args.get("notice", "")
+    ours = asked.visitor is not None and asked.visitor.sealed(notice, asked.args.get("seal", ""))
+    return notice if ours else ""
+
+
 class Renderer:
     """Makes pages of templates."""
 
@@ -126,7 +133,7 @@ class Renderer:
             "asked": asked, "visitor": asked.visitor, "user": asked.user, "prefix": asked.prefix,
             "version": tm.__version__, "cluster": asked.cluster, "csrf_field": csrf_field(asked),
             "href": partial(href, asked.prefix),
-            "now": asked.now, "notice": asked.args.get("notice", ""), "static": versioned,
+            "now": asked.now, "notice": notice_of(asked), "static": versioned,
             "made": when(datetime.fromtimestamp(asked.now, UTC).isoformat()),
         }  # fmt: skip
         return self._environment.get_template(template).render({**known, **context}).encode(errors="replace")

@@ -22,10 +22,10 @@ from typing_extensions import override
 from tm.errors import RefusedError, TaskManagerError
 from tm.web import guard
 from tm.web.answers import Answer, Data, Json, Page, Redirect, Stream
-from tm.web.asked import Asked, Visitor
+from tm.web.asked import Asked, Visitor, seal_of
 from tm.web.compressing import compressed
 from tm.web.desk import Desk
-from tm.web.render import Renderer, href
+from tm.web.render import Renderer, href, plain
 from tm.web.routes import PROGRAMS, Routes, answer
 
 LARGEST_BODY = 1024 * 1024
@@ -169,7 +169,7 @@ class WebRequest(Request):
         for name, value in guard.HEADERS.items():
             self.setHeader(name, value)
         if isinstance(given, Redirect):
-            self._redirect(server, given)
+            self._redirect(server, asked, given)
         elif isinstance(given, Stream):
             self.setHeader("Content-Type", given.content_type)
             self.setHeader("X-Accel-Buffering", "no")
@@ -191,11 +191,13 @@ class WebRequest(Request):
             self.setHeader("Cache-Control", f"private, max-age={given.keep}")
         self._whole(given.status, given.content_type, given.body)
 
-    def _redirect(self, server: Server, given: Redirect) -> None:
+    def _redirect(self, server: Server, asked: Asked, given: Redirect) -> None:
         path, _, query = given.to.partition("?")
         to = href(server.front.prefix, guard.local_path(path)) + ("?" + query if query else "")
         if given.notice:
-            to += ("&" if query else "?") + urlencode({"notice": given.notice[:LONGEST_NOTICE]})
+            notice = plain(given.notice)[:LONGEST_NOTICE]
+            secret = given.cookie[0] if given.cookie is not None else asked.visitor.secret if asked.visitor else ""
+            to += ("&" if query else "?") + urlencode({"notice": notice, "seal": seal_of(secret, notice)})
         if given.cookie is not None:
             secret, seconds = given.cookie
             self.addCookie(

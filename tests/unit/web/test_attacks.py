@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import COOKIE, SECRET, Site
+from tm.wire.message import Reply
 
 
 class LinksAndForms(SynchronousTestCase):
@@ -15,6 +16,27 @@ class LinksAndForms(SynchronousTestCase):
             self.assertEqual(got.status, 400, back)
             self.assertIn('href="/"', got.body)
             self.assertNotIn("elsewhere", got.body)
+
+    def test_a_link_puts_no_words_into_our_mouth(self) -> None:
+        site = Site(rights=["users"])
+        site.link.replies["endsession"] = Reply("ended")
+        told = site.post("/sessions/s1/end").headers["location"]
+        self.assertIn("s1 is over.", site.get(told).body)
+        site.session["user"] = "bob"
+        for link in ("/sessions?notice=Type+hRunJob+evil", told.replace("is", "was"), told.partition("&")[0]):
+            got = site.get(link)
+            self.assertEqual((got.status, 'class="notice"' in got.body), (200, False), link)
+
+    def test_what_another_site_shows_within_its_page_is_not_answered(self) -> None:
+        site = Site()
+        for where in ("same-site", "cross-site"):
+            for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("websocket", "")):
+                told = {"sec-fetch-site": where, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+                self.assertEqual(site.get("/sessions", **told).status, 403, told)
+            told = {"sec-fetch-site": where, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+            self.assertEqual(site.get("/sessions", **told).status, 200)
+        told = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
+        self.assertEqual(site.get("/sessions", **told).status, 200)
 
 
 class Cookies(SynchronousTestCase):

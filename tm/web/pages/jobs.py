@@ -38,7 +38,7 @@ async def show(desk: Desk, asked: Asked, path: str) -> Answer:
         faults = dict([fault])
     pages = view.paged(wanted, found)
     chosen = states(wanted.state) if not faults else frozenset[str]()
-    given = {name: value for name, value in asked.args.items() if name != "notice"}
+    given = {name: value for name, value in asked.args.items() if name not in ("notice", "seal")}
     shown = {
         "wanted": wanted, "faults": faults, "states": view.STATE_CHOICES, "heads": view.heads(wanted), "pages": pages,
         "rows": [view.row(job, asked.now) for job in pages.jobs], "saves": view.saved(wanted),
