@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from dataclasses import replace
 from itertools import count
 
@@ -15,10 +16,11 @@ from tests.support.properties import examples
 from tm.model.effects import Records
 from tm.model.ids import task_id
 from tm.model.job import Job, new_task
-from tm.model.paging import ORDERS, has_text, position, sort_key
+from tm.model.paging import ORDERS, Position, has_text, position, sort_key
 from tm.model.phase import ACTIVE, FINAL, Phase
 from tm.ports import JobQuery, JobStore
 from tm.store import schema
+from tm.store.asking import page_groups, teach
 from tm.store.memory import MemoryStore
 from tm.store.sqlite import SqliteStore
 
@@ -194,3 +196,52 @@ class PagingTests(SynchronousTestCase):
         other.phase, other.host, other.started_at, other.ended_at = Phase.FAILED, "n", 1.0, 2.0
         for order in ORDERS:
             self.assertNotEqual(sort_key(one, order), sort_key(other, order))
+
+
+class WayTests(SynchronousTestCase):
+    """Which way SQLite goes to a page: through an index that has what is asked, never through all jobs."""
+
+    def ways(self, **asked: object) -> list[str]:
+        """Return how the jobs of a page are found by each statement, before they are read as a whole."""
+        path = os.path.join(os.path.abspath(self.mktemp()), "store.sqlite")
+        schema.create(path)
+        connection = sqlite3.connect(path)
+        self.addCleanup(connection.close)
+        teach(connection)
+        many = dict.fromkeys(Phase, 100_000)
+        found = []
+        for group in page_groups(JobQuery(limit=51, **asked), many):  # type: ignore[arg-type]
+            for part in group:
+                plan = connection.execute(f"EXPLAIN QUERY PLAN {part.sql}", [*part.values, 51]).fetchall()
+                found.append("; ".join(words for _, within, _, words in plan if within))
+        return found
+
+    def test_every_order_and_every_half_goes_through_an_index_that_has_it_all(self) -> None:
+        for order in ORDERS:
+            for phases, index in ((ACTIVE, "jobs_active"), (FINAL, "jobs_ended")):
+                for user in (None, "alice"):
+                    if order == "id" and phases == FINAL:
+                        continue
+                    ways = self.ways(order=order, phases=frozenset(phases), user=user, descending=True)
+                    self.assertTrue(ways)
+                    for way in ways:
+                        self.assertIn(f"USING COVERING INDEX {index}", way, (order, phases, user))
+
+    def test_the_usual_orders_sort_nothing(self) -> None:
+        usual: tuple[dict[str, object], ...] = (
+            {}, {"user": "alice"}, {"descending": True}, {"phases": ACTIVE}, {"phases": FINAL, "order": "ended"},
+            {"phases": FINAL, "order": "ended", "user": "alice", "descending": True}, {"order": "ended"},
+        )  # fmt: skip
+        for asked in usual:
+            for way in self.ways(**asked):
+                self.assertNotIn("TEMP B-TREE", way, asked)
+
+    def test_where_a_page_goes_on_is_found_in_the_index(self) -> None:
+        (way,) = self.ways(phases=FINAL, order="ended", start=Position(5.0, 7))[:1]
+        self.assertRegex(way, r"SEARCH jobs USING COVERING INDEX jobs_ended \(.*ended_at.*\)")
+        (way,) = self.ways(start=Position(7, 7))
+        self.assertRegex(way, r"SEARCH jobs USING INTEGER PRIMARY KEY \(rowid>\?")
+
+    def test_what_ran_in_a_time_is_sought_from_its_begin(self) -> None:
+        ways = self.ways(overlap=(5.0, 9.0), phases=FINAL, order="started")
+        self.assertTrue(all("jobs_ended (ended_at>?)" in way for way in ways), ways)

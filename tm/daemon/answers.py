@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +14,8 @@ from tm.ports import Peer
 from tm.wire.message import Reply, Request
 from tm.wire.verbs import Verb
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
 
 Answer = Reply | Deferred[Reply]
 _Value = TypeVar("_Value")
@@ -26,12 +27,17 @@ def json_line(value: object) -> str:
     return _encode(value).decode().replace("\x7f", "\\u007f")
 
 
+def json_lines(values: Sequence[object]) -> list[str]:
+    """Return each of *values* as `json_line` does, in one go."""
+    return _encoder.encode_lines(values).decode().replace("\x7f", "\\u007f").split("\n")[:-1]
+
+
 def as_reply(
     request: Request, shown: dict[str, object] | list[dict[str, object]], lines: list[str], none: str = ""
 ) -> Reply:
     """Return *shown* as JSON, one value a line, where that was asked for, else *lines*; *none* where there are none."""
     if request.json:
-        return Reply(body=[json_line(value) for value in (shown if isinstance(shown, list) else [shown])])
+        return Reply(body=json_lines(shown if isinstance(shown, list) else [shown]))
     return Reply("" if lines else none, body=lines)
 
 

@@ -26,6 +26,7 @@ MOST_PARTS = 4
 _ACTIVE = ", ".join(f"'{phase.value}'" for phase in Phase if phase in ACTIVE)  # as the index jobs_active has them
 _TASK = 1 << 52
 _SHOWN_ID = f"CASE WHEN id < {_TASK} THEN id ELSE ((id & ~{_TASK}) >> {INDEX_BITS}) || '_' || (id & {MOST_INDEX}) END"
+_OF_IDS = frozenset("0123456789_")
 _LIKE = "LIKE ? ESCAPE '\\'"
 _NO_ARRAY = "(host IS NOT NULL OR more IS NULL OR instr(more, '\"tasks\":') = 0)"
 _KEYS = {
@@ -34,6 +35,7 @@ _KEYS = {
     "cpu": "cpu_seconds", "rss": "max_rss",
 }  # fmt: skip
 _MAY_BE_UNKNOWN = frozenset({"host", "started", "ended", "duration", "cpu", "rss"})
+_KNOWN_AT_END = frozenset({"ended", "duration", "cpu", "rss"})
 _BY_ID = "NOT INDEXED"
 _OF_USER = "INDEXED BY jobs_of_user"
 _OF_ACTIVE = "INDEXED BY jobs_active"
@@ -131,7 +133,7 @@ def _soon_found(query: JobQuery, sizes: Sizes, phases: frozenset[Phase]) -> bool
 def _active_parts(query: JobQuery, sizes: Sizes, phases: frozenset[Phase]) -> Group:
     if not phases & ACTIVE or query.since is not None or query.until is not None:
         return []
-    if query.order == "ended":
+    if query.order in _KNOWN_AT_END:
         if query.start is not None and query.start.value is not None and query.descending:
             return []
         edge = _Asked()
@@ -216,16 +218,24 @@ def count_parts(query: JobQuery, sizes: Sizes, archived: bool = False) -> list[t
     """Return statements that yield one row each: how many jobs of *query* are in each of these phases."""
     query = replace(query, after=0)
     phases = query.phases | (ACTIVE if query.also and query.phases else frozenset()) or ALL
+    if query.text and phases == ALL and not archived and query.array is None:
+        return [_counting(query, _BY_ID, sorted(ALL), _Asked(), ALL)]
     made = []
     for half, way, is_half in ((ACTIVE, _OF_ACTIVE, _IS_ACTIVE), (FINAL, _OF_ENDED, _HAS_ENDED)):
         some = sorted(phases & half)
         if not some or (archived and half is ACTIVE):
             continue
-        asked = _Asked(is_half).and_(_wanted(query, half))
         way = "" if archived else _BY_ID if query.array is not None else _way(query, sizes, way)
-        sums = ", ".join(f"coalesce(sum(phase = '{phase.value}'), 0)" for phase in some)
-        made.append((some, Part(f"SELECT {sums} FROM jobs {way} WHERE {' AND '.join(asked.where)}", asked.values)))
+        made.append(_counting(query, way, some, _Asked(is_half), half))
     return made
+
+
+def _counting(
+    query: JobQuery, way: str, phases: list[Phase], given: _Asked, half: Set[Phase]
+) -> tuple[list[Phase], Part]:
+    asked = given.and_(_wanted(query, half))
+    sums = ", ".join(f"coalesce(sum(phase = '{phase.value}'), 0)" for phase in phases)
+    return phases, Part(f"SELECT {sums} FROM jobs {way} WHERE {' AND '.join(asked.where)}", asked.values)
 
 
 # -- conditions -------------------------------------------------------------------------------------------------------
@@ -282,12 +292,15 @@ def _phases(query: JobQuery, asked: _Asked) -> None:
 
 
 def _text(text: str, asked: _Asked) -> None:
-    """Ask for *text* in id, name and command; the request as a whole is looked at first, as that costs less."""
+    """Ask for *text* in id, name and command. Parts of it without quotes and blanks stand in the request as they do in
+    the name or the command: whether that is so is asked first, as it costs less than to read the request."""
     needle = lowered(text)
     pattern, parts = _pattern(needle), safe_parts(needle)
-    in_spec = " AND ".join([*[f"spec {_LIKE}"] * len(parts), "says(?, spec)"])
-    condition = f"({_SHOWN_ID} {_LIKE} OR name {_LIKE} OR ({in_spec}))"
-    asked.also(condition, pattern, pattern, *map(_pattern, parts), needle)
+    conditions = [*[f"spec {_LIKE}"] * len(parts), f"(name {_LIKE} OR says(?, spec))"]
+    condition, values = " AND ".join(conditions), [*map(_pattern, parts), pattern, needle]
+    if set(needle) <= _OF_IDS:
+        condition, values = f"({_SHOWN_ID} {_LIKE} OR ({condition}))", [pattern, *values]
+    asked.also(condition, *values)
 
 
 def _pattern(needle: str) -> str:
