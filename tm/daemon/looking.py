@@ -36,7 +36,7 @@ MOST_KEPT = 1 << 20
 PIECE = 64 * 1024
 """Bytes of a file in one answer."""
 POLL_SECONDS = 1.0
-FIRST_SECONDS = 0.1
+FIRST_SECONDS = 0.03
 """So long after reading has begun a file is taken to be empty so far."""
 UNPOLLED_SECONDS = 20.0
 WAITING = ("held", "pending", "starting")

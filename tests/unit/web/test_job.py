@@ -136,6 +136,14 @@ class ThePage(SynchronousTestCase):
             self.assertIn(text, body)
         self.assertIn('name="cores" value="2"', body)
 
+    def test_says_why_it_is_where_it_is_and_compares_the_hosts_on_request(self) -> None:
+        self.replies["jobinfo"] = story(asked={"constraint": "gpu", "cores": 2})
+        self.replies["fits"] = [{"host": "n2", "fits": "later", "reason": "1 of 4 cores is free"}]
+        self.assertIn("the condition gpu", self.site.get("/jobs/17").body)
+        self.assertEqual(self.said("fits"), [])
+        self.assertIn("1 of 4 cores is free", self.site.get("/jobs/17?where=1").body)
+        self.assertEqual([json.loads(rest) for rest in self.said("fits")], [{"cores": 2, "constraint": "gpu"}])
+
     def test_an_array_shows_its_tasks_by_state(self) -> None:
         self.replies["jobinfo"] = {**story(20), **array(), "indices": TASKS, "state": "running"}
         self.replies["whyjob"] = {"sentence": "waits", "hosts": [], "counts": {}, "change": None, "change_set": None,

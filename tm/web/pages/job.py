@@ -11,7 +11,7 @@ from tm.web.answers import Answer, Json, Page
 from tm.web.asked import Asked
 from tm.web.desk import Desk
 from tm.web.routes import Route
-from tm.web.views import arrays, graph, output
+from tm.web.views import arrays, graph, output, submit
 from tm.web.views import job as view
 from tm.wire.message import quote
 
@@ -26,6 +26,8 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
     told = view.known(await desk.one(asked, "jobinfo", quote(job) + (":environment" if whole else "")))
     why = await desk.one(asked, "whyjob", quote(job)) if view.waits(told) else None
     edges, known = await _before(desk, asked, told)
+    here = view.why_here(told)
+    others = await _others(desk, asked, told) if here and "where" in asked.args else None
     change = view.change_typed(why.get("change_set") if why else None)
     host = desk.board.hosts.get(str(told.get("host") or ""), {})
     tasks = told.get("tasks") or {}
@@ -34,6 +36,7 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
         "ending": view.ending(told), "code": view.code(told), "why": why, "change": change,
         "change_command": view.change_command(told["id"], change), "bar": arrays.bar(tasks),
         "told": arrays.told(tasks) if tasks else "", "tasks": view.tasks(told), "acts": view.acts(told, asked.who),
+        "here": here, "fits": others,
         "attempts": [(one, view.attempt_told(one)) for one in (told["attempts"] or ())[-view.MOST_ATTEMPTS :]],
         "events": (told["events"] or ())[-view.MOST_EVENTS :], "edges": edges,
         "live": " ".join([str(told["id"]), *([str(told["array"])] if told["array"] else []), *known]),
@@ -43,6 +46,15 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
         "most_hosts": view.MOST_HOSTS, "mine": told.get("user") == asked.user, **await _written(desk, asked, told),
     }  # fmt: skip
     return Page("job.html", shown)
+
+
+async def _others(desk: Desk, asked: Asked, told: Mapping[str, Any]) -> submit.Fits | None:
+    """Return which hosts would fit what the job of *told* asks; None where that cannot be said any more."""
+    demand = submit.demand_of({**(told.get("asked") or {}), **(told.get("changed") or {})})
+    try:
+        return submit.fits(await desk.ask(asked, "fits", demand))
+    except RefusedError:
+        return None
 
 
 async def _before(

@@ -28,6 +28,9 @@ ON_HOST = ("starting", "running", "suspended", "unreachable")
 _ENDED = frozenset(str(phase) for phase in FINAL)
 
 
+_SAID = (
+    ("hosts", "hosts"), ("exclude", "none of"), ("constraint", "the condition"), ("prefer", "rather"),
+)  # fmt: skip
 _TOLD = (
     "tasks", "array", "task", "host", "name", "user", "state", "stdout", "stderr", "submitted_at", "started_at",
     "ended_at", "begin", "deadline", "events", "attempts",
@@ -232,6 +235,21 @@ def _count(words: list[str]) -> int:
 # -- why it waits -------------------------------------------------------------------------------------------------
 
 
+def why_here(job: View) -> str:
+    """Return in a sentence why *job* is where it is; empty for what is nowhere."""
+    if not job.get("host") or job.get("tasks"):
+        return ""
+    values = [(word, _asked(job, name)) for name, word in _SAID]
+    said = [f"{word} {_list(value) if isinstance(value, list) else value}" for word, value in values if value]
+    said += ["a host for itself"] if _asked(job, "exclusive") else []
+    asked = f" It asked for {', '.join(said)}." if said else " It named no hosts and set no condition."
+    least = "fewest" if _asked(job, "layout") == "pack" else "most"
+    return (
+        f"Of the hosts that fitted when its turn came it was sent to the one that it prefers, or else where"
+        f" {job.get('user')}'s server runs already, or else to the one with the {least} free cores.{asked}"
+    )
+
+
 def change_typed(change: View | None) -> dict[str, str]:
     """Return the change that would start a job as people type it, by the names of fields."""
     return {name: _typed(name, value) for name, value in (change or {}).items()}
@@ -286,4 +304,6 @@ def shows_output(job: View, visitor: Visitor) -> str:
         return f"Its output is read by the server of {job.get('user')}, and shown to {job.get('user')} alone."
     if job.get("tasks"):
         return "Each task has an output of its own: choose one in the table of its tasks."
+    if not (job.get("stdout") or job.get("stderr")):
+        return "It was submitted without a file to write to, so there is nothing to be read."
     return ""

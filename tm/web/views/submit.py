@@ -14,6 +14,7 @@ from tm.model.spec import JobSpec
 from tm.web.views import entered
 from tm.web.views.job import change_typed
 
+MOST_HOSTS = 30
 OUTPUT = "tm-%j.out"
 """Where output goes if nothing else is said, as ``hRunJob`` has it."""
 
@@ -66,7 +67,7 @@ class Entry:
 
     def demand(self) -> str:
         """Return what ``fits`` is asked."""
-        return msgspec.json.encode({name: self.job[name] for name in _FIT if name in self.job}).decode()
+        return demand_of(self.job)
 
 
 def read(typed: Mapping[str, str], now: float, user: str) -> Entry:
@@ -135,14 +136,20 @@ def like(job: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Which hosts would fit: so many *now*, *later* and in all, and each with the reason why not."""
+    """Which hosts would fit: so many *now*, *later* and in all, and the first of them with the reasons why not."""
 
     now: int
     later: int
+    all: int
     hosts: list[Mapping[str, Any]]
 
 
+def demand_of(asked: Mapping[str, Any]) -> str:
+    """Return what ``fits`` is asked for a request that says *asked*."""
+    return msgspec.json.encode({name: asked[name] for name in _FIT if name in asked}).decode()
+
+
 def fits(hosts: list[Mapping[str, Any]]) -> Fits:
-    """Return what the answer to ``fits`` says."""
+    """Return what the answer to ``fits`` says, of at most `MOST_HOSTS` of them."""
     words = [host.get("fits") for host in hosts]
-    return Fits(words.count("now"), words.count("later"), hosts)
+    return Fits(words.count("now"), words.count("later"), len(hosts), hosts[:MOST_HOSTS])
