@@ -252,6 +252,7 @@ class Channel(HTTPChannel):
     @override
     def connectionMade(self) -> None:
         super().connectionMade()
+        self.factory.idle[self] = None
         self._expect(REQUEST_SECONDS)
 
     def _expect(self, seconds: float) -> None:
@@ -265,23 +266,27 @@ class Channel(HTTPChannel):
     @override
     def allContentReceived(self) -> None:
         self._settled()
+        self.factory.idle.pop(self, None)
         super().allContentReceived()
 
     @override
     def requestDone(self, request: Request) -> None:
         self._settled()
+        self.factory.idle[self] = None
         self._expect(IDLE_SECONDS)
         super().requestDone(request)
 
     @override
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # Twisted gives it no default here
         self._settled()
+        self.factory.idle.pop(self, None)
         self.factory.connections -= 1
         super().connectionLost(reason)
 
 
 class WebFactory(HTTPFactory):
-    """Listens for browsers; more than `MOST_CONNECTIONS` at once are hung up on."""
+    """Listens for browsers. Where there are `MOST_CONNECTIONS` the one that has asked for nothing for longest gives way
+    to a new one, so that nobody locks others out by holding connections; where all are being answered, the new one."""
 
     protocol = Channel  # type: ignore[assignment]  # HTTP/1.1 alone, without what chooses between versions
     noisy = False
@@ -290,12 +295,17 @@ class WebFactory(HTTPFactory):
         super().__init__(timeout=IDLE_SECONDS, reactor=reactor)
         self.server = server
         self.connections = 0
+        self.idle: dict[Channel, None] = {}
         self.requestFactory = WebRequest
 
     @override
     def buildProtocol(self, addr: Any) -> Any:
         if self.connections >= MOST_CONNECTIONS:
-            return None
+            if not self.idle:
+                return None
+            oldest = next(iter(self.idle))
+            del self.idle[oldest]
+            oldest.forceAbortClient()
         self.connections += 1
         built: Any = super().buildProtocol(addr)
         built.requestFactory = WebRequest

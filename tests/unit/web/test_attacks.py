@@ -5,38 +5,39 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import COOKIE, SECRET, Site
+from tm.web import site
 from tm.wire.message import Reply
 
 
 class LinksAndForms(SynchronousTestCase):
     def test_a_page_to_go_back_to_that_is_no_address_is_ours(self) -> None:
-        site = Site()
+        web = Site()
         for back in ("//[", "http://[", "http://elsewhere/", "/\\elsewhere", "//elsewhere", "javascript:alert(1)"):
-            got = site.post("/jobs/act", form={"act": "cancel", "back": back})
+            got = web.post("/jobs/act", form={"act": "cancel", "back": back})
             self.assertEqual(got.status, 400, back)
             self.assertIn('href="/"', got.body)
             self.assertNotIn("elsewhere", got.body)
 
     def test_a_link_puts_no_words_into_our_mouth(self) -> None:
-        site = Site(rights=["users"])
-        site.link.replies["endsession"] = Reply("ended")
-        told = site.post("/sessions/s1/end").headers["location"]
-        self.assertIn("s1 is over.", site.get(told).body)
-        site.session["user"] = "bob"
+        web = Site(rights=["users"])
+        web.link.replies["endsession"] = Reply("ended")
+        told = web.post("/sessions/s1/end").headers["location"]
+        self.assertIn("s1 is over.", web.get(told).body)
+        web.session["user"] = "bob"
         for link in ("/sessions?notice=Type+hRunJob+evil", told.replace("is", "was"), told.partition("&")[0]):
-            got = site.get(link)
+            got = web.get(link)
             self.assertEqual((got.status, 'class="notice"' in got.body), (200, False), link)
 
     def test_what_another_site_shows_within_its_page_is_not_answered(self) -> None:
-        site = Site()
+        web = Site()
         for where in ("same-site", "cross-site"):
             for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("websocket", "")):
                 told = {"sec-fetch-site": where, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
-                self.assertEqual(site.get("/sessions", **told).status, 403, told)
+                self.assertEqual(web.get("/sessions", **told).status, 403, told)
             told = {"sec-fetch-site": where, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
-            self.assertEqual(site.get("/sessions", **told).status, 200)
+            self.assertEqual(web.get("/sessions", **told).status, 200)
         told = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
-        self.assertEqual(site.get("/sessions", **told).status, 200)
+        self.assertEqual(web.get("/sessions", **told).status, 200)
 
 
 class Cookies(SynchronousTestCase):
@@ -60,3 +61,25 @@ class Cookies(SynchronousTestCase):
         self.assertEqual(self.status(f"{ours}; {theirs}"), 401)
         self.assertEqual(self.status(ours, theirs), 401)
         self.assertEqual(self.status(f"{ours}; {ours}"), 200)
+
+
+class Connections(SynchronousTestCase):
+    def test_who_only_holds_connections_locks_nobody_out(self) -> None:
+        self.patch(site, "MOST_CONNECTIONS", 3)
+        web = Site()
+        held = [web.connect() for _ in range(3)]
+        held[0][0].dataReceived(b"GET /login HTTP/1.1\r\nHost: web.test:1234\r\n\r\n")
+        held[1][0].dataReceived(b"GET /login HTT")
+        for _ in range(9):
+            self.assertEqual(web.get("/sessions").status, 200)
+        self.assertTrue(all(transport.disconnecting for _, transport in held))
+
+    def test_who_is_being_answered_is_not_hung_up_on(self) -> None:
+        self.patch(site, "MOST_CONNECTIONS", 2)
+        web = Site()
+        streams = [web.connect() for _ in range(2)]
+        for protocol, _ in streams:
+            head = f"GET /events HTTP/1.1\r\nHost: web.test:1234\r\nCookie: {COOKIE}={SECRET}\r\n\r\n"
+            protocol.dataReceived(head.encode())
+        self.assertIsNone(web.factory.buildProtocol(None))
+        self.assertFalse(any(transport.disconnecting for _, transport in streams))
