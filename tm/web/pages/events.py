@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -15,6 +16,9 @@ from tm.web.desk import Desk
 from tm.web.hub import Hub
 from tm.web.readers import Reader
 from tm.web.routes import Route
+
+KEPT_BYTES = 64 * 1024
+GONE_MILLISECONDS = 60_000
 
 
 async def events(desk: Desk, asked: Asked) -> Answer:
@@ -36,6 +40,16 @@ async def events(desk: Desk, asked: Asked) -> Answer:
     return Stream(lambda request: Following(request).begin(hub, asked, topics))
 
 
+def hold_little(transport: Any) -> None:
+    """Have the system keep little of what a browser does not read: it is paused soon, and noticed when it is gone."""
+    found = getattr(transport, "socket", None) or getattr(getattr(transport, "transport", None), "socket", None)
+    if found is None:
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KEPT_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MILLISECONDS)
+
+
 @implementer(IPushProducer)
 class Following:
     """A request that is answered as long as its browser is there."""
@@ -54,6 +68,7 @@ class Following:
         after = request.getHeader("last-event-id") or asked.args.get("after", "")
         self._reader = hub.open(asked.who, asked.address, topics, after, request.write, self._close)
         request.registerProducer(self, True)
+        hold_little(request.channel.transport)
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's name
         """The browser has more before it than it takes."""
