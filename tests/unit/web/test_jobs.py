@@ -189,6 +189,15 @@ class Acts(SynchronousTestCase):
         for text in ("<b>2 jobs</b>", "17,20", "18: ended already", 'name="sure"', 'value="17,18,20"'):
             self.assertIn(text, got.body)
 
+    def test_the_first_of_them_are_shown_as_they_are(self) -> None:
+        gone = Reply("there is no job 18", word="job.unknown")
+        self.replies["jobinfo"] = lambda rest: [job(rest, name="n" + rest)] if rest == "17" else gone
+        self.assertIn("<td>n17</td>", self.post(act="cancel", job=["17", "18"]).body)
+        self.replies["lsjobs"] = [job(4, name="by filter")]
+        got = self.post(act="hold", scope="filter", **{"filter-name": "sim*"})
+        self.assertIn("by filter", got.body)
+        self.assertIn("name=sim*:state=active:limit=10", self.said("lsjobs"))
+
     def test_are_done_when_they_are_confirmed_and_lead_back(self) -> None:
         got = self.post(act="cancel", ids="17,18,20", sure="1", reason="wrong: input")
         self.assertEqual(self.said("canceljob"), ["17,18,20:wrong%3A input"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from tm.web.views import acts as view
 from tm.web.views import entered, jobs
 from tm.wire.message import quote
 
+MOST_SEEN = 10
 MOST_NAMED = 10_000
 """So many jobs are named one by one where no filter of an order means the same as the list's."""
 MAY_NOT_SUBMIT = "This session may not submit jobs; in a terminal, hRunJob --web submit gives a link to one that may."
@@ -69,7 +70,7 @@ async def _order(desk: Desk, asked: Asked, wanted: view.Act, ids: str) -> Answer
     if not asked.field("sure") or grown:
         more = "Meanwhile there are more jobs than you saw; look again."
         faults = {"": more} if grown and asked.field("sure") else {}
-        return _page(asked, wanted, ids, found, faults)
+        return _page(asked, wanted, ids, found, faults, seen=await _seen(desk, asked, ids))
     typed = asked.filled()
     given, faults = view.read(wanted, typed, names, asked.now)
     if faults:
@@ -79,6 +80,20 @@ async def _order(desk: Desk, asked: Asked, wanted: view.Act, ids: str) -> Answer
     except RefusedError as error:
         return _page(asked, wanted, ids, found, {entered.field_of(error.word, error.text, names): error.text})
     return Redirect(_back(asked), view.told(wanted, view.tried(done)))
+
+
+async def _seen(desk: Desk, asked: Asked, ids: str) -> list[jobs.Row]:
+    """Return the first few of the jobs *ids*, as lists show them, so that a slip is noticed."""
+    found: list[Any] = []
+    if view.is_filter(ids):
+        found = await desk.ask(asked, "lsjobs", ":".join([*map(quote, ids.split()), f"limit={MOST_SEEN}"]))
+    else:
+        for one in ids.split(",")[:MOST_SEEN]:
+            try:
+                found += await desk.ask(asked, "jobinfo", quote(one))
+            except RefusedError:
+                continue  # what is said of it, the list says
+    return [jobs.row(job, asked.now) for job in found]
 
 
 def _tried(error: AnswerError) -> view.Tried | None:
@@ -97,7 +112,7 @@ async def _again(desk: Desk, asked: Asked, wanted: view.Act, ids: str) -> Answer
     if not asked.who.may_submit:
         return _page(asked, wanted, ids, None, {"": MAY_NOT_SUBMIT})
     if not asked.field("sure"):
-        return _page(asked, wanted, ids, None, {}, lines=ids.split(","))
+        return _page(asked, wanted, ids, None, {}, ids.split(","), await _seen(desk, asked, ids))
     wish = {"token": asked.field("token"), "ids": ids, "failed": wanted.name == "rerun-failed"}
     try:
         accepted = await desk.own(asked, "rerun", wish)
@@ -113,12 +128,13 @@ async def _again(desk: Desk, asked: Asked, wanted: view.Act, ids: str) -> Answer
 
 def _page(
     asked: Asked, wanted: view.Act, ids: str, found: view.Tried | None, faults: Mapping[str, str],
-    lines: list[str] | None = None,
+    lines: list[str] | None = None, seen: Sequence[jobs.Row] = (),
 ) -> Page:  # fmt: skip
     """Return the page that asks whether *wanted* is to be done to *ids*, with what was typed and the *faults*."""
     known = view.fields_of(wanted, asked.who)
     shown: dict[str, Any] = {
-        "act": wanted, "ids": ids, "found": found, "faults": dict(faults), "lines": lines, "typed": asked.filled(),
+        "act": wanted, "ids": ids, "found": found, "faults": dict(faults), "lines": lines, "seen": seen,
+        "typed": asked.filled(),
         "fields": [entered.FIELDS[name] for name in known if name in entered.FIELDS], "back": _back(asked),
         "back_to": asked.prefix + _back(asked),
         "signals": SIGNALS, "token": asked.field("token") or os.urandom(12).hex(),
