@@ -247,6 +247,7 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
 class Channel(HTTPChannel):
     """A connection: a request must have come wholly within `REQUEST_SECONDS`, however slowly it drips."""
 
+    transport: Any
     _deadline: Any = None
 
     @override
@@ -262,6 +263,11 @@ class Channel(HTTPChannel):
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._deadline = None
+
+    @override
+    def forceAbortClient(self) -> None:
+        """Hang up, whatever is still to be sent; nothing is logged, or strangers could fill the log."""
+        self.transport.abortConnection()
 
     @override
     def allContentReceived(self) -> None:
@@ -292,7 +298,7 @@ class WebFactory(HTTPFactory):
     noisy = False
 
     def __init__(self, server: Server, reactor: IReactorTime) -> None:
-        super().__init__(timeout=IDLE_SECONDS, reactor=reactor)
+        super().__init__(timeout=None, reactor=reactor)  # type: ignore[arg-type]  # none: ours are, and silent
         self.server = server
         self.connections = 0
         self.idle: dict[Channel, None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import COOKIE, SECRET, Site
@@ -73,6 +74,20 @@ class Connections(SynchronousTestCase):
         for _ in range(9):
             self.assertEqual(web.get("/sessions").status, 200)
         self.assertTrue(all(transport.disconnecting for _, transport in held))
+
+    def test_connections_that_are_cut_do_not_fill_the_log(self) -> None:
+        said: list[object] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        web = Site()
+        silent, dripping, kept = (web.connect() for _ in range(3))
+        dripping[0].dataReceived(b"GET /login HTT")
+        kept[0].dataReceived(b"GET /login HTTP/1.1\r\nHost: web.test:1234\r\n\r\n")
+        web.clock.advance(site.REQUEST_SECONDS)
+        self.assertEqual([one[1].disconnecting for one in (silent, dripping, kept)], [True, True, False])
+        web.clock.advance(site.IDLE_SECONDS)
+        self.assertTrue(kept[1].disconnecting)
+        self.assertEqual(said, [])
 
     def test_who_is_being_answered_is_not_hung_up_on(self) -> None:
         self.patch(site, "MOST_CONNECTIONS", 2)
