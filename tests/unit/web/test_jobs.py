@@ -139,6 +139,17 @@ class TheList(SynchronousTestCase):
         self.assertIn('name="array" value="x"', got.body)
         self.assertIn('value="fit*"', got.body)
 
+    def test_what_the_dispatcher_complains_of_is_told_beside_its_filter(self) -> None:
+        wanted = jobs.read("/jobs", {"since": "2026", "until": "soon", "state": "odd", "array": "x"})
+        for text, name in (
+            ("'soon' is no day; write 2026, 2026-11 or 2026-11-23 (UTC)", "until"),
+            ("there is no state 'odd'; the states are held", "state"),
+            ("'array=x': expected the id of an array", "array"),
+        ):
+            self.assertEqual(jobs.fault_of(wanted, "proto.arguments", text), (name, text))
+        self.assertIsNone(jobs.fault_of(wanted, "proto.arguments", "'order=odd': jobs are sorted by id"))
+        self.assertIsNone(jobs.fault_of(wanted, "store.io", "the disk is full"))
+
     def test_jobs_of_others_need_the_right_and_the_page_says_so(self) -> None:
         self.replies["lsjobs"] = Reply("'lsjobs' for what is not your own needs the right 'jobs'", word="perm.denied")
         got = self.site.get("/jobs?user=all")

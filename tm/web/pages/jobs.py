@@ -32,7 +32,7 @@ async def show(desk: Desk, asked: Asked, path: str) -> Answer:
         found = await desk.ask(asked, "lsjobs", wanted.rest())
         counts = await desk.one(asked, "countjobs", ":".join(wanted.words(stated=False)) or None)
     except RefusedError as error:
-        fault = view.fault_of(error.word, error.text)
+        fault = view.fault_of(wanted, error.word, error.text)
         if fault is None:
             raise
         faults = dict([fault])

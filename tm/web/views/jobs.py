@@ -261,19 +261,22 @@ def shortened(text: object, most: int) -> str:
 # -- faults -------------------------------------------------------------------------------------------------------
 
 _NAMED = re.compile(r"'(\w+)=|there is no (state) ")
+_QUOTED = re.compile(r"'(.+?)' is no (?:day|time)")
 
 
-def fault_of(word: str, text: str) -> tuple[str, str] | None:
-    """Return the filter that the dispatcher complains of and what it says; None where it speaks of something else."""
+def fault_of(wanted: Wanted, word: str, text: str) -> tuple[str, str] | None:
+    """Return the filter of *wanted* that the dispatcher complains of and what it says; None where it speaks of
+    something else."""
     if word == "perm.denied":
         return "user", text
     found = _NAMED.search(text) if word == "proto.arguments" else None
     name = (found[1] or found[2]) if found else ""
     if name in FILTERS:
         return name, text
-    if word == "proto.arguments" and "no date" in text:
-        return "since", text
-    return None
+    quoted = _QUOTED.match(text) if word == "proto.arguments" else None
+    times = (name for name in ("since", "until", "overlap") if quoted and quoted[1] in wanted.filters.get(name, ""))
+    name = next(times, "")
+    return (name, text) if name else None
 
 
 # -- counts -------------------------------------------------------------------------------------------------------
