@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tm.daemon.answers import Answer, Spoken, as_reply
+from tm.daemon.answers import Answer, Spoken, json_lines
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.listing import whole_number
 from tm.errors import RefusedError
@@ -31,12 +31,13 @@ class AuditVerbs:
         lines = arguments[0] if arguments else "50"
         count = min(whole_number(lines, f"'{lines:.40}': expected a number of records"), MOST_CHANGES)
         around = self._dispatcher.around
-        found: Deferred[list[Change]] = around.reader.run(lambda: around.store.changes(count))
-        return found.addCallback(
-            lambda changes: as_reply(
-                request, [show_change(one) for one in changes], [change_line(one) for one in changes]
-            )
-        )
+
+        def written() -> list[str]:
+            changes = around.store.changes(count)
+            return json_lines(list(map(show_change, changes))) if request.json else list(map(change_line, changes))
+
+        found: Deferred[list[str]] = around.reader.run(written)
+        return found.addCallback(lambda lines: Reply(body=lines))
 
     def _undo(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         text = arguments[0]
