@@ -91,6 +91,15 @@ def sums(parts: Iterable[ByRound]) -> ByRound:
     return total
 
 
+def greatest(parts: Iterable[ByRound]) -> ByRound:
+    """Return the greatest of *parts* in each round."""
+    most: dict[tuple[int, int], float] = {}
+    for part in parts:
+        for number, value in part.items():
+            most[number] = max(value, most.get(number, value))
+    return most
+
+
 def median(values: ByRound) -> float | None:
     """Return the median over all rounds; None when there are none."""
     return statistics.median(values.values()) if values else None

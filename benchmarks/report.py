@@ -19,6 +19,7 @@ from benchmarks.measurements import (
     ByRound,
     Measurements,
     differences,
+    greatest,
     median,
     number,
     quotients,
@@ -26,6 +27,7 @@ from benchmarks.measurements import (
     sums,
 )
 from benchmarks.replay import CLUSTERS, POLICIES, UNLEARNED
+from benchmarks.web import JOBS, LOOKS, MACHINES, PAGES, QUESTIONS, READERS, WITH_PLOTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 SLOTS = (2, 8)
@@ -100,6 +102,7 @@ def aims(found: Measurements) -> str:
         text = f"{COLD_HOSTS} hosts from cold, as a multiple of one; key exchange of ssh: {kex}"
         wanted.append(Aim(text, 3, True, "", quotients(all_of_them, one)))
     wanted += _of_scheduling(found)
+    wanted += _of_web(found)
     for cluster in CLUSTERS:
         marks = {"cluster": cluster, "policy": "ours"}
         whole = "as one pool" if cluster == "pool" else "on 120 hosts"
@@ -133,6 +136,66 @@ def _of_scheduling(found: Measurements) -> list[Aim]:
         Aim(array, 1000, True, "ms", found.rounds("scheduling", "array accepted")),
         Aim("the TaskDispatcher's growth by it", 20, True, "MB", found.rounds("scheduling", "array resident")),
     ]
+
+
+def _of_web(found: Measurements) -> list[Aim]:
+    """Return what is wanted of the web interface with 1,000 hosts and 100,000 jobs."""
+    shown = [page for page in PAGES if not page.startswith(MACHINES)]
+    usual = [name for name in QUESTIONS if name.endswith((" by id", "the last first"))]
+    lists = [name for name, (_, line) in QUESTIONS.items() if line.startswith("lsjobs") and "limit=51" in line]
+    plain = [page for page in shown if page not in WITH_PLOTS]
+    weights = {page: found.rounds("web", "page with all it needs", page=page) for page in shown}
+    heard = found.rounds("web", "from a job's end to its event", readers=READERS)
+    room = found.rounds("web", "resident", readers=READERS)
+    return [
+        Aim("a page of jobs by id, or the last that ended first, in the store", 20, True, "ms", _asked(found, usual)),
+        Aim("a page of jobs in any order, with any filter, in the store", 40, True, "ms", _asked(found, lists)),
+        Aim("all hosts, of the dispatcher's thread", 30, True, "ms", _asked(found, ["the hosts"], "reactor")),
+        Aim("the first byte of the slowest page", 50, True, "ms", greatest(
+            found.rounds("web", "first byte", page=page) for page in shown
+        )),
+        Aim("a page without a plot, with all it needs", 60, True, "kB", greatest(weights[page] for page in plain)),
+        Aim("a page with plots", 130, True, "kB", greatest(weights[page] for page in WITH_PLOTS)),
+        Aim("from a job's end to the event in an open page", 1000, True, "ms", heard),
+        Aim(f"memory of the web server with {READERS} open pages", 150, True, "MB", room),
+    ]  # fmt: skip
+
+
+def _asked(found: Measurements, names: list[str], thread: str = "reader") -> ByRound:
+    """Return the time of that *thread* for the question of *names* that takes longest."""
+    return greatest(found.rounds("web", "question", question=name, thread=thread) for name in names)
+
+
+def web_questions(found: Measurements) -> str:
+    """Return what the questions of pages cost the dispatcher's two threads, and how long the answers are."""
+    rows = []
+    for name in dict.fromkeys(str(line["question"]) for line in found.pick("web", "question")):
+        times = [found.rounds("web", "question", question=name, thread=thread) for thread in ("reactor", "reader")]
+        sizes = [line["bytes"] for line in found.pick("web", "question", question=name)]
+        rows.append([name, *map(summary, times), number(max(sizes) / 1000)])
+    return table(["what is asked", "ms of the reactor's thread", "ms of the reader's", "kB"], rows)
+
+
+def web_pages(found: Measurements) -> str:
+    """Return how soon pages come and what they weigh."""
+    rows = []
+    for page in PAGES:
+        kinds = ("first byte", "slowest first byte", "page", "page with all it needs")
+        rows.append([f"`{page}`", *(summary(found.rounds("web", kind, page=page)) for kind in kinds)])
+    return table(["page", "first byte ms", f"slowest of {LOOKS} ms", "kB", "kB with all it needs"], rows)
+
+
+def web_readers(found: Measurements) -> str:
+    """Return what readers of events cost the web server, and how soon they hear."""
+    marks = {"readers": READERS}
+    rows = [
+        ["MB resident without readers", summary(found.rounds("web", "resident", readers=0))],
+        [f"MB resident with {READERS}", summary(found.rounds("web", "resident", **marks))],
+        ["% of a core then, with 1,000 hosts that report", summary(found.rounds("web", "share of a core", **marks))],
+        ["ms from a job's end to its event", summary(found.rounds("web", "from a job's end to its event", **marks))],
+        [f"the slowest of {JOBS} jobs", summary(found.rounds("web", "from a job's end to its last event", **marks))],
+    ]
+    return table(["the web server", "measured"], rows)
 
 
 def scheduling(found: Measurements) -> str:
@@ -370,7 +433,7 @@ PARTS: dict[str, Callable[[Measurements], str]] = {
     part.__name__: part
     for part in (
         machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper, looks,
-        cold, replay, scheduling,
+        cold, replay, scheduling, web_questions, web_pages, web_readers,
     )
 }  # fmt: skip
 

@@ -62,6 +62,9 @@ QUESTIONS = {
 }
 DEEP = ("ended jobs of all, the last first", "ended jobs of all by name", "jobs by id")
 HOST = f"/hosts/{name_of(7)}"
+WITH_PLOTS = ("/", HOST)
+MACHINES = ("/api", "/metrics")
+"""How addresses begin that are for programs."""
 PAGES = (
     "/", "/hosts", HOST, f"{HOST}/processes", "/hosts/add", f"{HOST}/change", "/jobs", "/jobs?user=all",
     "/jobs/pending", "/jobs/pending?user=all", "/jobs/finished", "/jobs/finished?user=all", "/jobs/JOB", "/submit",
