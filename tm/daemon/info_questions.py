@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from tm.daemon import background
 from tm.daemon.answers import Answer
 from tm.daemon.questions import answer_lines
+from tm.daemon.somebody import Somebody
 from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link, Peer
 from tm.wire.message import Reply, Request
@@ -27,40 +28,6 @@ class Asked(msgspec.Struct):
     user: str
     rest: str | None = None
     json: bool = False
-
-
-class Asker:
-    """The `Peer` who asks through the dispatcher: a name and nothing else."""
-
-    fingerprint = ""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-
-    def send_event(self, json: bytes) -> None:
-        """Nobody hears it."""
-
-    def send_bulk(self, channel: int, data: bytes) -> None:
-        """Nobody hears it."""
-
-    def on_close(self, callback: Callable[[], object]) -> None:
-        """There is nothing to be closed."""
-
-    def abort(self) -> None:
-        """There is nothing to be cut."""
-
-    def keep(self) -> None:
-        """There is no silence."""
-
-    def wait_for_ever(self) -> None:
-        """There is no silence."""
-
-    def hold(self, held: bool) -> None:
-        """Nothing more will be read."""
-
-    def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """It keeps up."""
-        callback(False)
 
 
 class InfoQuestions:
@@ -96,7 +63,7 @@ class InfoQuestions:
             raise RefusedError("proto.verb", f"'{asked.question:.40}' is not asked through the dispatcher")
         if self._under_way > MOST_AT_ONCE:
             raise RefusedError("limit.questions", "too many questions to this computer are under way; try again")
-        answer = self._answer(Asker(asked.user), Request(asked.question, asked.rest, asked.json))
+        answer = self._answer(Somebody(asked.user), Request(asked.question, asked.rest, asked.json))
         return await answer if isinstance(answer, Deferred) else answer
 
 

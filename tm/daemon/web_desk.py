@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from tm.daemon.somebody import Somebody
 from tm.errors import RefusedError
 from tm.model.effects import Records
 from tm.model.rights import rights_through_web
@@ -35,42 +36,15 @@ def is_web(user: str) -> bool:
     return user.startswith(PREFIX)
 
 
-class WebPeer:
-    """A person for the time of one request, through the web interface: `Peer` of nobody's connection.
+class WebPeer(Somebody):
+    """A person for the time of one request, through the web interface.
 
     *session* says what it may and holds what the user's own server gave along (``grant``, ``sig``).
     """
 
-    fingerprint = ""
-
     def __init__(self, session: Session) -> None:
-        self.user = session.user
+        super().__init__(session.user)
         self.session = session
-
-    def send_event(self, json: bytes) -> None:
-        """Nobody hears it."""
-
-    def send_bulk(self, channel: int, data: bytes) -> None:
-        """Nobody hears it."""
-
-    def on_close(self, callback: Callable[[], object]) -> None:
-        """There is nothing to be closed."""
-
-    def abort(self) -> None:
-        """There is nothing to be cut."""
-
-    def keep(self) -> None:
-        """There is no silence."""
-
-    def wait_for_ever(self) -> None:
-        """There is no silence."""
-
-    def hold(self, held: bool) -> None:
-        """Nothing more will be read."""
-
-    def on_congestion(self, callback: Callable[[bool], None]) -> None:
-        """It keeps up."""
-        callback(False)
 
 
 class WebDesk:
