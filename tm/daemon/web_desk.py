@@ -7,7 +7,7 @@ for one request, as far as the session goes that the dispatcher gave them; and a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
