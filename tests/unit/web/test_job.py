@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.job_views import NOW, array, story
 from tests.support.web import COOKIE, SECRET, Site, parse
 from tm.web.asked import Visitor
-from tm.web.views import graph, output
+from tm.web.views import arrays, graph, output
 from tm.web.views import job as view
 from tm.wire.message import Reply
 
@@ -39,11 +39,15 @@ class Told(SynchronousTestCase):
         self.assertEqual(view.ending(told), "out of memory; by bob")
 
     def test_tasks_are_rows_in_the_order_of_a_life_the_few_one_by_one(self) -> None:
-        rows = view.tasks({**array(), "indices": TASKS})
+        rows = arrays.by_state({**array(), "indices": TASKS})
         self.assertEqual([row.state for row in rows], ["pending", "completed", "failed", "active"])
         self.assertEqual([row.count for row in rows], [47, 40, 3, 10])
         self.assertEqual(rows[2].named, ["3", "7", "9"])
         self.assertEqual(rows[0].named, [])
+
+    def test_tasks_that_are_too_many_to_be_named_are_counted_all_the_same(self) -> None:
+        told = {"tasks": {"total": 100_000, "waiting": 50_000}, "indices": {"held": "0-9", "pending": "11,13…"}}
+        self.assertEqual({row.state: row.count for row in arrays.by_state(told)}, {"held": 10, "pending": 49_990})
 
     def test_what_can_be_done_depends_on_how_it_is_and_whose_it_is(self) -> None:
         def names(visitor: Visitor = ALICE, **others: Any) -> list[str]:

@@ -35,7 +35,7 @@ async def show(desk: Desk, asked: Asked, job: str) -> Answer:
         "job": told, "facts": view.facts(told), "usages": view.usages(told, asked.now, host.get("gpus") or ()),
         "ending": view.ending(told), "code": view.code(told), "why": why, "change": change,
         "change_command": view.change_command(told["id"], change), "bar": arrays.bar(tasks),
-        "told": arrays.told(tasks) if tasks else "", "tasks": view.tasks(told), "acts": view.acts(told, asked.who),
+        "told": arrays.told(tasks) if tasks else "", "tasks": arrays.by_state(told), "acts": view.acts(told, asked.who),
         "here": here, "fits": others,
         "attempts": [(one, view.attempt_told(one)) for one in (told["attempts"] or ())[-view.MOST_ATTEMPTS :]],
         "events": (told["events"] or ())[-view.MOST_EVENTS :], "edges": edges,

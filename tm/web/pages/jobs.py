@@ -17,6 +17,7 @@ from tm.web.routes import Route
 from tm.web.views import acts as view_acts
 from tm.web.views import jobs as view
 from tm.web.views.csv_text import csv_text
+from tm.web.views.saved import table
 
 AT_ONCE = 1000
 """So many jobs the dispatcher lists at once."""
@@ -67,7 +68,7 @@ async def everything(desk: Desk, asked: Asked, wanted: view.Wanted) -> list[dict
 async def as_csv(desk: Desk, asked: Asked, path: str) -> Answer:
     """Return what the list *path* shows as CSV."""
     jobs = await everything(desk, asked, view.read(path, asked.args))
-    return Data(csv_text(view.table(jobs)).encode(), "text/csv; charset=utf-8", _name(path, "csv"))
+    return Data(csv_text(table(jobs)).encode(), "text/csv; charset=utf-8", _name(path, "csv"))
 
 
 async def as_json(desk: Desk, asked: Asked, path: str) -> Answer:

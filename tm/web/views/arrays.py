@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tm.model.selection import STATES
+
 WIDTH = 100.0
+MOST_NAMED = 40
 LEAST = 1.5
 """So wide every part is that is there at all: a single failed task of a million is seen."""
 _FACTS = ("indices", "total", "cap")
+_UNSTARTED = ("pending", "held", "blocked")
+_LISTED = {"active": "starting,running,suspended,unreachable", "waiting": "pending,held", "blocked": "pending"}
 _GOOD, _UNDER_WAY, _WAITING = "completed", "active", "waiting"
 _NAMES = ("completed", "ended badly", "under way", "waiting")
 _FILLS = ("good", "bad", "active", "waiting")
@@ -55,3 +60,48 @@ def told(tasks: Mapping[str, Any]) -> str:
     shown = [f"{tasks[word]:,} {word.replace('_', ' ')}" for word in [*words, _UNDER_WAY, _WAITING] if tasks.get(word)]
     cap = f", at most {tasks['cap']:,} at once" if tasks.get("cap") and tasks.get(_WAITING) else ""
     return f"{', '.join(shown)} of {tasks.get('total', 0):,}{cap}"
+
+
+# -- by state -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The tasks of an array that are in one *state*: how many, which (*ranges*), those that are few enough to be named
+    one by one, and the state by which a list shows them."""
+
+    state: str
+    count: int
+    ranges: str
+    named: list[str]
+    listed: str
+
+
+def by_state(job: Mapping[str, Any]) -> list[Tasks]:
+    """Return how the tasks of the array *job* are, a row for each state."""
+    counts, indices = job.get("tasks") or {}, job.get("indices") or {}
+    rows = []
+    for state, ranges in indices.items():
+        words = str(ranges).split(",")
+        few = len(words) <= MOST_NAMED and all(word.isdigit() for word in words)
+        count = counts.get(state, _count(words))
+        if state == "pending" and str(ranges).endswith("…"):
+            others = (_count(str(indices.get(other, "")).split(",")) for other in _UNSTARTED if other != state)
+            count = max(count, counts.get("waiting", 0) - sum(others))
+        rows.append(Tasks(state, count, str(ranges), words if few else [], _LISTED.get(state, state)))
+    known = {row.state for row in rows}
+    for state, count in counts.items():
+        if state not in (*known, "indices", "total", "cap", "waiting") and count:
+            rows.append(Tasks(state, count, "", [], _LISTED.get(state, state)))
+    order = [*STATES, "blocked", "active"]
+    return sorted(rows, key=lambda row: order.index(row.state) if row.state in order else len(order))
+
+
+def _count(words: list[str]) -> int:
+    total = 0
+    for word in words:
+        ends, _, step = word.rstrip("…").partition(":")
+        first, dash, last = ends.partition("-")
+        if first.isdigit():
+            total += (int(last) - int(first)) // int(step or 1) + 1 if dash and last.isdigit() else 1
+    return total

@@ -10,7 +10,6 @@ from typing import Any
 
 from tm.model import command_line
 from tm.model.phase import FINAL
-from tm.model.selection import STATES
 from tm.web.asked import Visitor
 from tm.web.render import size, span
 from tm.web.views.acts import ACTS, Act
@@ -22,7 +21,6 @@ MOST_LETTERS = 2000
 MOST_EVENTS = 200
 MOST_ATTEMPTS = 50
 """A page shows so much of what may be of any length."""
-MOST_NAMED = 40
 WAITING = ("pending", "held")
 ON_HOST = ("starting", "running", "suspended", "unreachable")
 _ENDED = frozenset(str(phase) for phase in FINAL)
@@ -185,51 +183,6 @@ def attempt_told(attempt: View) -> str:
     """Return of what an attempt ended."""
     parts = [code(attempt), str(attempt.get("reason") or attempt.get("cause") or "")]
     return ", ".join(part for part in parts if part)
-
-
-# -- tasks of an array --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tasks:
-    """The tasks of an array that are in one *state*: how many, which (*ranges*), those that are few enough to be named
-    one by one, and the state by which a list shows them."""
-
-    state: str
-    count: int
-    ranges: str
-    named: list[str]
-    listed: str
-
-
-_LISTED = {"active": "starting,running,suspended,unreachable", "waiting": "pending,held", "blocked": "pending"}
-
-
-def tasks(job: View) -> list[Tasks]:
-    """Return how the tasks of the array *job* are, a row for each state."""
-    counts, indices = job.get("tasks") or {}, job.get("indices") or {}
-    rows = []
-    for state, ranges in indices.items():
-        words = str(ranges).split(",")
-        few = len(words) <= MOST_NAMED and all(word.isdigit() for word in words)
-        count = counts.get(state, _count(words))
-        rows.append(Tasks(state, count, str(ranges), words if few else [], _LISTED.get(state, state)))
-    known = {row.state for row in rows}
-    for state, count in counts.items():
-        if state not in (*known, "indices", "total", "cap", "waiting") and count:
-            rows.append(Tasks(state, count, "", [], _LISTED.get(state, state)))
-    order = [*STATES, "blocked", "active"]
-    return sorted(rows, key=lambda row: order.index(row.state) if row.state in order else len(order))
-
-
-def _count(words: list[str]) -> int:
-    total = 0
-    for word in words:
-        ends, _, step = word.rstrip("…").partition(":")
-        first, dash, last = ends.partition("-")
-        if first.isdigit():
-            total += (int(last) - int(first)) // int(step or 1) + 1 if dash and last.isdigit() else 1
-    return total
 
 
 # -- why it waits -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ The law: all that a list depends on stands in its address, so that it can be kep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -300,21 +300,3 @@ def saved(wanted: Wanted) -> list[tuple[str, dict[str, object]]]:
 def whole(wanted: Wanted, left: int, cursor: str) -> Wanted:
     """Return the list to be asked for when *left* jobs are still to come after *cursor*."""
     return replace(wanted, cursor=cursor, limit=left)
-
-
-# -- files --------------------------------------------------------------------------------------------------------
-
-FIELDS = (
-    "id", "name", "user", "state", "host", "cores", "memory", "submitted_at", "started_at", "ended_at", "exit_code",
-    "signal", "cpu_seconds", "max_rss", "priority", "attempt", "cause", "reason", "command", "cwd", "stdout", "stderr",
-)  # fmt: skip
-_TASKS = ("total", "waiting", "active", "completed")
-
-
-def table(jobs: Iterable[Mapping[str, Any]]) -> list[list[object]]:
-    """Return *jobs* as the rows of a table, the first one with the names of its columns."""
-    rows: list[list[object]] = [[*FIELDS, *(f"tasks_{word}" for word in _TASKS)]]
-    for job in jobs:
-        tasks = job.get("tasks") or {}
-        rows.append([*(job.get(name) for name in FIELDS), *(tasks.get(word) for word in _TASKS)])
-    return rows
