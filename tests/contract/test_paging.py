@@ -20,7 +20,8 @@ from tm.model.paging import ORDERS, Position, has_text, position, sort_key
 from tm.model.phase import ACTIVE, FINAL, Phase
 from tm.ports import JobQuery, JobStore
 from tm.store import schema
-from tm.store.asking import page_groups, teach
+from tm.store.asking import page_groups
+from tm.store.meant import teach
 from tm.store.memory import MemoryStore
 from tm.store.sqlite import SqliteStore
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tm.model.accounting import Use, UseQuery
-from tm.store.asking import teach
+from tm.store.meant import teach
 
 MOST_MOVED = 2000
 _NAME = "jobs-{}.sqlite"

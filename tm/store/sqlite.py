@@ -35,8 +35,8 @@ from tm.store.asking import (
     page_groups,
     sizes_part,
     sorted_rows,
-    teach,
 )  # fmt: skip
+from tm.store.meant import teach
 from tm.store.rows import (
     CHANGE_COLUMNS,
     COLUMNS,
