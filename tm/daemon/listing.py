@@ -18,6 +18,7 @@ from tm.model.views import Shown, shown_time
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
+MOST_LETTERS = 4000
 MOST_LINES = 5000
 AFTER_ALL = 1 << 62
 BY_START = "start"
@@ -51,6 +52,8 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str], verb: str
         if not equals or key not in _KEYS:
             known = ", ".join(f"{name}=" for name in _KEYS)
             raise RefusedError("proto.arguments", f"'{argument:.60}': expected {known}")
+        if len(value) > MOST_LETTERS:
+            raise RefusedError("proto.arguments", f"'{key}=' has more than {MOST_LETTERS:,} letters")
         given[key] = value
     owner = given.get("user", user)
     demand(DISPATCHER, verb, rights, own=owner == user)

@@ -49,7 +49,7 @@ class QueryTests(SynchronousTestCase):
         for argument in ("state=red", "state=", "limit=many", "after=" + "9" * 40, "colour=red", "state",
                          "order=colour", "order=-start", "order=", "tasks=some", "overlap=2026", "overlap=..",
                          "overlap=2027..2026", "since=noon", "until=2026-11-23T99", "from=x", "from=" + "é" * 9,
-                         "from=" + "A" * 5000):  # fmt: skip
+                         "from=" + "A" * 5000, "text=" + "x" * 60_000):  # fmt: skip
             refused = self.assertRaises(RefusedError, job_query, [argument], "alice", NOTHING)
             self.assertEqual(refused.word, "proto.arguments")
 
