@@ -19,7 +19,10 @@ _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b."
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
+_MOMENT = re.compile(r"(\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
 NOT_KNOWN = "\u2013"
+LATEST = 200e9
+"""No time that anybody means, in seconds since the epoch, and one that can still be written."""
 SHAPES = {
     "running": "▶", "pending": "◌", "held": "‖", "starting": "▷", "suspended": "⏸", "unreachable": "⚡",
     "finished": "●", "completed": "●", "timeout": "⧖", "out_of_memory": "✖", "output_limit": "✖",
@@ -71,9 +74,10 @@ def span(seconds: object) -> str:
 def seconds_of(text: object) -> float | None:
     """Return the seconds since the epoch of ``2026-11-22T14:02:03.123Z``; None for what is no time."""
     try:
-        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp() if text else None
-    except ValueError:
+        at = datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp() if text else None
+    except (ValueError, OverflowError):
         return None
+    return at if at is not None and 0 <= at < LATEST else None
 
 
 def when(text: object, now: float | None = None) -> Markup:
@@ -84,6 +88,18 @@ def when(text: object, now: float | None = None) -> Markup:
     moment = datetime.fromtimestamp(at, UTC)
     shown = moment.strftime("%Y-%m-%d %H:%M:%S")
     return Markup('<time datetime="{}">{} UTC</time>').format(moment.isoformat(), shown)
+
+
+def many(count: int, word: str, plural: str = "") -> str:
+    """Return ``1 host`` and ``1,000 hosts``: *count* of what is called *word*, several of them *plural*."""
+    return f"{count:,} {word if count == 1 else plural or word + 's'}"
+
+
+def told(text: object) -> Markup:
+    """Return a sentence of the dispatcher: the times in it as elements, as `when` has them."""
+    parts = _MOMENT.split(plain(text))
+    shown = ((when(part) if seconds_of(part) else part) if place % 2 else part for place, part in enumerate(parts))
+    return Markup("").join(shown)
 
 
 def badge(state: object) -> Markup:
@@ -124,7 +140,8 @@ class Renderer:
         )  # fmt: skip
         self._environment.finalize = lambda value: plain(value) if type(value) is str else value
         self._environment.filters.update(
-            size=size, span=span, when=when, badge=badge, plain=plain, seconds_of=seconds_of, sentence=sentence
+            size=size, span=span, when=when, badge=badge, plain=plain, seconds_of=seconds_of, sentence=sentence,
+            many=many, told=told,
         )
 
     def page(self, asked: Asked, template: str, context: dict[str, Any]) -> bytes:
@@ -139,4 +156,6 @@ class Renderer:
         return self._environment.get_template(template).render({**known, **context}).encode(errors="replace")
 
 
-__all__ = ["Renderer", "badge", "csrf_field", "escape", "href", "plain", "seconds_of", "size", "span", "when"]
+__all__ = [
+    "Renderer", "badge", "csrf_field", "escape", "href", "many", "plain", "seconds_of", "size", "span", "told", "when",
+]  # fmt: skip

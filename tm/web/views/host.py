@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tm.model.audit import difference
 from tm.web.asked import Visitor
 from tm.web.board import HostChange
-from tm.web.render import NOT_KNOWN, plain, size, when
+from tm.web.render import NOT_KNOWN, many, plain, size, when
 
 View = Mapping[str, Any]
 Facts = list[tuple[str, str | Markup]]
@@ -164,7 +164,7 @@ def _gpu(gpu: View) -> str:
 
 def _hardware(host: View, about: View) -> Facts:
     cores = about.get("cores")
-    inside = f"{about.get('sockets')} sockets, {about.get('threads')} threads a core"
+    inside = f"{many(about.get('sockets') or 1, 'socket')}, {many(about.get('threads') or 1, 'thread')} a core"
     return [
         ("Address", str(host.get("address") or "")), ("System", str(about.get("system") or "")),
         ("Kernel", str(about.get("kernel") or "")), ("Processor", str(about.get("cpu_model") or "")),
