@@ -47,6 +47,22 @@ class Drawing(SynchronousTestCase):
         self.assertEqual(by_id["1"].x, timeline.LEFT)
         self.assertEqual(by_id["2"].wide, timeline.LEAST)
 
+    def test_short_jobs_one_after_the_other_need_no_row_each(self) -> None:
+        second = 1 / 3600
+        short = [ran(number, -2 + number * second, -2 + (number + 1) * second) for number in range(1, 40)]
+        short[7]["state"] = "failed"
+        (lane,) = self.drawn(ran(50, -1, None), *short).lanes
+        self.assertEqual(lane.high, timeline.LANE)
+        self.assertLess(len(lane.bars), 5)
+        self.assertEqual(sum(bar.count for bar in lane.bars), 40)
+        (bad,) = [bar for bar in lane.bars if bar.pattern == "bad"]
+        self.assertIn("short jobs", bad.title)
+        self.assertIn("1 failed", bad.title)
+        assert bad.listed is not None
+        self.assertEqual((bad.listed["host"], bad.listed["user"]), ("n1", "alice"))
+        for first, following in pairwise(lane.bars):
+            self.assertLessEqual(first.x + first.wide, following.x + 0.11)
+
     def test_now_is_a_line_while_it_is_within(self) -> None:
         self.assertIsNotNone(self.drawn().now)
         self.assertIsNone(self.drawn(until=timeline.shown_time(NOW - 86400)).now)

@@ -1,11 +1,13 @@
 """What ran where and when, drawn: a lane for each host, a bar for each attempt that a job is or was, the time to the
 right. Plain numbers; a template makes SVG of them, and the same stands beside it as a table.
 
-The law: bars on one host never cover each other; what runs side by side stands one below the other.
+The law: bars on one host never cover each other; what runs side by side stands one below the other, and a host is as
+high as so many jobs ran there at once. What is too short to be drawn apart is one bar that says how many it is.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +26,9 @@ MOST_ROWS = 200
 LEFT, WIDE, TOP = 130, 1000, 24
 LANE, GAP = 12, 8
 LEAST = 2.0
-"""So wide the shortest bar is, so that it is seen."""
+"""So wide the shortest bar is, so that it is seen; what follows within it is one bar with it."""
+_WORST = ("bad", "late", "away", "off", "pause", "run", "good")
+"""Of several in one bar the one that is shown: what somebody should look at."""
 PATTERNS = {
     "completed": "good", "running": "run", "starting": "run", "suspended": "pause", "unreachable": "away",
     "failed": "bad", "timeout": "late", "out_of_memory": "bad", "output_limit": "bad", "cancelled": "off",
@@ -96,7 +100,8 @@ def shown_time(at: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A job on a host: its rectangle, what it is, and when."""
+    """A job on a host, or several short ones of which *id* is the first: the rectangle, what it is, and the arguments
+    of the address of its list, none where it is one job."""
 
     id: str
     title: str
@@ -104,6 +109,8 @@ class Bar:
     x: float
     y: int
     wide: float
+    count: int = 1
+    listed: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -152,25 +159,60 @@ def drawn(jobs: Sequence[Mapping[str, Any]], wanted: Wanted, now: float) -> Draw
         y += lane.high + GAP
         lanes.append(lane)
     line = LEFT + (now - begin) * scale if begin <= now <= end else None
-    count = sum(len(lane.bars) for lane in lanes)
+    count = sum(bar.count for lane in lanes for bar in lane.bars)
     return Drawing(LEFT + WIDE + 10, y + 4, lanes, _ticks(wanted, begin, end, scale), _short(line), count)
 
 
-def _lane(host: str, y: int, found: list[tuple[float, float, Mapping[str, Any]]], begin: float, scale: float) -> Lane:
-    """Return the lane of *host*, its bars in as few rows as there is room."""
-    free: list[float] = []
-    bars = []
-    for first, last, job in sorted(found, key=lambda one: (one[0], str(one[2]["id"]))):
-        x = (first - begin) * scale
-        wide = max(LEAST, (last - first) * scale)
-        row = next((row for row, until in enumerate(free) if until <= x), len(free))
-        if row == len(free):
-            free.append(0.0)
-        free[row] = x + wide
-        title = f"{job['id']} {job.get('name') or ''} of {job.get('user')}: {str(job['state']).replace('_', ' ')}"
-        pattern = PATTERNS.get(str(job["state"]), "off")
-        bars.append(Bar(str(job["id"]), title, pattern, round(LEFT + x, 1), y + row * LANE, round(wide, 1)))
-    return Lane(host, y, max(1, len(free)) * LANE, bars)
+_Found = tuple[float, float, Mapping[str, Any]]
+
+
+def _lane(host: str, y: int, found: list[_Found], begin: float, scale: float) -> Lane:
+    """Return the lane of *host*, its bars in as few rows as jobs ran there at once."""
+    rows: list[list[list[_Found]]] = []
+    for one in sorted(found, key=lambda one: (one[0], str(one[2]["id"]))):
+        bars = next((bars for bars in rows if bars[-1][-1][1] <= one[0]), None)
+        if bars is None:
+            rows.append([[one]])
+        elif _is_one(bars[-1], one, scale):
+            bars[-1].append(one)
+        else:
+            bars.append([one])
+    drawn = [
+        bar for row, bars in enumerate(rows) for bar in _row(host, y + row * LANE, bars, begin, scale)
+    ]
+    return Lane(host, y, max(1, len(rows)) * LANE, drawn)
+
+
+def _is_one(before: list[_Found], after: _Found, scale: float) -> bool:
+    """Whether *after* ends within the shortest bar there is, which those *before* it are in."""
+    return (after[1] - before[0][0]) * scale < LEAST
+
+
+def _row(host: str, y: int, bars: list[list[_Found]], begin: float, scale: float) -> list[Bar]:
+    """Return the bars of a row, each from its beginning or from where the one before it ends to be seen."""
+    drawn, free = [], 0.0
+    for jobs in bars:
+        x = max(free, (jobs[0][0] - begin) * scale)
+        free = max(x + LEAST, (jobs[-1][1] - begin) * scale)
+        drawn.append(_bar(host, jobs, round(LEFT + x, 1), y, round(free - x, 1)))
+    return drawn
+
+
+def _bar(host: str, found: list[_Found], x: float, y: int, wide: float) -> Bar:
+    first = found[0][2]
+    pattern = min((PATTERNS.get(str(job["state"]), "off") for _, _, job in found), key=_WORST.index)
+    if len(found) == 1:
+        state = str(first["state"]).replace("_", " ")
+        title = f"{first['id']} {first.get('name') or ''} of {first.get('user')}: {state}"
+        return Bar(str(first["id"]), title, pattern, x, y, wide)
+    states = Counter(str(job["state"]).replace("_", " ") for _, _, job in found)
+    told = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    users = {str(job.get("user")) for _, _, job in found}
+    listed = {
+        "host": host, "user": users.pop() if len(users) == 1 else "all",
+        "overlap": f"{shown_time(found[0][0])}..{shown_time(found[-1][1] + 1)}",
+    }  # fmt: skip
+    return Bar(str(first["id"]), f"{len(found)} short jobs: {told}", pattern, x, y, wide, len(found), listed)
 
 
 def _ticks(wanted: Wanted, begin: float, end: float, scale: float) -> list[Tick]:
