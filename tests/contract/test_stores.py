@@ -467,6 +467,7 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         self.assertEqual((loaded.epoch, loaded.next_id, loaded.next_change), (42, 8, 1))
         self.assertEqual((old.id, old.phase, old.pid, old.host), (7, Phase.RUNNING, 42, "n1"))
         self.assertEqual(self.store.submission("alice", "t"), range(7, 8))
+        self.assertEqual((self.counted(), self.listed(phases=ACTIVE, order="name")), ({"running": 1}, [7]))
         self.keep(Records(changed={7: old}, changes=[recorded(1)]))
         self.assertEqual(self.restarted().changes(9), [recorded(1)])
         self.assertEqual(self.store.load().epoch, 43)
