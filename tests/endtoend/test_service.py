@@ -17,7 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT, Cluster, DaemonError
+from tests.support.installation import free_port
 from tests.support.processes import is_alive, marked, wait_for
+from tests.support.talk import Refused
 
 TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
 
@@ -38,7 +40,7 @@ class TwistdTests(SynchronousTestCase):
     def test_twistd_lists_the_servers(self) -> None:
         environment = {**self.cluster.environment("alice"), "PYTHONPATH": ROOT}
         said = subprocess.run([TWISTD, "--help"], env=environment, capture_output=True, text=True, check=True).stdout
-        for name in ("taskdispatcher", "taskmanagerserver", "taskmanagerhost"):
+        for name in ("taskdispatcher", "taskmanagerserver", "taskmanagerhost", "infoserver", "taskweb"):
             self.assertIn(f"    {name} ", said)
 
     def test_twistd_starts_the_servers_and_jobs_run(self) -> None:
@@ -51,7 +53,18 @@ class TwistdTests(SynchronousTestCase):
         cluster.wait(ids)
         cluster.check(ids)
         self.assertEqual(Path(errors).read_text(), "")
+        port = free_port()
+        self.twistd("three", "taskweb", "-p", str(port), "--state", cluster.state)
+        wait_for(lambda: self.link(f"http://127.0.0.1:{port}/login/"), "the web interface has joined")
         self.assertEqual(cluster.pid("dispatcher"), int(Path(cluster.folder, "one", "twistd.pid").read_text()))
+
+    def link(self, beginning: str) -> bool:
+        """Whether the dispatcher gives links to the web interface that begin so."""
+        try:
+            (line,) = self.cluster.ask("alice", "weblogin", '{"may":"look"}', as_json=True)
+        except Refused:
+            return False
+        return str(json.loads(line)["url"]).startswith(beginning)
 
 
 class RestartTests(ChainCase):
