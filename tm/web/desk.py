@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from tm.errors import RefusedError, TaskManagerError
 from tm.ports import Link
+from tm.web import checked
 from tm.web.asked import RANKS, Asked, Visitor
 from tm.web.board import Board
 from tm.web.hub import Hub
@@ -105,6 +106,7 @@ class Desk:
             self._later.end(number)
         if reply.word is not None:
             raise AnswerError(reply)
+        checked.check(verb, rest or "", reply.body)
         return reply
 
     async def _as(self, said: dict[str, object]) -> Reply:

@@ -6,7 +6,9 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import COOKIE, SECRET, Site
+from tests.unit.web.test_board import host
 from tm.web import site
+from tm.web.render import NOT_KNOWN, seconds_of, when
 from tm.wire.message import Reply
 
 
@@ -98,3 +100,58 @@ class Connections(SynchronousTestCase):
             protocol.dataReceived(head.encode())
         self.assertIsNone(web.factory.buildProtocol(None))
         self.assertFalse(any(transport.disconnecting for _, transport in streams))
+
+
+class FalseServers(SynchronousTestCase):
+    """A person's own server, or that of a host, may be anything: its answers are refused, not believed."""
+
+    NONSENSE = (
+        "", "{", "[]", "null", "1", '"a"', "{}{}", "[" * 5000 + "]" * 5000, '{"a":' * 3000 + "1" + "}" * 3000,
+        '{"a":1e400}', '{"gpus":[1]}', '{"disks":{}}', '{"ids":[]}', '{"ids":"x"}', '{"ids":[1],"advice":3}',
+        '{"state":"running","stdout":[],"stderr":{},"more":false,"over":false}',
+        '{"state":"running","stdout":{"at":"x"},"stderr":{},"more":false,"over":false}',
+        '{"over":true,"good":true,"findings":[{"level":3}]}', '{"over":true,"good":true,"findings":7}',
+        '{"at":1,"value":"x"}', '{"at":"0001-01-01T00:00:00+23:59","value":[]}',
+    )  # fmt: skip
+
+    def setUp(self) -> None:
+        self.web = Site(may="submit")
+        known = {"id": 1, "user": "alice", "state": "running", "host": "n1", "stdout": "out", "command": "true"}
+        self.web.link.replies.update(jobinfo=known, hostinfo=host("n1", own={}, config={}), lsproperties=[])
+
+    def statuses(self, verb: str, path: str, body: str = "") -> set[int]:
+        """Return how *path* is answered for each nonsense."""
+        found = set()
+        for line in self.NONSENSE:
+            self.web.link.replies[verb] = Reply(body=[line])
+            if not body:
+                got = self.web.get(path)
+            elif body.startswith("{"):
+                said = {"origin": "http://web.test:1234", "content_type": "application/json", "x_csrf": self.web.csrf}
+                got = self.web.send("POST", path, body.encode(), **said)
+            else:
+                got = self.web.post(path, form=dict(pair.split("=") for pair in body.split("&")))
+            found.add(got.status)
+        self.assertEqual(self.flushLoggedErrors(), [], path)
+        return found
+
+    def test_of_peoples_own_servers(self) -> None:
+        self.assertEqual(self.statuses("own", "/jobs/1/output.json?look=12345678"), {502})
+        self.assertEqual(self.statuses("own", "/api/v1/jobs/1/output"), {502})
+        self.assertEqual(self.statuses("own", "/jobs/1/output"), {200})
+        self.assertEqual(self.statuses("own", "/submit", "command=true&do=submit&token=t"), {400})
+        self.assertEqual(self.statuses("own", "/jobs/act", "act=rerun&job=1&sure=1&token=t"), {400})
+        to = self.web.post("/hosts/add", form={"name": "n2", "act": "check"}).headers["location"]
+        self.assertLessEqual(self.statuses("own", to), {200, 502})
+        self.assertEqual(self.statuses("own", "/api/v1/jobs", '{"job":{"command":"true"}}'), {502})
+
+    def test_of_hosts(self) -> None:
+        for path in ("/plots/hosts/n1/load/1h", "/plots/hosts/n1/load/1h?as=csv", "/plots/hosts/n1/load/1h?as=table"):
+            self.assertLessEqual(self.statuses("hostask", path), {200, 502})
+        for path in ("/hosts/n1/processes", "/api/v1/hosts/n1/system", "/api/v1/hosts/n1/load"):
+            self.assertLessEqual(self.statuses("hostask", path), {200, 502, 503})
+        self.assertEqual(self.statuses("hostask", "/hosts/n1"), {200})
+
+    def test_times_that_nobody_means_are_not_known(self) -> None:
+        for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01", "99999-01-01"):
+            self.assertEqual((seconds_of(text), when(text)), (None, NOT_KNOWN))
