@@ -33,8 +33,10 @@ from tm.daemon.web_verbs import WebVerbs
 from tm.errors import RefusedError, StoreError
 from tm.model.cluster import Link
 from tm.model.people_views import all_warnings, dispatcher_warnings
+from tm.model.phase import ON_HOST
 from tm.model.rights import DISPATCHER as RULES
 from tm.model.rights import OWNER, TOPICS, demand
+from tm.model.selection import UNREACHABLE
 from tm.model.views import shown_time
 from tm.ports import Peer, StoreSize
 from tm.wire.frames import Bulk
@@ -111,10 +113,8 @@ class DispatcherVerbs:
         brain = dispatcher.brain
         jobs: Counter[str] = Counter()
         for session in brain.sessions.values():
-            if session.link is Link.UP:
-                jobs.update([job.phase.value for job in session.jobs])
-            else:
-                jobs.update([self._jobs.state(job)[0] for job in session.jobs])
+            unseen = ON_HOST if session.link is not Link.UP else frozenset()
+            jobs.update([UNREACHABLE if job.phase in unseen else job.phase.value for job in session.jobs])
         held = brain.gate.held
         for word, count in (("pending", len(brain.queue) + len(brain.gate) - held), ("held", held)):
             if count:

@@ -120,22 +120,32 @@ class JobLists:
         """Return how many jobs of *listing* are how, when so many are in these *phases* as the store has them."""
         counts = Counter({str(phase): count for phase, count in phases.items()})
         query = listing.query
-        for job, shown in self._shown_otherwise(query):
-            if _fits(job, query) and (not query.phases or job.phase in query.phases or job.id in query.also):
-                counts[str(job.phase)] -= 1
+        unseen = Counter(job.phase.value for job in self._unseen(query))
+        counts.subtract(unseen)
+        counts[UNREACHABLE] += unseen.total()
+        for array, shown in self._arrays_shown(query):
+            if _fits(array, query) and (not query.phases or array.phase in query.phases or array.id in query.also):
+                counts[str(array.phase)] -= 1
                 counts.update(shown)
         by_state = {state: counts[state] for state in STATES if counts[state] > 0 and state in listing.states}
         shown_all: Shown = {"total": sum(by_state.values()), "by_state": by_state}
         return as_reply(request, shown_all, as_lines(shown_all))
 
-    def _shown_otherwise(self, query: JobQuery) -> Iterator[tuple[Job, dict[str, int]]]:
-        """Yield the active jobs whose state, as it is shown, is not their phase, and as what they count instead."""
-        brain = self._dispatcher.brain
-        for session in brain.sessions.values():
-            if session.link is not Link.UP:
-                for job in session.jobs:
-                    yield job, {UNREACHABLE: 1}
-        for array in brain.arrays.values():
+    def _unseen(self, query: JobQuery) -> Iterator[Job]:
+        """Yield the jobs of *query* on hosts that are not reached; these may be all that run."""
+        for session in self._dispatcher.brain.sessions.values():
+            if session.link is Link.UP or (query.user is not None and session.user != query.user):
+                continue
+            if query.plain:
+                yield from (job for job in session.jobs if query.each or not is_task(job.id))
+                continue
+            for job in session.jobs:
+                if (not query.phases or job.phase in query.phases) and _fits(job, query):
+                    yield job
+
+    def _arrays_shown(self, query: JobQuery) -> Iterator[tuple[Job, dict[str, int]]]:
+        """Yield the arrays that are not over, and as what they count instead of as their phase."""
+        for array in self._dispatcher.brain.arrays.values():
             assert array.tasks is not None
             if query.each:
                 waiting, held = array.tasks.waiting, array.tasks.count(HELD)
