@@ -50,9 +50,9 @@ class Run:
         """The job as people say it."""
         return shown_id(self.job)
 
-    def tell(self, **shown: object) -> None:
+    def tell(self, /, **shown: object) -> None:
         """Tell the client how it is."""
-        self.client.send_event(json_line({"run": self.shown, **shown}).encode())
+        self.client.send_event(json_line({**shown, "run": self.shown}).encode())
 
 
 class Runs:
@@ -112,7 +112,7 @@ class Runs:
         reply = await self._server.relay("jobinfo", number, True)
         if reply.word is not None:
             raise RefusedError(reply.word, reply.text)
-        view = decoded(View, reply.body[0])
+        view = decoded(View, "".join(reply.body[:1]))
         if view.user != self._server.around.user:
             raise RefusedError("perm.denied", f"job {number} is of {view.user}, and so is the server on its host")
         if str(view.id) != number:

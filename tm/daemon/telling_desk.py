@@ -56,13 +56,18 @@ class TellingDesk:
         self._told = told
 
     async def tell(self, raw: bytes) -> None:
-        """Do what the event line *raw* asks."""
-        wish = msgspec.json.decode(raw, type=Tell)
+        """Do what the event line *raw* asks. Raises `RefusedError` ``proto.malformed`` where it asks nothing."""
+        try:
+            wish = msgspec.json.decode(raw, type=Tell)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise RefusedError(
+                "proto.malformed", f"the dispatcher wants something told that is none: {error}"
+            ) from None
         failed = ""
         try:
             spec = self._checked(wish)
             if wish.target == BUNDLE:
-                await self._merge(bundle_path(spec, array_of(int(wish.told["id"]))))
+                await self._merge(bundle_path(spec, array_of(_number(wish))))
             else:
                 self._bell = self._bell or self._make()
                 await self._bell.ring(wish.target, wish.title, wish.text, wish.told)
@@ -77,3 +82,10 @@ class TellingDesk:
         if spec is None or not (spec.bundle if wish.target == BUNDLE else wish.target in spec.notify):
             raise RefusedError("auth.signature", f"no job of this user asks that {wish.target:.100} be told")
         return spec
+
+
+def _number(wish: Tell) -> int:
+    number = str(wish.told.get("id", ""))
+    if not (number.isascii() and number.isdigit() and len(number) < 20):
+        raise RefusedError("job.unknown", f"'{number:.20}' is the number of no job")
+    return int(number)

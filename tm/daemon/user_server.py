@@ -6,6 +6,7 @@ to the dispatcher (dialled), one from each of its servers on hosts, and its clie
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ JOIN_SECONDS = 10.0
 ATTACH_EVERY = 2.0
 TUNNEL_IDLE_SECONDS = 60.0
 MOST_RECORDED = 10_000
+_ID = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
 class _Topic(msgspec.Struct):
@@ -274,10 +276,11 @@ class UserServer(Service):
             raise RefusedError(reply.word, "\n".join([reply.text, *reply.body]))
         if link is self.dispatcher and len(self._recorded) < MOST_RECORDED:
             self._recorded |= digests
-        return Accepted(
-            [int(line) for line in reply.body if not line.startswith("#")],
-            [line for line in reply.body if line.startswith("#")],
-        )
+        ids = [line for line in reply.body if not line.startswith("#")]
+        if len(ids) != len(chunk.orders) or not all(map(_ID.match, ids)):
+            wanted = f"the dispatcher has not said which ids the {len(chunk.orders)} jobs have"
+            raise RefusedError("proto.malformed", f"{wanted}; look with 'hRunJob -s'")
+        return Accepted(list(map(int, ids)), [line for line in reply.body if line.startswith("#")])
 
     def plain_wish(self, command: str) -> Wish:
         """Return the wish of ``runjob``: one shell command in the home folder, with this server's environment."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol as Promise
 
+import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorCore, IReactorTCP, IReactorTime
@@ -113,7 +114,7 @@ class ClientLink(Protocol):
 
     def _take(self, message: Reply | Event | Bulk) -> None:
         if isinstance(message, Event):
-            self._listener.event(self, message.json)
+            self._tell(message.json)
         elif isinstance(message, Bulk):
             self._listener.bulk(self, message)
         elif self._asked:
@@ -123,6 +124,13 @@ class ClientLink(Protocol):
             self._listener.link_up(self, message.text)
         else:
             raise RefusedError(message.word or "proto.malformed", message.text)
+
+    def _tell(self, json: bytes) -> None:
+        """Hand an event on; where it is none that anybody understands there is no telling what was meant."""
+        try:
+            self._listener.event(self, json)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise WireError("proto.malformed", f"the server says what is not understood: {error}") from None
 
     def _beat(self) -> None:
         if self._clock.seconds() - self._heard > SILENCE_SECONDS:
