@@ -35,12 +35,13 @@ def serve(port: int) -> None:
     from tests.support.web import SaidLink
     from tm.web.answers import Answer, Data, Json
     from tm.web.asked import Asked
+    from tm.web.connections import WebFactory
     from tm.web.desk import Desk
     from tm.web.guard import Front
     from tm.web.hub import Hub
     from tm.web.pages.all import all_routes
     from tm.web.routes import NOBODY, Route, Routes
-    from tm.web.site import Server, WebFactory
+    from tm.web.site import Server
 
     reactor: Any = installed
     state: dict[str, Any] = {"html": "<p>nothing</p>", "slow": 0.0, "over": False, "rate": 0}

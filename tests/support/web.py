@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from tm.web.connections import WebFactory
 from tm.web.desk import Desk
 from tm.web.guard import Front
 from tm.web.hub import Hub
 from tm.web.pages.all import all_routes
 from tm.web.routes import Routes
-from tm.web.site import Server, WebFactory
+from tm.web.site import Server
 from tm.wire.message import Reply
 
 COOKIE = "tm-test"

@@ -24,12 +24,13 @@ from tm.edge.tls import SecureFactory, client_context_factory, peer_identity, se
 from tm.errors import ConfigError, RefusedError, TaskManagerError
 from tm.tap.common import Late, ServerOptions, check_port, number, pidfile, port_in_use, refuse
 from tm.tap.web_board import keep_board
+from tm.web.connections import WebFactory
 from tm.web.desk import Desk
 from tm.web.guard import Front
 from tm.web.hub import Hub
 from tm.web.pages.all import all_routes
 from tm.web.service import WebServer
-from tm.web.site import Server, WebFactory
+from tm.web.site import Server
 
 LOOPBACK = ("127.0.0.1", "::1")
 

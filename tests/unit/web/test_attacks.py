@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.web import COOKIE, SECRET, Site
 from tests.unit.web.test_board import host
-from tm.web import site
+from tm.web import connections
 from tm.web.render import NOT_KNOWN, seconds_of, when
 from tm.wire.message import Reply
 
@@ -68,7 +68,7 @@ class Cookies(SynchronousTestCase):
 
 class Connections(SynchronousTestCase):
     def test_who_only_holds_connections_locks_nobody_out(self) -> None:
-        self.patch(site, "MOST_CONNECTIONS", 3)
+        self.patch(connections, "MOST_CONNECTIONS", 3)
         web = Site()
         held = [web.connect() for _ in range(3)]
         held[0][0].dataReceived(b"GET /login HTTP/1.1\r\nHost: web.test:1234\r\n\r\n")
@@ -85,14 +85,14 @@ class Connections(SynchronousTestCase):
         silent, dripping, kept = (web.connect() for _ in range(3))
         dripping[0].dataReceived(b"GET /login HTT")
         kept[0].dataReceived(b"GET /login HTTP/1.1\r\nHost: web.test:1234\r\n\r\n")
-        web.clock.advance(site.REQUEST_SECONDS)
+        web.clock.advance(connections.REQUEST_SECONDS)
         self.assertEqual([one[1].disconnecting for one in (silent, dripping, kept)], [True, True, False])
-        web.clock.advance(site.IDLE_SECONDS)
+        web.clock.advance(connections.IDLE_SECONDS)
         self.assertTrue(kept[1].disconnecting)
         self.assertEqual(said, [])
 
     def test_who_is_being_answered_is_not_hung_up_on(self) -> None:
-        self.patch(site, "MOST_CONNECTIONS", 2)
+        self.patch(connections, "MOST_CONNECTIONS", 2)
         web = Site()
         streams = [web.connect() for _ in range(2)]
         for protocol, _ in streams:

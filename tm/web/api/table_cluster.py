@@ -250,7 +250,8 @@ DISPATCHER = (
     Endpoint(
         "GET", "/events", "What has changed, as it changes (server-sent events)", plain("events"), (), None, STREAM,
         parameters=(
-            Parameter("topics", "some of jobs,hosts,log,loads,audit (all)"), Parameter("after", "the id of the last one you know"),
+            Parameter("topics", "some of jobs,hosts,log,loads,audit (all)"),
+            Parameter("after", "the id of the last one you know"),
         ),
     ),
 )  # fmt: skip
