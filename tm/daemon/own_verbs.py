@@ -19,6 +19,8 @@ from tm.ports import Peer
 from tm.wire.message import Request
 
 OWN_SECONDS = 20.0
+MOST_BYTES = 2 * 1024 * 1024
+"""Of an answer; any user may run a server that answers what it likes."""
 
 
 class Own(msgspec.Struct):
@@ -33,7 +35,7 @@ class OwnVerbs:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._questions = Questions(dispatcher.clock, OWN_SECONDS, "your own server")
+        self._questions = Questions(dispatcher.clock, OWN_SECONDS, "your own server", most_bytes=MOST_BYTES)
         self.methods: dict[str, Spoken] = {"own": self._own, "answered": self._answered}
 
     def _own(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:

@@ -69,10 +69,14 @@ class _Question:
 
 class Questions:
     """All questions of one kind that are under way; each has *seconds*. *whom* says who is asked, in a sentence; of one
-    user *most_of_one* may be under way to the same server."""
+    user *most_of_one* may be under way to the same server, and an answer may have *most_bytes*."""
 
-    def __init__(self, clock: IReactorTime, seconds: float, whom: str, most_of_one: int = MOST_OF_ALL) -> None:
+    def __init__(
+        self, clock: IReactorTime, seconds: float, whom: str, most_of_one: int = MOST_OF_ALL,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:  # fmt: skip
         self._most_of_one = most_of_one
+        self._most_bytes = most_bytes
         self._clock = clock
         self._seconds = seconds
         self._whom = whom
@@ -110,9 +114,9 @@ class Questions:
             return Reply("nobody waits for it", urgent=False)
         if question.peer is not peer:
             raise RefusedError("perm.denied", "that was asked of somebody else")
-        question.size += sum(map(len, given.body))
+        question.size += len(argument)
         question.body += given.body
-        if question.size > MOST_BYTES:
+        if question.size > self._most_bytes:
             self._fail(question, RefusedError("limit.reply", f"the answer of {self._whom} is too long"))
         elif not given.more:
             self._end(question)

@@ -14,12 +14,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from tm.daemon.somebody import Somebody
+from tm.daemon.web_outbox import Outbox
 from tm.errors import RefusedError
 from tm.model.effects import Records
 from tm.model.rights import rights_through_web
 from tm.model.sessions import Fresh, Session, Sessions
 from tm.model.views import shown_time
 from tm.ports import Peer
+from tm.wire.message import Reply
 
 if TYPE_CHECKING:
     from tm.daemon.dispatcher import Dispatcher
@@ -53,6 +55,7 @@ class WebDesk:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._peer: Peer | None = None
+        self._outbox: Outbox | None = None
         self._ticked = 0.0
         self.url = ""
         self.sessions = Sessions()
@@ -69,6 +72,8 @@ class WebDesk:
         older, self._peer, self.url = self._peer, peer, url
         if older is not None and older is not peer:
             older.send_event(b'{"topic":"replaced"}')
+        if older is not peer:
+            self._outbox = Outbox(peer)
         peer.keep()
         peer.on_close(lambda: self._left(peer))
         _log.info("the web interface is at {url}", event="web", url=url)
@@ -78,9 +83,14 @@ class WebDesk:
         if self._peer is not peer:
             raise RefusedError("perm.denied", "only the web server that has joined says this; say webjoin first")
 
+    def tell(self, peer: Peer, number: int, reply: Reply) -> None:
+        """Give the web server *peer* the *reply* to its question *number*; nobody hears it where that has left."""
+        if self._peer is peer and self._outbox is not None:
+            self._outbox.send(number, reply)
+
     def _left(self, peer: Peer) -> None:
         if self._peer is peer:
-            self._peer, self.url = None, ""
+            self._peer, self._outbox, self.url = None, None, ""
             _log.info("the web interface is gone", event="web")
 
     # -- sessions -------------------------------------------------------------------------------------------------

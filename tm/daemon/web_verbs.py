@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from tm.daemon import background
 from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, decoded
 from tm.daemon.dispatcher import Dispatcher
-from tm.daemon.questions import answer_lines
 from tm.daemon.web_desk import WebPeer
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.audit import Deed
@@ -223,17 +222,15 @@ class WebVerbs:
         answer = self._answer(WebPeer(session), parse_request(line.encode(errors="replace")))
         if given.number is None:
             return answer
-        background.start(_told_later(peer, given.number, answer), "answering the web server")
+        background.start(self._told_later(peer, given.number, answer), "answering the web server")
         return Reply()
 
-
-async def _told_later(peer: Peer, number: int, answer: Answer) -> None:
-    try:
-        reply = await answer if isinstance(answer, Deferred) else answer
-    except TaskManagerError as error:
-        reply = Reply(error.text, word=error.word)
-    for line in answer_lines(number, reply):
-        peer.send_event(f'{{"topic":"answer",{line[1:]}'.encode(errors="replace"))
+    async def _told_later(self, peer: Peer, number: int, answer: Answer) -> None:
+        try:
+            reply = await answer if isinstance(answer, Deferred) else answer
+        except TaskManagerError as error:
+            reply = Reply(error.text, word=error.word)
+        self._desk.tell(peer, number, reply)
 
 
 def demand_more(peer: WebPeer, needed: str, what: str) -> None:
