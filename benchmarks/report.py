@@ -180,9 +180,13 @@ def web_pages(found: Measurements) -> str:
     """Return how soon pages come and what they weigh."""
     rows = []
     for page in PAGES:
-        kinds = ("first byte", "slowest first byte", "page", "page with all it needs")
-        rows.append([f"`{page}`", *(summary(found.rounds("web", kind, page=page)) for kind in kinds)])
-    return table(["page", "first byte ms", f"slowest of {LOOKS} ms", "kB", "kB with all it needs"], rows)
+        cells = [found.rounds("web", kind, page=page) for kind in ("first byte", "slowest first byte")]
+        for daemon in ("web server", "TaskDispatcher"):
+            cells.append(found.rounds("web", "processor", page=page, daemon=daemon))
+        cells += [found.rounds("web", kind, page=page) for kind in ("page", "page with all it needs")]
+        rows.append([f"`{page}`", *map(summary, cells)])
+    heads = ["page", "first byte ms", f"slowest of {LOOKS} ms", "processor of the web server ms"]
+    return table([*heads, "of the TaskDispatcher ms", "kB", "kB with all it needs"], rows)
 
 
 def web_readers(found: Measurements) -> str:

@@ -151,20 +151,41 @@ def _browser(cluster: WebCluster, user: str) -> Browser:
     return browser
 
 
+def _web(cluster: WebCluster) -> int:
+    """Return the pid of the web server."""
+    with open(os.path.join(cluster.state, "TaskWeb.pid"), encoding="ascii") as file:
+        return int(file.read())
+
+
+def _processor(pid: int) -> float:
+    """Return the seconds for which a process has had a processor, to the nanosecond."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
+
+
 def _pages(recorder: Recorder, cluster: WebCluster) -> None:
     """Measure how soon pages come, of one who may see everything and of one with many jobs, and what they weigh."""
     admin, owner = _browser(cluster, "alice"), _browser(cluster, "bob")
+    pids = (_web(cluster), cluster.pid("dispatcher"))
     with cluster.dispatcher("bob") as talk:
         (job,) = values(talk.ask("lsjobs", "state=pending:order=id:limit=1", True).body)
     for page in PAGES:
         own = page == "/" or (page.startswith("/jobs") and "user=all" not in page)
         browser, path = owner if own else admin, page.replace("JOB", str(job["id"]))
+        browser.get(path)
+        before = [_processor(one) for one in pids]
         got = [browser.get(path) for _ in range(LOOKS)]
+        used = [1e3 * (_processor(one) - start) / LOOKS for one, start in zip(pids, before, strict=True)]
         if got[-1].status != 200:
             recorder.note(f"{page}: {got[-1].status}")
             continue
         recorder.add("first byte", statistics.median(one.first for one in got), "ms", page=page)
         recorder.add("slowest first byte", max(one.first for one in got), "ms", page=page)
+        for daemon, milliseconds in zip(("web server", "TaskDispatcher"), used, strict=True):
+            recorder.add("processor", milliseconds, "ms", page=page, daemon=daemon)
         recorder.add("page", got[-1].size / 1e3, "kB", page=page)
         recorder.add("page with all it needs", browser.weight(path) / 1e3, "kB", page=page)
     for one in (admin, owner):
@@ -173,8 +194,7 @@ def _pages(recorder: Recorder, cluster: WebCluster) -> None:
 
 def _readers(recorder: Recorder, cluster: WebCluster) -> None:
     """Measure the web server with many readers of events, and how soon they hear that a job has ended."""
-    with open(os.path.join(cluster.state, "TaskWeb.pid"), encoding="ascii") as file:
-        web = int(file.read())
+    web = _web(cluster)
     recorder.add("resident", daemons.resident(web) / 1e6, "MB", readers=0)
     browsers = [_browser(cluster, "alice") for _ in range(READERS // OF_A_SESSION)]
     streams = [Stream(browser) for browser in browsers for _ in range(OF_A_SESSION)]
