@@ -17,6 +17,7 @@ from tm.web.board import Board
 from tm.web.hub import Hub
 from tm.web.later import Later
 from tm.web.meter import Meter
+from tm.web.turns import Turns
 from tm.wire.frames import LARGE_LIMIT
 from tm.wire.message import Reply
 
@@ -63,6 +64,7 @@ class Desk:
         self.since = clock()
         self._known: dict[str, tuple[float, Visitor | None]] = {}
         self._later = Later()
+        self._turns = Turns()
         self.timer: IReactorTime | None = None
 
     # -- for pages ------------------------------------------------------------------------------------------------
@@ -97,11 +99,13 @@ class Desk:
         """Return the whole reply. Raises as `ask`."""
         said: dict[str, object] = {"secret": asked.who.secret, "verb": verb, "rest": rest}
         if verb not in SLOW:
-            return await self._as(said)
+            return await self._as(asked.user, said)
         number, answer = self._later.begin()
         try:
-            await self._as({**said, "number": number})
+            await self._as(asked.user, {**said, "number": number})
             reply = await answer
+            if reply.word == "auth.session":
+                reply.word = "web.answer"  # whose session is over is for the dispatcher to say
         finally:
             self._later.end(number)
         if reply.word is not None:
@@ -109,11 +113,11 @@ class Desk:
         checked.check(verb, rest or "", reply.body)
         return reply
 
-    async def _as(self, said: dict[str, object]) -> Reply:
+    async def _as(self, user: str, said: dict[str, object]) -> Reply:
         line = _encode(said).decode().replace("\x7f", "\\u007f")
         if len(line.encode()) > MOST_SAID:
             raise RefusedError("web.large", f"what is asked may have {MOST_SAID // 1024} KiB; send less at once")
-        return await self.system("as", line)
+        return await self._turns.take(user, lambda: Deferred.fromCoroutine(self.system("as", line)))
 
     def hear(self, json: bytes) -> None:
         """An answer, or a part of one, that did not hold up the others has come."""

@@ -152,6 +152,11 @@ class FalseServers(SynchronousTestCase):
             self.assertLessEqual(self.statuses("hostask", path), {200, 502, 503})
         self.assertEqual(self.statuses("hostask", "/hosts/n1"), {200})
 
+    def test_only_the_dispatcher_says_that_a_session_is_over(self) -> None:
+        for verb, path in (("own", "/jobs/1/output.json?look=12345678"), ("hostask", "/api/v1/hosts/n1/load")):
+            self.web.link.replies[verb] = Reply("log in elsewhere", word="auth.session")
+            self.assertEqual(self.web.get(path).status, 502)
+
     def test_times_that_nobody_means_are_not_known(self) -> None:
         for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0001-01-01", "99999-01-01"):
             self.assertEqual((seconds_of(text), when(text)), (None, NOT_KNOWN))
