@@ -184,6 +184,8 @@ def read_info(path: str) -> dict[str, str]:
             ],
             "config.missing",
         ) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: expected UTF-8 text"]) from None
     return info_of(path, lines)
 
 

@@ -14,11 +14,11 @@ from tm.wire.message import quote
 
 WORDS = (
     "alice", "bob", "root", "nobody", "infoserver@n1", "web@physics", "n1", "n2", "*", "all", "1", "2", "2_0",
-    "2_[0-1]",     "0", "-1", "9" * 30, "0.5", "1e999", "2h", "2026-11-23", "state=pending", "user=all", "limit=1", "order=-ended",
-    "1-3",     "../../etc/passwd", "/tmp", "~", "-oProxyCommand=x", "$(id)", "a:b", "a%3Ab", "%", "%00", "%0a", ".", "* {}",
-    "look", "submit", "environment", "mail:a@b.c", "t", "{}", "[]", "null", "n1 && !gpu", "afterok:1", "ä\u202e\u2028",
-    "lsjobs", "canceljob", "jobs", "hosts", "log", "load", "1h", "USR1", "SIGKILL", "failed", "a" * 300, "true", "\x7f",
-    "= 1 1",
+    "2_[0-1]", "0", "-1", "9" * 30, "0.5", "1e999", "2h", "2026-11-23", "state=pending", "user=all", "limit=1",
+    "order=-ended", "1-3", "../../etc/passwd", "/tmp", "~", "-oProxyCommand=x", "$(id)", "a:b", "a%3Ab", "%", "%00",
+    "%0a", ".", "* {}", "look", "submit", "environment", "mail:a@b.c", "t", "{}", "[]", "null", "n1 && !gpu",
+    "afterok:1", "ä\u202e\u2028", "lsjobs", "canceljob", "jobs", "hosts", "log", "load", "1h", "USR1", "SIGKILL",
+    "failed", "a" * 300, "true", "\x7f", "= 1 1",
 )  # fmt: skip
 NUMBERS = (0, 1, -1, 2, 7, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63) - 1, 2**64, 10**40)
 TEXTS = st.one_of(st.sampled_from(WORDS), st.text(st.characters(exclude_categories=["Cs"]), max_size=12))

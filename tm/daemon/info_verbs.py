@@ -60,7 +60,7 @@ class InfoVerbs:
 
     def bulk(self, peer: Peer, data: Bulk) -> None:
         """Nothing here takes raw bytes."""
-        raise RefusedError("proto.verb", "no command runs on this connection")
+        peer.abort()
 
     # -- verbs ----------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,13 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fuzz.houses import UserHouse
+from tests.fuzz.houses import InfoServerHouse, UserHouse
 from tests.support.daemons import NotedPeer
 from tests.support.wire import Wire
 from tm.daemon.runs import Run
 from tm.edge.link import ClientLink
+from tm.errors import ConfigError
+from tm.places import read_info
 from tm.wire.message import Reply
 
 
@@ -41,6 +43,24 @@ class UserServerFound(SynchronousTestCase):
         for said in (b'{"topic":"tell"}', b'{"topic":"tell","id":"x"}'):
             house.server.event(house.link, said)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class InfoServerFound(SynchronousTestCase):
+    def test_raw_bytes_cut_the_connection_and_are_no_defect(self) -> None:
+        house = InfoServerHouse()
+        self.addCleanup(house.close)
+        talk = house.talk()
+        talk.send(b"= 1 3\nabc", b"version\n")
+        self.assertTrue(talk.over)
+
+
+class FilesFound(SynchronousTestCase):
+    def test_where_the_dispatcher_is_must_be_said_in_utf_8(self) -> None:
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"cluster = caf\xe9\n")
+        error = self.assertRaises(ConfigError, read_info, path)
+        self.assertIn("UTF-8", str(error))
 
 
 class LinkFound(SynchronousTestCase):

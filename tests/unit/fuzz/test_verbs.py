@@ -68,7 +68,7 @@ class DispatcherTests(VerbCase):
         self.assertEqual([verb for verb in json_verbs(DISPATCHER) if not self.kinds[verb]], [])
 
     def test_whatever_is_said_to_a_dispatcher_is_answered(self) -> None:
-        @examples(350, shrink=False)
+        @examples(150, shrink=False)
         @given(st.lists(st.tuples(st.sampled_from(EVERYBODY), lines(DISPATCHER, self.kinds)), min_size=1, max_size=8))
         def check(said: list[tuple[str, str]]) -> None:
             house = DispatcherHouse()
@@ -90,7 +90,7 @@ class UserServerTests(VerbCase):
     def test_whatever_is_said_to_a_users_server_is_answered(self) -> None:
         kinds = kinds_said(UserHouse().talk().say, json_verbs(USER_SERVER))
 
-        @examples(400, shrink=False)
+        @examples(150, shrink=False)
         @given(
             st.lists(lines({**DISPATCHER, **USER_SERVER}, kinds), min_size=1, max_size=5),
             st.lists(REPLIES, max_size=3),
@@ -103,7 +103,7 @@ class UserServerTests(VerbCase):
 
 class InfoServerTests(VerbCase):
     def test_whatever_is_said_to_an_infoserver_is_answered(self) -> None:
-        @examples(300)
+        @examples(150)
         @given(st.lists(lines(INFO_SERVER, {}), min_size=1, max_size=4))
         def check(said: list[str]) -> None:
             self.talked(InfoServerHouse(), "alice", said)
