@@ -19,7 +19,9 @@ from tm.model.rights import USER_SERVER as USER_SERVER_RULES
 from tm.places import find_root
 from tm.wire.verbs import DISPATCHER, INFO_SERVER, SIGNALS, USER_SERVER, Verb
 
-FAMILIES = "auth busy config host info internal job launch limit net perm proto session ssh store token undo usage web".split()
+FAMILIES = (
+    "auth busy config host info internal job launch limit net perm proto session ssh store token undo usage web"
+).split()
 ERRORS = {"TaskManagerError", "RefusedError", "WireError", "StoreError", "LaunchError", "LostError"}
 _CLASS = re.compile(rf"({'|'.join(FAMILIES)})\.(?!html)[a-z]+(?=\Z|: )")
 _ROW = re.compile(r"^\| `([a-z]+\.[a-z]+)` \| (.+) \| (.+) \| (\d+) \|$", re.MULTILINE)
