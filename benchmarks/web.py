@@ -68,9 +68,9 @@ MACHINES = ("/api", "/metrics")
 PAGES = (
     "/", "/hosts", HOST, f"{HOST}/processes", "/hosts/add", f"{HOST}/change", "/jobs", "/jobs?user=all",
     "/jobs/pending", "/jobs/pending?user=all", "/jobs/finished", "/jobs/finished?user=all", "/jobs/JOB", "/submit",
-    "/timeline", "/dispatcher", "/dispatcher/properties", "/dispatcher/log", "/dispatcher/output", "/admin",
-    "/admin/users", "/admin/groups", "/admin/shares", "/admin/certificates", "/admin/audit", "/sessions",
-    "/api/v1/jobs", "/api/v1/hosts", "/api/openapi.json", "/metrics",
+    "/timeline", "/timeline?user=all", "/dispatcher", "/dispatcher/properties", "/dispatcher/log",
+    "/dispatcher/output", "/admin", "/admin/users", "/admin/groups", "/admin/shares", "/admin/certificates",
+    "/admin/audit", "/sessions", "/api/v1/jobs", "/api/v1/hosts", "/api/openapi.json", "/metrics",
 )  # fmt: skip
 
 
