@@ -65,11 +65,11 @@ def _parent(target: str, minutes: float, folder: Path, keep: bool) -> int:
 
 
 def _kept(target: str) -> list[bytes]:
-    from tests.fuzz.targets import WORDS, samples
+    from tests.fuzz.targets import seeds
 
     path = CORPUS / f"{target}.json"
     kept = [text.encode("latin-1") for text in json.loads(path.read_text(encoding="ascii"))] if path.exists() else []
-    return [*kept, *(samples() if target == "files" else [b"\x00" + word + b"\n" for word in WORDS[target]])]
+    return [*kept, *seeds(target)]
 
 
 def _keep(target: str, paths: list[Path]) -> None:
@@ -92,7 +92,14 @@ def _guided(target: str, folder: str, minutes: float) -> int:
     words.write_text("".join(f'"{word}"\n' for word in quoted), encoding="ascii")
     os.chdir(folder)
     settings = [f"-max_total_time={int(minutes * 60)}", f"-dict={words}", f"-artifact_prefix={folder}/", "-timeout=20"]
-    arguments = ["tests.fuzz", *settings, "-rss_limit_mb=1500", "-max_len=4000", "-print_final_stats=1"]
+    arguments = [
+        "tests.fuzz",
+        *settings,
+        "-rss_limit_mb=1500",
+        "-max_len=4000",
+        "-len_control=0",
+        "-print_final_stats=1",
+    ]
     atheris.Setup([*arguments, os.path.join(folder, "corpus")], TARGETS[target])
     atheris.Fuzz()
     return 0

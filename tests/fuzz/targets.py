@@ -24,9 +24,11 @@ from tm.errors import ConfigError, RefusedError, WireError
 from tm.model.rights import RIGHTS
 from tm.places import find_root
 from tm.wire.dialogue import ClientDialogue, ServerDialogue
+from tm.wire.message import Reply
 from tm.wire.verbs import DISPATCHER, INFO_SERVER, USER_SERVER
 
 SAID_BY = (*USERS, "infoserver@n1", "web@physics")
+LISTS = set("lsjobs lshosts lsusers lsgroups lssessions lsproperties lsshares audit usage log".split())
 SAMPLES = ("users", "groups", "ComputerCluster.config", "TaskDispatcher.info")
 
 
@@ -111,6 +113,8 @@ def _complained(step: Callable[[], object]) -> None:
 def web(data: bytes) -> None:
     """Bytes that come to the web server; CSRF and SECRET in them stand for those of a visitor who has logged in."""
     site = Site(rights=list(RIGHTS))
+    for verb in set(DISPATCHER) - LISTS:
+        site.link.replies.setdefault(verb, Reply("there is none", word="job.unknown"))
     protocol, transport = site.connect()
     raw = data.replace(b"CSRF", site.csrf.encode()).replace(b"SECRET", SECRET.encode())
     protocol.dataReceived(raw)
@@ -126,6 +130,17 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "files": files, "web": web,
 }  # fmt: skip
 assert tuple(TARGETS) == NAMES
+
+
+def seeds(name: str) -> list[bytes]:
+    """Return what a guided search of the target *name* may begin with."""
+    if name == "files":
+        return list(samples())
+    if name == "web":
+        posts = [request("POST", path, [], [b"csrf=CSRF", *FIELDS[1:9]]) for path in PATHS]
+        return [*(request("GET", path, [], []) for path in PATHS), *posts]
+    before = {"dispatcher": b"\x02", "lines": b"\x01\x05\x09"}.get(name, b"")
+    return [before + word + b"\n" for word in WORDS[name]]
 
 
 @functools.cache
@@ -148,19 +163,43 @@ _MARKS = (
     b'{"ids":"1","set":{"priority":1}}', b"1", b"2_0", b'{"job":1,"lines":3}', b'{"name":"n3","address":"n3"}',
     b'"set":{"cores":3}', b"state=pending", b"n1", b"alice", b"2h",
 )  # fmt: skip
-_WEB = (
-    b"GET / HTTP/1.1\r\n", b"POST /jobs/act HTTP/1.1\r\n", b"GET /api/v1/jobs?limit=2 HTTP/1.1\r\n",
-    b"HEAD /hosts HTTP/1.0\r\n", b"GET /jobs?user=all&order=-ended&from=x HTTP/1.1\r\n", b"POST /submit HTTP/1.1\r\n",
-    b"GET /plots/cluster/jobs/1h HTTP/1.1\r\n", b"GET /timeline?span=7d&until=x HTTP/1.1\r\n",
-    b"GET /hosts/n1 HTTP/1.1\r\n", b"POST /dispatcher/properties HTTP/1.1\r\n", b"GET /events HTTP/1.1\r\n",
-    b"GET /static/style.css HTTP/1.1\r\n", b"POST /hosts/add HTTP/1.1\r\n", b"GET //[ HTTP/1.1\r\n",
-    b"Host: web.test:1234\r\n", b"Cookie: " + COOKIE.encode() + b"=SECRET\r\n", b"Origin: http://web.test:1234\r\n",
-    b"Content-Type: application/x-www-form-urlencoded\r\n", b"Content-Length: 40\r\n", b"Content-Length: 9\r\n",
-    b"\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"csrf=CSRF&act=cancel&ids=1&back=/jobs",
-    b"csrf=CSRF&command=true", b"Accept: application/json\r\n", b"Authorization: Bearer SECRET\r\n",
-    b"Content-Type: application/json\r\n", b"%00", b"%ff", b"\xff", b"Accept-Encoding: gzip;q=x\r\n",
-    b"Expect: 100-continue\r\n", b"Last-Event-ID: 5\r\n", b"Range: bytes=0-\r\n", b"?", b"&", b"=",
+PATHS = (
+    "/", "/jobs", "/jobs?user=all&order=-ended&from=x", "/jobs.csv?state=ended&limit=x", "/jobs/pending",
+    "/jobs/finished?since=2026", "/jobs/1", "/jobs/2_0", "/jobs/act", "/jobs/1/output?places=x",
+    "/hosts?view=table&state=trouble", "/hosts/n1", "/hosts/add", "/hosts/n1/change", "/hosts/n1/processes",
+    "/timeline?span=7d&until=x", "/plots/cluster/jobs/1h?as=csv", "/plots/hosts/n1/load/24h", "/submit?like=17",
+    "/dispatcher", "/dispatcher/properties", "/dispatcher/log?lines=x", "/admin", "/admin/users", "/sessions",
+    "/login", "/login/x", "/events", "/static/style.css", "/api/v1/jobs?limit=2", "/api/v1/jobs/1", "/api/v1/hosts",
+    "/api/v1/events?topics=jobs", "/api/v1/openapi.json", "/metrics", "//[", "/%00", "/../etc", "*", "http://[",
+    "/\xff", "/?a=%ff&a",
 )  # fmt: skip
+FIELDS = (
+    b"csrf=CSRF", b"act=cancel", b"act=change", b"ids=1", b"ids=1-3,2_[0-1]", b"all=1", b"back=/jobs", b"back=//[",
+    b"command=true", b"cores=x", b"name=%00%ff", b"seen={}", b"seen=[[", b"before={}", b"set=x", b"member=alice",
+    b"right=all", b"limit=-1", b"token=t", b"=", b"%", b"{}", b'{"command":"true"}', b'{"ids":"1"}', b"[" * 3000,
+    b"a=1&" * 300,
+)  # fmt: skip
+_WEB = (
+    b"GET / HTTP/1.1\r\n", b"HEAD /hosts HTTP/1.0\r\n", b"Host: web.test:1234\r\n",
+    b"Cookie: " + COOKIE.encode() + b"=SECRET\r\n", b"Origin: http://web.test:1234\r\n",
+    b"Content-Type: application/x-www-form-urlencoded\r\n", b"Content-Length: 9\r\n", b"\r\n",
+    b"Content-Type: application/json\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n",
+    b"Accept: application/json\r\n", b"Authorization: Bearer SECRET\r\n", b"Accept-Encoding: gzip;q=x\r\n",
+    b"Expect: 100-continue\r\n", b"Last-Event-ID: 5\r\n", b"Range: bytes=0-\r\n", b"X-Live: 1\r\n",
+    b"X-Csrf: CSRF\r\n", b"Sec-Fetch-Site: same-origin\r\n", b"%00", b"%ff", b"\xff", b"?", b"&", b"=",
+)  # fmt: skip
+
+
+def request(method: str, path: str, headers: list[bytes], fields: list[bytes]) -> bytes:
+    """Return a request of somebody who has logged in, with more *headers*, and *fields* as its body."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: web.test:1234\r\nCookie: {COOKIE}=SECRET\r\n".encode("latin-1")
+    body = b"&".join(fields).replace(b"CSRF", Site().csrf.encode())
+    if method == "POST":
+        head += b"Origin: http://web.test:1234\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        head += b"Content-Length: %d\r\n" % len(body)
+    return head + b"".join(headers) + b"\r\n" + body
+
+
 _FILES = (
     b"\n", b"[hosts.n1]", b"[defaults]", b"[users.bob]", b"[groups.x]", b"[[hosts]]", b"cores = ", b"certificates = ",
     b"members = ", b'"', b"[", b"]", b"{", b"}", b"=", b".", b"0x", b"1e999", b"nan", b"inf", b"true", b"1979-05-27",

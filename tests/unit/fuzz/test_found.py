@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fuzz.houses import InfoServerHouse, UserHouse
 from tests.support.daemons import NotedPeer
+from tests.support.web import Site
 from tests.support.wire import Wire
 from tm.daemon.runs import Run
 from tm.edge.link import ClientLink
@@ -61,6 +62,12 @@ class FilesFound(SynchronousTestCase):
             file.write(b"cluster = caf\xe9\n")
         error = self.assertRaises(ConfigError, read_info, path)
         self.assertIn("UTF-8", str(error))
+
+
+class WebFound(SynchronousTestCase):
+    def test_a_path_without_a_slash_is_a_page_that_is_not_there(self) -> None:
+        for path in ("*", "x", "http:"):
+            self.assertEqual(Site().get(path).status, 404, path)
 
 
 class LinkFound(SynchronousTestCase):

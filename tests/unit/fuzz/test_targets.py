@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fuzz.targets import TARGETS, WORDS, samples
+from tests.fuzz.targets import FIELDS, PATHS, TARGETS, WORDS, request, samples
 from tests.support.properties import examples
 from tm.places import find_root
 
@@ -34,6 +34,10 @@ CHANGES = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from([0, 0, 1, 3, 20, 200]), NEW),
     min_size=1, max_size=4,
 )  # fmt: skip
+
+
+HEADERS = st.lists(st.sampled_from([word for word in WORDS["web"] if b": " in word]), max_size=3)
+PARTS = st.lists(st.sampled_from(FIELDS), max_size=5).map(lambda fields: [FIELDS[0], *fields])
 
 
 class BytesTests(SynchronousTestCase):
@@ -62,10 +66,17 @@ class BytesTests(SynchronousTestCase):
     def test_files_of_etc_with_anything_in_them(self, sample: bytes, changes: list[tuple[float, int, bytes]]) -> None:
         TARGETS["files"](mutated(sample, changes))
 
+    @examples(100, shrink=False)
+    @given(spelled("web"))
+    def test_requests_of_no_browser(self, raw: bytes) -> None:
+        TARGETS["web"](raw)
+
     @examples(250, shrink=False)
-    @given(spelled("web"), st.booleans())
-    def test_requests_of_no_browser(self, raw: bytes, begun: bool) -> None:
-        TARGETS["web"]((b"" if begun else WORDS["web"][0] + b"Host: web.test:1234\r\n") + raw)
+    @given(st.sampled_from(["GET", "POST", "HEAD", "PUT", "get"]), st.sampled_from(PATHS), HEADERS, PARTS)
+    def test_requests_that_only_a_browser_of_ours_could_send(
+        self, method: str, path: str, headers: list[bytes], fields: list[bytes]
+    ) -> None:
+        TARGETS["web"](request(method, path, headers, fields))
 
 
 class CorpusTests(SynchronousTestCase):
