@@ -11,6 +11,7 @@ from tests.fuzz.houses import InfoServerHouse, UserHouse
 from tests.support.daemons import NotedPeer
 from tests.support.web import Site
 from tests.support.wire import Wire
+from tests.unit.web.test_admin import GROUP, USER
 from tm.daemon.runs import Run
 from tm.edge.link import ClientLink
 from tm.errors import ConfigError
@@ -68,6 +69,28 @@ class WebFound(SynchronousTestCase):
     def test_a_path_without_a_slash_is_a_page_that_is_not_there(self) -> None:
         for path in ("*", "x", "http:"):
             self.assertEqual(Site().get(path).status, 404, path)
+
+    def test_what_a_form_remembers_is_what_we_wrote_there_or_the_form_is_refused(self) -> None:
+        deep = "[" * 9000
+        for seen in (
+            "[[",
+            "[]",
+            "{}",
+            "7",
+            deep,
+            '{"members":1}',
+            "\x00",
+            "",
+            "null",
+            '{"a":' + deep,
+            '{"a":["x",' + deep,
+        ):
+            web = Site(rights=["users", "properties"])
+            web.link.replies.update(lsgroups=[GROUP], lsusers=[USER])
+            for path in ("/admin/groups/staff", "/admin/users/bob", "/dispatcher/properties"):
+                got = web.post(path, form={"seen": seen, "members": "alice", "email": "b@c.d"})
+                self.assertLess(got.status, 500, (path, seen[:20]))
+            self.assertEqual([said for verb, said in web.link.asked if verb == "changegroup"], [])
 
 
 class LinkFound(SynchronousTestCase):

@@ -81,7 +81,10 @@ async def change_user(desk: Desk, asked: Asked, name: str) -> Answer:
     wanted: dict[str, Any] = {"name": name}
     if "email" in asked.form:
         wanted["email"] = asked.field("email")
-        wanted["was"] = {"email": json.loads(asked.field("seen") or '""')}
+        try:
+            wanted["was"] = {"email": views.read_seen(asked.field("seen") or '""', str | None)}
+        except ValueError as error:
+            return await _user(desk, asked, name, typed, RefusedError("proto.arguments", error.args[1]))
     wanted.update((key, typed[key]) for key in ("add", "drop") if key in typed)
     try:
         await desk.said(asked, "changeuser", json.dumps(wanted))
@@ -152,8 +155,7 @@ async def change_group(desk: Desk, asked: Asked, name: str) -> Answer:
     typed = {**views.group_form(one), **asked.filled(), "rights": asked.form.get("right", []),
              "all": "all" in asked.form.get("right", [])}  # fmt: skip
     try:
-        was = json.loads(asked.field("seen"))
-        wanted = views.wanted_group(name, asked.form, was)
+        wanted = views.wanted_group(name, asked.form, views.read_seen(asked.field("seen"), views.SeenGroup))
     except ValueError as error:
         field, complaint = error.args if len(error.args) == 2 else ("form", "the form cannot be read; open it anew")
         return _group_page(one, typed, asked.field("seen"), RefusedError("proto.arguments", complaint), field)

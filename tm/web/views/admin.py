@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from tm.model.audit import difference
 from tm.model.rights import RIGHTS
@@ -72,6 +74,24 @@ def seen_group(group: View) -> str:
     """Return what a form remembers of a group as it was shown."""
     keys = ("members", "rights", "limits", "user_limits", "shares")
     return json.dumps({key: group[key] for key in keys}, sort_keys=True)
+
+
+class SeenGroup(TypedDict):
+    """What `seen_group` says."""
+
+    members: list[str]
+    rights: list[str]
+    limits: dict[str, int | None]
+    user_limits: dict[str, int | None]
+    shares: int
+
+
+def read_seen(text: str, kind: Any) -> Any:
+    """Return what a form remembers, which must be a *kind*; raise `ValueError` with (field, complaint)."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, RecursionError):
+        raise ValueError("form", "the form cannot be read; open it anew") from None
 
 
 def wanted_group(name: str, form: Mapping[str, list[str]], was: View) -> View:

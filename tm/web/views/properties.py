@@ -101,7 +101,7 @@ def with_new(form: Mapping[str, Sequence[str]], given: Sequence[View]) -> tuple[
             texts[full], fresh[full] = count, ["", None]
     try:
         old = msgspec.json.decode(remembered, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return texts, remembered, faults
     return texts, json.dumps({**old, **fresh}, ensure_ascii=False), faults
 

@@ -89,7 +89,7 @@ def wanted(texts: Mapping[str, str], seen: str, known: Known) -> Wanted:
 def _remembered(seen: str) -> Mapping[str, tuple[str, Any]]:
     try:
         return msgspec.json.decode(seen, type=dict[str, tuple[str, Any]])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise ValueError("this form cannot be read; open the page anew and type it again") from None
 
 
