@@ -52,7 +52,7 @@ class Run:
 
     def tell(self, /, **shown: object) -> None:
         """Tell the client how it is."""
-        self.client.send_event(json_line({**shown, "run": self.shown}).encode())
+        self.client.send_event(json_line({"run": self.shown} | shown | {"run": self.shown}).encode())
 
 
 class Runs:

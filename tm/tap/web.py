@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from twisted.application.service import IService
 from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel
 from typing_extensions import override
 
@@ -109,6 +110,7 @@ def _build(
     JsonLog(logs[1], LogLevel.warn).start()
     desk = Desk(time.time, info["cluster"])
     desk.timer = clock
+    desk.aside = deferToThread
     desk.events = hub = Hub(clock, desk.sessions)
     web = WebServer(desk, clock, front.url)
     web.heard += [hub.heard, desk.meter.heard]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 
 from tm.errors import RefusedError, TaskManagerError
@@ -34,6 +34,11 @@ _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 
 
+def at_once(work: Callable[[], Any]) -> Awaitable[Any]:
+    """Do *work* now."""
+    return maybeDeferred(work)
+
+
 class _Session(msgspec.Struct):
     id: str
     user: str
@@ -50,7 +55,8 @@ class _Session(msgspec.Struct):
 
 class Desk:
     """Asks the dispatcher over the one link there is; *clock* gives seconds since the epoch. *events* are what pages
-    follow, None where nothing is to be followed; *timer* bounds what pages wait for.
+    follow, None where nothing is to be followed; *timer* bounds what pages wait for; *aside* does what takes long
+    without holding up other pages.
     """
 
     def __init__(self, clock: Callable[[], float], cluster: str = "") -> None:
@@ -66,6 +72,7 @@ class Desk:
         self._later = Later()
         self._turns = Turns()
         self.timer: IReactorTime | None = None
+        self.aside: Callable[[Callable[[], Any]], Awaitable[Any]] = at_once
 
     # -- for pages ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,8 @@ async def metrics(desk: Desk, asked: Asked) -> Answer:
     streams = desk.events.streams if desk.events is not None else 0
     server = Server(desk.link is not None, streams, resident_memory(), desk.since)
     try:
-        body, content_type = text(families(desk.board, desk.meter, server, asked.now))
+        told = list(families(desk.board, desk.meter, server, asked.now))
+        body, content_type = await desk.aside(lambda: text(told))
     except RefusedError as error:
         return Data(f"{error.word}: {error.text}\n".encode(), status=status_of(error.word))
     return Data(body, content_type)

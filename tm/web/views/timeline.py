@@ -61,11 +61,11 @@ class Wanted:
         begin, end = self.ends(now)
         return f"{shown_time(begin)}..{shown_time(end)}"
 
-    def rest(self, now: float, cursor: str = "") -> str:
-        """Return the arguments of ``lsjobs`` for the bars, the latest first, those after *cursor*."""
+    def rest(self, now: float, limit: int, cursor: str = "") -> str:
+        """Return the arguments of ``lsjobs`` for *limit* bars, the latest first, those after *cursor*."""
         given = {"user": self.user, "host": self.host, "overlap": self.overlap(now), "from": cursor}
         words = [quote(f"{name}={value}") for name, value in given.items() if value]
-        return ":".join([*words, "order=-started", "limit=1000"])
+        return ":".join([*words, "order=-started", f"limit={limit}"])
 
     def query(self, **changes: object) -> dict[str, object]:
         """Return the arguments of the address, with *changes*."""
