@@ -66,7 +66,7 @@ class PauseTests(JobCase):
         wait_for(lambda: self.spool.read("work/grown"), "some children")
         for turn in (1, 3, 5, 7, 9):
             self.suspended(turn=turn)
-            self.assertEqual({state_of(one) for one in tree_of(pid)}, {"T"})
+            self.assertLessEqual({state_of(one) for one in tree_of(pid)}, {"T", "D"})  # as tm.keeper.pausing says
             self.peer.say(resume=[[1, 1]])
             wait_for(lambda turn=turn: self.heard("resumed", 1, turn + 1), "a resumed job")
         grown = len(self.spool.read("work/grown"))
