@@ -109,6 +109,24 @@ class StayingTrueTests(BrowserCase):
         page.get_by_role("row").filter(has_text="through").wait_for(state="detached")
         self.assertEqual(loads, [])
 
+    def test_output_goes_on_as_soon_as_the_dispatcher_is_back(self) -> None:
+        self.permitted = ["Failed to load resource"]
+        (job,) = self.cluster.submit("alice", "for n in $(seq 300); do echo line $n; sleep 0.2; done", stdout="long")
+        self.cluster.wait([job], states=("running",))
+        page = self.log_in()
+        page.goto(f"/jobs/{job}")
+        output = page.locator("[data-stream=stdout] pre")
+        output.filter(has_text="line 3").wait_for()
+        self.cluster.kill("dispatcher")
+        stale = page.locator("#stale")
+        stale.filter(has_text="the TaskDispatcher is not reached: ").wait_for()
+        page.locator("[data-fault]").wait_for()
+        self.cluster.start_dispatcher()
+        stale.wait_for(state="hidden")
+        last = int(output.inner_text().split()[-1])
+        output.filter(has_text=f"line {last + 3}\n").wait_for()
+        page.locator("[data-fault]").wait_for(state="hidden")
+
     def test_a_session_ended_elsewhere_leads_to_the_login_page(self) -> None:
         self.permitted = ["401"]
         page = self.log_in()

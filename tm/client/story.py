@@ -109,7 +109,8 @@ def _busy(view: View, seconds: float) -> str:
     cpu = view.get("cpu_seconds")
     if not cpu or seconds <= 0:
         return ""
-    return f"{cpu / seconds:.2g} busy on average ({duration(cpu)} of processor time)"
+    busy = cpu / seconds
+    return f"{f'{busy:.2g}' if busy >= 0.01 else 'under 0.01'} busy on average ({duration(cpu)} of processor time)"
 
 
 def _value(word: str, value: Any) -> str:

@@ -23,6 +23,20 @@ AGAIN_SECONDS = 2.0
 Event = dict[str, Any]
 _log = Logger()
 
+_WORDS = (
+    ("refused", "nothing listens at its address"),
+    ("non-clean", "the connection broke off"),
+    ("closed cleanly", "the connection was closed"),
+    ("timed out", "its machine does not answer"),
+    ("timeout", "its machine does not answer"),
+)
+"""What the network says of a lost connection, and what that means."""
+
+
+def in_words(reason: str) -> str:
+    """Return *reason*, why the link is gone, as people say it; what is said otherwise already stays."""
+    return next((text for mark, text in _WORDS if mark in reason.lower()), reason)
+
 
 class WebServer(Service):
     """Keeps *desk* linked. *heard* is called with each event of the dispatcher; *up* and *down* when the link comes and
@@ -50,11 +64,12 @@ class WebServer(Service):
         """The dispatcher is not reached."""
         was = self.desk.link
         self._link = None
-        self.desk.lost(reason)
+        why = in_words(reason)
+        self.desk.lost(why)
         if was is not None:
             _log.warn("no dispatcher: {reason}", event="unreachable", reason=reason)
             for call in self.down:
-                call(reason)
+                call(f"the TaskDispatcher is not reached: {why}")
 
     def event(self, link: Link, json: bytes) -> None:
         """The dispatcher says something."""
@@ -64,6 +79,7 @@ class WebServer(Service):
             return
         if event.get("topic") == "replaced":
             _log.warn("another web server has taken over; this one answers no more", event="replaced")
+            self.desk.lost("another web server has taken this one's place; 'hRunJob --web' leads to that one")
         for call in self.heard:
             call(event)
 

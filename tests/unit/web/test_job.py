@@ -29,6 +29,10 @@ class Told(SynchronousTestCase):
         self.assertEqual((used["Time"].asked, used["Time"].part), ("2 h 00 min", 25.0))
         self.assertEqual((used["GPUs"].used, used["GPUs"].part), ("GPU 1: 0.5 busy now", 50.0))
 
+    def test_what_hardly_computes_is_told_without_powers_of_ten(self) -> None:
+        used = {one.name: one for one in view.usages(story(cpu_seconds=0.01), NOW)}
+        self.assertEqual(used["Cores"].used, "under 0.01 busy on average (0.0 s of processor time)")
+
     def test_of_what_it_ended_is_told_as_on_the_command_line(self) -> None:
         over: dict[str, Any] = {"state": "failed", "ended_at": "2027-01-15T07:40:00.000Z"}
         self.assertEqual(

@@ -25,6 +25,7 @@
     const places = new Map(streams.map((one) => [one.dataset.stream, one.dataset.at || ""]));
     const look = section.dataset.look;
     let pause = PAUSE;
+    let timer = 0;
     let said = "";
 
     function say(text) {
@@ -50,8 +51,13 @@
       return answer;
     }
 
+    function next(wait) {
+      timer = setTimeout(again, wait);
+    }
+
     async function again() {
-      if (document.hidden) { setTimeout(again, PAUSE); return; }
+      timer = 0;
+      if (document.hidden) { next(PAUSE); return; }
       try {
         const answer = await ask();
         fault.hidden = true;
@@ -60,12 +66,12 @@
         if (answer.over) { say("The job has ended; this is all that it wrote."); return; }
         const waits = answer.state === "pending" || answer.state === "held";
         say(waits ? "It has not begun yet." : "Shown as it comes.");
-        setTimeout(again, answer.more ? 0 : waits ? 2 * PAUSE : PAUSE);
+        next(answer.more ? 0 : waits ? 2 * PAUSE : PAUSE);
       } catch (error) {
         fault.textContent = error.message;
         fault.hidden = false;
         pause = Math.min(LONGEST, 2 * pause);
-        setTimeout(again, pause);
+        next(pause);
       }
     }
 
@@ -73,6 +79,10 @@
       const pre = one.querySelector("pre");
       pre.scrollTop = pre.scrollHeight;
     }
+    // What could not be had is asked for anew as soon as the page has come up to date again.
+    document.addEventListener("live", () => {
+      if (timer && pause > PAUSE) { clearTimeout(timer); again(); }
+    });
     again();
   }
 

@@ -74,7 +74,7 @@ def usages(job: View, now: float, gpus: Iterable[View] = ()) -> list[Usage]:
     seconds, cores, limit = spent(job, now) or 0.0, job.get("cores") or 0, job.get("time")
     memory, rss, cpu = job.get("memory"), job.get("max_rss"), job.get("cpu_seconds")
     busy = cpu / seconds if cpu and seconds else None
-    used = "" if busy is None else f"{busy:.2g} busy on average ({span(cpu)} of processor time)"
+    used = "" if busy is None else f"{_busy(busy)} busy on average ({span(cpu)} of processor time)"
     found = [Usage("Cores", str(cores), used, _part(busy, cores))]
     if job.get("tasks"):
         seconds = 0.0
@@ -102,6 +102,10 @@ def _part(used: float | None, asked: float | None) -> float | None:
 
 
 # -- facts --------------------------------------------------------------------------------------------------------
+
+
+def _busy(cores: float) -> str:
+    return f"{cores:.2g}" if cores >= 0.01 else "under 0.01"
 
 
 def facts(job: View) -> list[tuple[str, str]]:
