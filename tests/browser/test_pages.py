@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from tests.support.browser import BrowserCase
 from tests.support.cluster import ROOT
@@ -26,11 +26,20 @@ MARKUP = "<img src=x onerror=alert(1)>\x1b[31m"
 PICTURES = os.path.join(ROOT, "docs", "images")
 
 
+HOSTS: Mapping[str, Mapping[str, object]] = {
+    "n1": {"launcher": "local", "cores": 2, "infoserver": True, "policy": "ignore"},
+    "n2": {"launcher": "local", "cores": 1, "active": False},
+}
+
+
+def knows_host(page: Any) -> bool:
+    """Whether the page of the host shows what its InfoServer has said."""
+    page.goto("/hosts/n1")
+    return "InfoServer" in page.get_by_role("main").inner_text()
+
+
 class PageTests(BrowserCase):
-    hosts: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "n1": {"launcher": "local", "cores": 2, "infoserver": True, "policy": "ignore"},
-        "n2": {"launcher": "local", "cores": 1, "active": False},
-    }
+    hosts = HOSTS
 
     def setUp(self) -> None:
         super().setUp()
@@ -51,7 +60,7 @@ class PageTests(BrowserCase):
         from axe_playwright_python.sync_playwright import Axe
 
         page = self.log_in()
-        wait_for(lambda: self._knows_host(page), "the page of the host knows its load")
+        wait_for(lambda: knows_host(page), "the page of the host knows its load")
         axe, violations = Axe(), []
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
@@ -63,10 +72,6 @@ class PageTests(BrowserCase):
                     nodes = [node["html"][:160] for node in one["nodes"][:3]]
                     violations.append(f"{path} ({scheme}): {one['id']}: {one['help']}: {nodes}")
         self.assertEqual(violations, [], "\n".join(violations))
-
-    def _knows_host(self, page: Any) -> bool:
-        page.goto("/hosts/n1")
-        return "InfoServer" in page.get_by_role("main").inner_text()
 
     def test_every_page_fits_a_phone_and_twice_the_size(self) -> None:
         page = self.log_in(viewport={"width": 390, "height": 800})
@@ -134,15 +139,31 @@ class PageTests(BrowserCase):
         page.goto("/jobs?user=all")
         self.assertNotIn("sweep", page.content())
 
+
+class PictureTests(BrowserCase):
+    hosts = HOSTS
+
+    def setUp(self) -> None:
+        super().setUp()
+        submit, cluster = self.cluster.submit, self.cluster
+        (failed,) = submit("alice", "echo no such file; exit 2", name="convert", stdout="convert.out")
+        (sweep,) = submit("alice", "sleep 0.2", array="0-19", name="sweep", stdout="sweep-%a.out")
+        cluster.wait([failed, sweep])
+        steps = "for n in 1 2 3; do echo step $n done; done; exec sleep 300"
+        (self.fit,) = submit("alice", steps, name="fit", time=3600, memory=1 << 30, stdout="fit.out")
+        cluster.wait([self.fit], states=("running",))
+        after = f"afterok:{self.fit}"
+        (self.report,) = submit("alice", "make report", name="report", cores=2, dependency=after, stdout="report.out")
+
     def test_pictures_show_the_pages(self) -> None:
         page = self.log_in(viewport={"width": 1200, "height": 800})
-        wait_for(lambda: self._knows_host(page), "the page of the host knows its load")
+        wait_for(lambda: knows_host(page), "the page of the host knows its load")
         write = bool(os.environ.get("TM_WRITE_SCREENSHOTS"))
         folder = Path(PICTURES if write else self.mktemp())
         folder.mkdir(parents=True, exist_ok=True)
         named = {
             "overview": "/", "hosts": "/hosts", "host": "/hosts/n1", "processes": "/hosts/n1/processes",
-            "jobs": "/jobs", "job": f"/jobs/{self.ids['running']}", "waiting": f"/jobs/{self.ids['waiting']}",
+            "jobs": "/jobs", "job": f"/jobs/{self.fit}", "waiting": f"/jobs/{self.report}",
             "submit": "/submit", "timeline": "/timeline", "properties": "/dispatcher/properties",
             "log": "/dispatcher/log", "administration": "/admin",
         }  # fmt: skip

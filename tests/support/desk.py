@@ -23,7 +23,7 @@ class Seal:
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
     def check(self, text: str, signature: str) -> bool:
-        return hmac.compare_digest(self.sign(text), signature)
+        return hmac.compare_digest(self.sign(text).encode(), signature.encode(errors="replace"))
 
 
 def signed(number: int, job: int | None = None, seal: Seal | None = None, **more: object) -> Order:

@@ -10,6 +10,7 @@
   const IDLE = 60000;          // … and so often at least, while it can be seen
   const HIGH = 200;
   const COLOURS = ["--ours", "--others", "--series-3", "--series-4"];
+  const LEAST_SPAN = 600;  // seconds: a picture of one moment would have an axis of months
   const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
   const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 };
   const TWOS = Array.from({ length: 50 }, (none, power) => 2 ** power);
@@ -147,7 +148,10 @@
         width: this.wide(), height: HIGH,
         legend: { show: false },
         cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-        scales: { y: { range: (plot, least, most) => [Math.min(0, least || 0), most > 0 ? most * 1.05 : 1] } },
+        scales: {
+          x: { range: () => this.whole() },
+          y: { range: (plot, least, most) => [Math.min(0, least || 0), most > 0 ? most * 1.05 : 1] },
+        },
         axes: [
           { ...axis, values: (plot, ticks, which, space, apart) => times(ticks, apart) },
           { ...axis, size: bytes ? 86 : 56, incrs: bytes ? TWOS : undefined,
@@ -162,6 +166,11 @@
       this.keys();
       this.values(null);
       this.save.hidden = false;
+    }
+
+    whole() {
+      const at = this.data[0];
+      return [Math.min(at[0], at[at.length - 1] - LEAST_SPAN), at[at.length - 1]];
     }
 
     wide() {
