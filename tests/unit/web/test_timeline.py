@@ -107,7 +107,7 @@ class ThePage(SynchronousTestCase):
         (rest,) = [rest for verb, rest in self.site.link.asked if verb == "lsjobs"]
         self.assertEqual(
             rest,
-            "user=all:host=n1:overlap=2027-01-15T07%3A01%3A12Z..2027-01-15T08%3A01%3A12Z:order=-started:limit=250",
+            "user=all:host=n1:overlap=2027-01-15T07%3A01%3A12Z..2027-01-15T08%3A01%3A12Z:order=-started:limit=200",
         )
 
     def test_jobs_of_others_need_the_right_and_the_page_says_so(self) -> None:

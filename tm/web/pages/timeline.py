@@ -13,7 +13,7 @@ from tm.web.views import jobs
 from tm.web.views import timeline as view
 
 AT_ONCE = 1000
-FEW_BARS = 250
+FEW_BARS = 200
 """So many are drawn unless all are asked for: a page of more takes longer than people wait gladly."""
 
 
