@@ -141,6 +141,9 @@ class WebRequest(Request):
             for name, values in self.requestHeaders.getAllRawHeaders() if values
         }  # fmt: skip
 
+    def _says_one_host(self) -> bool:
+        return len(self.requestHeaders.getRawHeaders(b"host") or ()) == 1
+
     def _asked(self, server: Server) -> Asked:
         headers = self._headers()
         body = b"" if self._large else self.content.read()
@@ -156,7 +159,7 @@ class WebRequest(Request):
             form=form, now=server.desk.clock(), cluster=server.desk.cluster, agent=headers.get("user-agent", ""),
             address=str(getattr(host, "host", "")), certificate=server.certificate_of(self.transport), body=body,
             json="application/json" in headers.get("accept", "") or kind == "application/json",
-            host=headers.get("host", ""), again="x-live" in headers, content_type=kind,
+            host=headers.get("host", "") if self._says_one_host() else "", again="x-live" in headers, content_type=kind,
         )  # fmt: skip
 
     # -- what goes out --------------------------------------------------------------------------------------------

@@ -84,6 +84,8 @@ class WhatIsRefused(SynchronousTestCase):
     def test_a_foreign_host_is_refused(self) -> None:
         self.assertEqual(self.site.get("/hello/x", host="evil.test").status, 421)
         self.assertEqual(self.site.get("/hello/x", host="").status, 421)
+        twice = b"GET /hello/x HTTP/1.1\r\nHost: web.test:1234\r\nHost: web.test:1234\r\n\r\n"
+        self.assertIn(b" 421 ", self.site.raw(twice).split(b"\r\n")[0])
 
     def test_a_form_of_another_site_is_refused(self) -> None:
         for origin in ("http://evil.test", "null", "", "http://web.test:1235", "https://web.test:1234"):
