@@ -1,7 +1,7 @@
 """What a scheduler must be able to do to be measured: the same questions to each, ours among them.
 
-None as an answer says that it has no such thing. A peer leaves by `SystemExit` with a text when what it was asked did not
-come out: an ending that is missing, an exit code that is not 0.
+None as an answer says that it has no such thing. A peer leaves by `SystemExit` with a text when what it was asked did
+not come out: an ending that is missing, an exit code that is not 0.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 class Crash(NamedTuple):
     """What a ``kill -9`` of the server in the middle of jobs came to.
 
-    *lost* jobs were accepted and never ran, *doubled* ones ran more than once; *next_start* is the seconds from the restart
-    to the next job that starts, None where none does; *disturbed* are those that ran then and did not end by themselves.
+    *lost* jobs were accepted and never ran, *doubled* ones ran more than once; *next_start* is the seconds from the
+    restart to the next job that starts, None where none does; *disturbed* are those that ran then and did not end by
+    themselves.
     """
 
     lost: int
