@@ -1,6 +1,6 @@
 """Drills: faults at random for as long as somebody wants; each module of this package is one subject.
 
-A drill is a function ``(bench, chance) -> Outcome``, made known by `drill`. It lasts from 10 s to 2 minutes, takes every
+A drill is a function ``(bench, chance) -> Outcome``, made known by `drill`. It lasts 10 s to 2 minutes, takes every
 choice from *chance*, so that the seed tells what was done, and returns how many independent trials it made and what
 did not hold. What it raises counts as a violation, too.
 """
