@@ -99,6 +99,18 @@ class Installation:
         if seen != len(ids):
             raise SystemExit(f"{len(ids)} jobs were accepted, {seen} are there")
 
+    def view(self, number: int) -> dict[str, Any]:
+        """Return what the dispatcher knows of one job, or of an array as a whole."""
+        return self._ask("jobinfo", str(number))[0]
+
+    def kill_dispatcher(self) -> None:
+        """Kill the dispatcher with SIGKILL."""
+        self._cluster.end_dispatcher()
+
+    def start_dispatcher(self) -> None:
+        """Start the dispatcher again and wait until it greets."""
+        self._cluster.start_dispatcher()
+
     def rest(self) -> None:
         """Wait until no job is left and the last words of the daemons have been said."""
         self._until(lambda: not self._ask("lsjobs", "state=active:limit=1"))
