@@ -25,7 +25,7 @@ PAUSE = 0.02
 LOOP = 'n=$1; shift; while [ "$n" -gt 0 ]; do "$@" </dev/null || exit 1; n=$((n - 1)); done'
 
 
-class Private:
+class Folder:
     """A folder that others may enter, called after *name*, and the `environment` of what runs there."""
 
     def __init__(self, name: str) -> None:
