@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tm.keeper.order import Key
 
 RETRY_AFTER = 1.0
-GATHER = 0.002
+GATHER = 0.01
 """Seconds that endings wait for others to share a record with, while orders wait for their slots anyway."""
 IO_AFTER = 0.05
 """Seconds after which it is worth while to ask what an attempt has read and written."""

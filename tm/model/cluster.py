@@ -24,7 +24,7 @@ from tm.model.report import About, HostReport
 
 UNLIMITED_MEMORY = 1 << 62
 AHEAD_SECONDS = 0.05
-MOST_AHEAD = 16
+MOST_AHEAD = 64
 RECALL_AFTER = 0.5
 MOST_WORDS = 80
 STRANGERS_GPU_MEMORY = 1 << 30
