@@ -22,6 +22,7 @@ from tests.support import processes
 PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 CLIENTS = 4
 PAUSE = 0.02
+LONGEST = 600.0
 LOOP = 'n=$1; shift; while [ "$n" -gt 0 ]; do "$@" </dev/null || exit 1; n=$((n - 1)); done'
 
 
@@ -64,15 +65,22 @@ class Folder:
                 start_new_session=True,
             )  # fmt: skip
 
-    def run(self, command: Sequence[str], seconds: float = 600.0) -> str:
+    def run(self, command: Sequence[str]) -> str:
         """Run *command* to its end; return what it printed; leave if it failed."""
-        ended = subprocess.run(
-            command, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=seconds, check=False, text=True, errors="replace",
-        )  # fmt: skip
+        ended = self._run(command)
         if ended.returncode != 0:
             raise SystemExit(f"'{' '.join(command)}' ended with {ended.returncode}: {ended.stdout.strip()}")
         return ended.stdout
+
+    def ask(self, command: Sequence[str]) -> str:
+        """Run *command* to its end; return what it printed, also if it failed."""
+        return self._run(command).stdout
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=LONGEST, check=False, text=True, errors="replace",
+        )  # fmt: skip
 
     def measure(self, command: Sequence[str], output: str = os.devnull) -> float:
         """Return the seconds that *command* takes; what it prints goes to the file *output*."""
@@ -80,7 +88,7 @@ class Folder:
             begin = time.perf_counter()
             ended = subprocess.run(
                 command, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.DEVNULL, timeout=600, check=False,
+                stderr=subprocess.DEVNULL, timeout=LONGEST, check=False,
             )  # fmt: skip
             seconds = time.perf_counter() - begin
         if ended.returncode != 0:
