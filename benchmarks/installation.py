@@ -21,7 +21,7 @@ USER = "alice"
 UNDER_WAY = 32
 PATIENCE = 600.0
 PAUSE = 0.02
-_ACTIVE = "SELECT 1 FROM jobs WHERE phase IN ('held', 'pending', 'starting', 'running', 'suspended')"
+_ACTIVE = "SELECT id FROM jobs WHERE phase IN ('held', 'pending', 'starting', 'running', 'suspended')"
 # As large as that of a login shell: it travels with each submission.
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/alice", "LANG": "C.UTF-8", "SHELL": "/bin/bash",
@@ -85,6 +85,12 @@ class Installation:
         with closing(sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)) as store:
             bounds = ids[0], ids[-1]
             self._until(lambda: store.execute(_ACTIVE + " AND id BETWEEN ? AND ?", bounds).fetchone() is None)
+
+    def unfinished(self, ids: list[int]) -> list[int]:
+        """Return which of *ids*, one after the other, have not ended by what is on the dispatcher's disk."""
+        with closing(sqlite3.connect(f"file:{self._store}?mode=ro", uri=True)) as store:
+            found = store.execute(_ACTIVE + " AND id BETWEEN ? AND ?", (ids[0], ids[-1]))
+            return [number for (number,) in found]
 
     def check(self, ids: list[int]) -> None:
         """Leave unless all of *ids* have completed with exit code 0."""

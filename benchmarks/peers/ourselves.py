@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import tm
 from benchmarks import daemons
 from benchmarks.installation import Installation, installation
 from benchmarks.limits import process_seconds
+from benchmarks.peers import crashing
 from benchmarks.peers.contract import Crash
-from benchmarks.peers.private import Ledger, Running
 
 SERVERS = ("TaskDispatcher", "TMS", "TMMS", "keeper")
 TRUE = ["/bin/true"]
@@ -112,20 +114,20 @@ class Ourselves:
         return self._idle
 
     def crash(self, jobs: int) -> Crash:
-        """Kill the dispatcher while jobs run, let those that run end, and start it again."""
-        ledger = Ledger(self.installed.folder)
-        ids = self.installed.submit([ledger.shell(number) for number in range(jobs)])
-        ledger.wait_third(jobs)
-        self.installed.kill_dispatcher()
-        running = Running(ledger)
-        ledger.wait_calm()
-        before = len(ledger.started())
-        begin = time.perf_counter()
-        self.installed.start_dispatcher()
-        next_start = time.perf_counter() - begin if ledger.wait_more(before, 60) else None
-        ledger.wait_all(jobs, 120)
-        self.installed.check(ids)
-        return running.verdict(jobs, next_start, "dispatcher; from its start, that of its Python included")
+        """Kill the dispatcher in the middle of jobs; from the start of its Python until the next job starts."""
+        book = os.path.join(self.installed.folder, "book")
+        script = os.path.join(self.installed.folder, "job")
+        Path(script).write_text(crashing.script("TM_JOB_ID", book))
+        ids = self.installed.submit([["/bin/sh", script]] * jobs)
+        server = crashing.Server(
+            kill=self.installed.kill_dispatcher,
+            restart=self.installed.start_dispatcher,
+            unfinished=lambda: set(map(str, self.installed.unfinished(ids))),
+        )
+        found = crashing.kill_and_restart(book, [str(number) for number in ids], server)
+        if not found.lost:
+            self.installed.check(ids)
+        return found._replace(note="; ".join(filter(None, ["the TaskDispatcher", found.note])))
 
     def stop(self) -> None:
         """End the daemons and remove their folder."""
