@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.daemons import ReadyWorker
+from tests.support.daemons import HandWorker, ReadyWorker
 from tests.support.desk import order_line, raw, signed
 from tm.daemon.host_book import Book, Claim, Key, Snapshot
 from tm.daemon.host_server import HostServer, HostSurroundings
-from tm.errors import TaskManagerError
+from tm.errors import StoreError, TaskManagerError
 from tm.model.lifecycle import Fact
 from tm.wire.message import Reply
 
@@ -23,9 +23,11 @@ class Journal:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.durable: list[bool] = []
 
     def append(self, lines: list[bytes], durable: bool) -> int:
         self.written += lines
+        self.durable += [durable] * len(lines)
         return 0
 
 
@@ -36,8 +38,16 @@ class Keepers:
         self.given: list[Key] = []
         self.forgotten: list[Key] = []
 
+        self.cancelled: list[Key] = []
+
+    def tick(self) -> None:
+        """Nothing is left over."""
+
     def give(self, claims: list[Claim]) -> None:
         self.given += [claim.key for claim in claims]
+
+    def cancel(self, key: Key, grace: float) -> None:
+        self.cancelled.append(key)
 
     def recall(self, keys: list[Key]) -> None:
         assert not keys
@@ -136,3 +146,75 @@ class ReportingTests(SynchronousTestCase):
         self.end(2)
         self.link.asked[0][2].callback(Reply())
         self.assertEqual([fact["what"] for fact in self.link.asked[1][1]["facts"]], ["ended"])
+
+
+class ClaimingTests(SynchronousTestCase):
+    """A disk on which nothing is before the test says so."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self.journal = Journal()
+        self.keepers = Keepers()
+        self.disk = HandWorker()
+        self.revived: list[float] = []
+        surroundings = HostSurroundings(
+            host="n1", cores=2, memory=None, clock=self.clock, spool=self.journal, writer=self.disk,
+            revive=lambda: self.revived.append(self.clock.seconds()), stop=lambda: None, idle_seconds=60.0,
+        )  # type: ignore[arg-type]  # fmt: skip
+        self.server = HostServer(surroundings, Book(Snapshot("sp", "boot")))
+        self.server.keeping = self.keepers  # type: ignore[assignment]  # what is used of it
+        self.server.startService()
+        self.addCleanup(self.server.stopService)
+
+    def order(self, *numbers: int) -> None:
+        """Let the orders of commands *numbers* come."""
+        line = raw(order_line(*map(signed, numbers), spool="sp"))
+        self.server.event(Link(), line)  # type: ignore[arg-type]  # what is used of it
+
+    def test_nothing_is_given_to_a_keeper_before_its_order_is_on_the_disk(self) -> None:
+        self.order(1, 2)
+        self.order(3)
+        self.assertEqual((self.keepers.given, self.server.book.claims), ([], {}))
+        self.disk.work()
+        self.assertEqual((self.keepers.given, len(self.journal.written)), ([(1, 1), (2, 1)], 1))
+        self.disk.work()
+        self.assertEqual((self.keepers.given, len(self.journal.written)), ([(1, 1), (2, 1), (3, 1)], 2))
+
+    def test_what_could_not_be_claimed_is_not_begun_and_may_be_ordered_again(self) -> None:
+        self.disk.broken = StoreError("store.full", "free some space")
+        self.order(1, 2)
+        self.disk.work()
+        self.assertEqual((self.keepers.given, self.server.book.claims), ([], {}))
+        self.disk.broken = None
+        self.order(1, 2)
+        self.disk.work()
+        self.assertEqual(self.keepers.given, [(1, 1), (2, 1)])
+
+    def test_claims_and_the_endings_that_no_keeper_keeps_are_asked_to_be_on_the_disk(self) -> None:
+        self.order(1, 2)
+        self.disk.work()
+        self.server.facts([Fact(1, 1, "ended", 2.0, exit_code=0)], False)
+        self.server.facts([Fact(2, 1, "lost", 2.0)], True)
+        self.disk.work()
+        self.assertEqual([line[:1] for line in self.journal.written], [b"o", b"f"])
+        self.assertEqual(self.journal.durable, [True, True])
+
+    def test_who_has_endings_to_tell_has_the_users_server_started(self) -> None:
+        self.order(1)
+        self.disk.work()
+        self.server.link_down("gone")
+        self.clock.pump([1.0] * 10)
+        self.assertEqual(self.revived, [])
+        self.server.facts([Fact(1, 1, "ended", 2.0, exit_code=0)], False)
+        self.clock.pump([1.0] * 61)
+        self.assertEqual(self.revived, [1011.0, 1042.0])
+
+    def test_a_link_that_breaks_ends_no_job(self) -> None:
+        self.order(1, 2)
+        self.disk.work()
+        link = Link()
+        self.server.link_up(link, "TMS")  # type: ignore[arg-type]  # what is used of it
+        self.server.link_down("gone")
+        self.clock.pump([1.0] * 600)
+        self.assertEqual((self.keepers.cancelled, list(self.server.book.claims)), ([], [(1, 1), (2, 1)]))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
 from tm.keeper.book import Running
+from tm.keeper import procfs
 from tm.keeper.felling import GIVE_UP_AFTER, Felling
 from tm.keeper.procfs import Process
 from tm.keeper.tree import Stem
@@ -72,6 +76,21 @@ class FellingTests(SynchronousTestCase):
         table.processes[FIRST_CHILD] = Process(FIRST_CHILD, 1, 1, ticks=7)
 
         self.assertTrue(table.look(0.1))
+
+    def test_the_group_of_another_process_with_the_pid_is_not_stopped(self) -> None:
+        stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        seen = procfs.read(stranger.pid)
+        assert seen is not None
+        stopped: list[int] = []
+        self.patch(os, "killpg", lambda pid, number: stopped.append(pid))
+        for ticks in (seen.ticks - 1, seen.ticks):
+            running = {(1, 1): Running((1, 1), 1, stranger.pid, ticks, 0.0)}
+            felling = Felling(Stem(KEEPER, {stranger.pid: (1, 1)}, lambda pid: None), dict)
+            felling.begin([(running[1, 1], 0.0)], 0.0)
+            felling.tend(0.1, running, lambda pid: False)
+            self.assertEqual(stopped, [stranger.pid] if ticks == seen.ticks else [])
 
     @examples(200)
     @given(st.data())

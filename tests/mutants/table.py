@@ -1,0 +1,7 @@
+"""All broken builds there are."""
+
+from __future__ import annotations
+
+from tests.mutants import promises
+
+MUTANTS = promises.MUTANTS
