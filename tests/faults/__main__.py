@@ -53,14 +53,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="ROW or DRILL", help="numbers of rows, or names of drills"
-    )
+    parser.add_argument("names", nargs="*", metavar="ROW or DRILL", help="numbers of rows, or names of drills")
     add = parser.add_argument
     add("--hours", type=float, metavar="N", help="run drills for so long")
-    add(
-        "--seed", default="", metavar="S", help="where all choices of drills come from; else made up and shown"
-    )
+    add("--seed", default="", metavar="S", help="where all choices of drills come from; else made up and shown")
     add("--again", default="", metavar="SEED", help="repeat one call of a drill")
     add("--json", default="", metavar="FILE", help="append every result to FILE, a JSON object a line")
     add("--list", action="store_true", help="show rows and drills")
