@@ -18,7 +18,7 @@ import msgspec
 from tm.daemon.job_variables import Layer, layers, own
 from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
-from tm.model.lifecycle import PASSING, Fact
+from tm.model.lifecycle import ENDINGS, PASSING, Fact
 from tm.model.spec import JobSpec, filled, read_spec
 
 Key = tuple[int, int]
@@ -107,7 +107,7 @@ class Book:
         elif kind == b"f":
             fact = _decode_fact(rest)
             claim = self.claims.get((fact.job, fact.attempt))
-            if claim is not None:
+            if claim is not None and fact.what in ENDINGS:
                 claim.fact = fact
         elif kind == b"l":
             self.limit(_decode_limits(rest))

@@ -28,7 +28,7 @@ from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
 from tm.keeper.cgroup import Groups
 from tm.keeper.order import Order
-from tm.model.lifecycle import PASSING, Fact
+from tm.model.lifecycle import ENDINGS, PASSING, Fact
 
 _log = Logger()
 
@@ -400,8 +400,9 @@ class Keeping:
     async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
         left = keeper_journal.read(self._files.keeper_file(number, "log"))
         known = {pid, *self._pids, *(one.pid for one in left.started.values())}
-        known |= {fact["pid"] for fact in left.endings.values() if "pid" in fact}
-        self._told.facts(self._endings(number, left), True)
+        ended = _facts(left, self._clock.seconds())
+        known |= {fact.pid for fact in ended if fact.pid is not None}
+        self._told.facts(self._endings(number, ended), True)
         again: list[Claim] = []
         for claim in list(self._book.claims.values()):
             if claim.fact is not None or (claim.keeper not in (number, None)):
@@ -418,13 +419,13 @@ class Keeping:
         if not self._finding:
             self.give([claim for claim in again if claim.doomed is None])
 
-    def _endings(self, number: int, left: keeper_journal.Journal) -> list[Fact]:
-        """Return the endings that count of a dead keeper: not of what another one has by now.
+    def _endings(self, number: int, ended: list[Fact]) -> list[Fact]:
+        """Return the endings that count of what *ended* under a dead keeper: not of what another one has by now.
 
         What it gave back has not begun there and may have been given to another: that is no ending.
         """
         endings = []
-        for fact in (msgspec.convert(fact, Fact) for fact in left.endings.values()):
+        for fact in ended:
             claim = self._book.claims.get((fact.job, fact.attempt))
             if claim is not None and claim.keeper in (number, None) and fact.what != "returned":
                 claim.keeper = None
@@ -497,6 +498,22 @@ def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
     clock.callLater(seconds, waiting.callback, None)
     return waiting
+
+
+def _facts(left: keeper_journal.Journal, now: float) -> list[Fact]:
+    """Return the endings of a journal. One that was spoilt, on the disk or by its user's own job, nobody can learn:
+    it is lost, and not run again."""
+    found = []
+    for key, said in left.endings.items():
+        try:
+            fact = msgspec.convert(said, Fact)
+        except msgspec.ValidationError as error:
+            _log.error("no ending of job {job}: {error}", event="keeper", job=key[0], error=str(error))
+            fact = None
+        if fact is None or fact.what not in ENDINGS:
+            fact = Fact(*key, "lost", now, reason="what its keeper wrote of its end cannot be read")
+        found.append(fact)
+    return found
 
 
 def _refused(claim: Claim, now: float) -> Fact:

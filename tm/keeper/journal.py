@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import os
+from operator import index
 
 from tm.keeper import kernel
 
@@ -65,17 +66,18 @@ class Journal:
         kind = record[0]
         if kind in ("e", "r"):
             fact = record[1]
-            self._move((fact["job"], fact["attempt"]), ending=fact)
+            self._move((index(fact["job"]), index(fact["attempt"])), ending=fact)
             return
-        key = record[1], record[2]
+        key = index(record[1]), index(record[2])
         if kind == "i":
             self._move(key)
             self.intents.add(key)
         elif kind == "s":
-            self._move(key, started=Started(record[3], record[4], record[5]))
+            self._move(key, started=Started(index(record[3]), index(record[4]), float(record[5])))
         elif kind == "z" and key in self.started:
+            turn, turned_at, paused = index(record[3]), float(record[4]), float(record[5])
             started = self.started[key]
-            started.turn, started.turned_at, started.paused = record[3:6]
+            started.turn, started.turned_at, started.paused = turn, turned_at, paused
         elif kind == "u" and key in self.endings:
             self.endings[key].update(record[3])
         elif kind == "f":

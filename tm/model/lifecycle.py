@@ -77,6 +77,9 @@ PUT_BACK: Final = "being put back "
 PASSING: Final = frozenset({"started", "suspended", "resumed"})
 """Facts after which an attempt goes on; all others are its end."""
 
+ENDINGS: Final = frozenset({"ended", "refused", "returned", "lost", "rebooted"})
+"""Those others, as far as we know them."""
+
 _BAD: Final = FINAL - {Phase.COMPLETED, Phase.CANCELLED}
 _PAUSES: Final = frozenset({"suspended", "resumed"})
 _ON_HOST = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)

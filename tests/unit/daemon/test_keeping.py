@@ -237,6 +237,12 @@ class FindTests(SynchronousTestCase):
 
         self.assertEqual((["ended"], []), (told.heard, keepers.started))
 
+    def test_an_ending_that_was_spoilt_is_lost_and_not_started_again(self) -> None:
+        for spoilt in ({"exit_code": 10**30}, {"at": "noon"}, {"pid": [1]}, {"what": None}, {"what": "odd"}):
+            ending = {"job": 7, "attempt": 1, "what": "ended", "at": 9.0, "exit_code": 0, **spoilt}
+            told, keepers = self.found({3: [["i", 7, 1], ["e", ending]]}, {})
+            self.assertEqual((told.heard, keepers.started), (["lost"], []), spoilt)
+
     def test_an_intent_of_a_keeper_that_was_not_ours_is_lost_and_not_started_again(self) -> None:
         told, keepers = self.found({1: [["i", 7, 1]]}, {})
 

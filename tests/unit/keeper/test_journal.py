@@ -88,6 +88,7 @@ class JournalTests(SynchronousTestCase):
     def test_lines_that_are_no_records_count_for_nothing(self) -> None:
         self.start(1)
         self.log.append(b'\x00\x00\n[]\n7\n["s",2]\n["e",{}]\n["e",3]\nnull\n["x",1,1]\n[["i"],1,1]\n')
+        self.log.append(b'["i","x",{}]\n["s",3,1,"pid",1,1.0]\n["z",1,1,1,[],0]\n["e",{"job":"x","attempt":1}]\n')
         self.start(2)
 
         self.assertEqual([(1, 1), (2, 1)], list(journal.read(self.path).started))
@@ -133,8 +134,6 @@ class JournalTests(SynchronousTestCase):
         whole = sum(len(b"".join(records[:number])) <= size for number in range(1, 5))
         place = ["nowhere", "intents", "started", "endings", "endings"][whole]
 
-        self.assertEqual(
-            [place] if whole else [], [n for n in ("intents", "started", "endings") if getattr(found, n)]
-        )
+        self.assertEqual([place] if whole else [], [n for n in ("intents", "started", "endings") if getattr(found, n)])
         if whole == 4:
             self.assertEqual(0.25, found.endings[1, 1]["cpu_seconds"])
