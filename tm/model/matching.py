@@ -86,6 +86,7 @@ class Matcher:
         self._verdicts_of: dict[Demand, Verdicts] = {}
         self._found: dict[tuple[Demand, str], str] = {}
         self._holding: dict[str, dict[str, tuple[int, bool | None]]] = {}
+        self._having: dict[str, str] = {}
 
     def forget(self) -> None:
         """Hosts, what users may use, or what the cluster has is different now."""
@@ -142,6 +143,18 @@ class Matcher:
                 self._found[key] = name
                 return True
         return False
+
+    def has_feature(self, name: str, hosts: Mapping[str, HostState]) -> bool:
+        """Whether one of *hosts* has, or may turn out to have, feature *name*; the last found is asked first."""
+        last = hosts.get(self._having.get(name, ""))
+        if last is not None and HostTerms(last, now=False).has(name) is not False:
+            return True
+        found = next((host.name for host in hosts.values() if HostTerms(host, now=False).has(name) is not False), None)
+        if found is not None:
+            if len(self._having) >= MOST_KINDS:
+                self._having.clear()
+            self._having[name] = found
+        return found is not None
 
     def _never(self, demand: Demand, host: HostState) -> Iterator[str]:
         if demand.hosts and host.name not in demand.hosts:

@@ -123,12 +123,10 @@ class Possible(Books):
             parts += read_preferences(demand.prefer) if demand.prefer else ()
         except ConstraintError as error:
             raise RefusedError("job.invalid", str(error)) from None
-        named = set().union(*(words(part)[0] for part in parts))
-        if not named:
-            return
-        known = features_of(self.hosts.values())
-        for name in sorted(named - known):
-            raise RefusedError("feature.unknown", f"no host has the feature '{name}'; {_listed(known)}")
+        for name in sorted(set().union(*(words(part)[0] for part in parts))):
+            if not self.matcher.has_feature(name, self.hosts):
+                known = _listed(features_of(self.hosts.values()))
+                raise RefusedError("feature.unknown", f"no host has the feature '{name}'; {known}")
 
     # -- where it fits --------------------------------------------------------------------------------------------
 

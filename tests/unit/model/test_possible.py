@@ -51,6 +51,16 @@ def demand(**more: Any) -> Demand:
     return Demand(**more)
 
 
+class Walked(dict[str, HostState]):
+    """Hosts that count how often somebody goes through all of them."""
+
+    walks = 0
+
+    def values(self) -> Any:
+        self.walks += 1
+        return super().values()
+
+
 class MatcherTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.matcher = Matcher(lambda user, host: host.name != "n3")
@@ -197,6 +207,22 @@ class ImpossibleTests(SynchronousTestCase):
         text = self.refused("consumable.unknown", brain, consumables={"abaqus": 1})
         self.assertEqual(text, "there is nothing called 'abaqus' to be counted; there are ansys, matlab")
         self.assertIn("at character 5", self.refused("job.invalid", brain, constraint="ssd ssd"))
+
+    def test_the_host_that_has_a_feature_is_looked_for_once(self) -> None:
+        matcher, asked = Matcher(lambda user, host: True), Walked({host.name: host for host in hosts()})
+        self.assertEqual([matcher.has_feature("ssd", asked) for _ in range(3)], [True] * 3)
+        self.assertEqual(asked.walks, 1)
+        self.assertFalse(matcher.has_feature("odl", asked))
+
+    def test_a_feature_that_its_last_host_lost_is_none(self) -> None:
+        brain = brain_with()
+        for number in range(2):
+            brain.submitted("alice", f"t{number}", [order(constraint="ssd and not old")], {}, 1.0)
+        without = [host.config for host in hosts() if host.name != "n2"]
+        brain.hosts_configured([*without, host_state("n2", 8, features=("old",)).config], 2.0)
+        again = [order(constraint="ssd and not old")]
+        error = self.assertRaises(RefusedError, brain.submitted, "alice", "again", again, {}, 3.0)
+        self.assertEqual(error.text, "no host has the feature 'ssd'; there are gpu, old")
 
     def test_an_account_is_a_group_of_the_user(self) -> None:
         brain = brain_with()
