@@ -6,7 +6,7 @@ not come out: an ending that is missing, an exit code that is not 0.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Crash(NamedTuple):
@@ -70,3 +70,11 @@ class Peer(Protocol):
 
     def stop(self) -> None:
         """End what it started, by process id, and remove its folder."""
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A peer to which a connection can be kept open."""
+
+    def accept_once(self) -> float:
+        """Return the seconds of one submission over the open connection, until it is accepted."""

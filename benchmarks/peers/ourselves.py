@@ -79,6 +79,12 @@ class Ourselves:
         """Return the seconds of ``hRunJob true``."""
         return self._client("hRunJob", "true")
 
+    def accept_once(self) -> float:
+        """Return the seconds until one more job is accepted, over the open connection."""
+        begin = time.perf_counter()
+        self.installed.submit([TRUE])
+        return time.perf_counter() - begin
+
     def wait_once(self) -> float:
         """Return the seconds of ``hRunJob --wait true``."""
         return self._client("hRunJob", "--wait", "true")
