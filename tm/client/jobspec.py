@@ -27,9 +27,7 @@ def make_common(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
     cwd = job_directory(options.chdir, environ)
     common: dict[str, Any] = {
         "cwd": cwd,
-        "environment": capture(
-            environ, "ALL" if options.export is None else options.export, options.env, cwd
-        ),
+        "environment": capture(environ, "ALL" if options.export is None else options.export, options.env, cwd),
         "umask": current_umask() if options.umask is None else options.umask,
         "stdout": options.output or (DEFAULT_BUNDLE if options.bundle else DEFAULT_OUTPUT),
     }
@@ -82,9 +80,7 @@ def _check(options: Options) -> None:
 
         begin = max(options.begin or 0.0, time.time())
         if begin + (options.time or 0.0) > options.deadline:
-            raise UsageError(
-                "--deadline: by then it cannot be done" + (" in the time it asks" if options.time else "")
-            )
+            raise UsageError("--deadline: by then it cannot be done" + (" in the time it asks" if options.time else ""))
 
 
 def _resources(options: Options) -> tuple[int | None, dict[str, int] | None]:
@@ -136,13 +132,14 @@ def capture(environ: Mapping[str, str], export: str, additions: list[str], cwd: 
 
     *export* is ``ALL``, ``NONE`` (only HOME, LOGNAME, PATH, SHELL, USER) or a list of names and
     ``NAME=VALUE``, in which ``ALL`` may stand too; *additions* are ``NAME=VALUE``. What belongs to this login
-    session, or to TaskManager's inside, and what is not UTF-8, stays behind.
+    session, or to TaskManager's inside, and what is not UTF-8, stays behind unless it is named.
     """
     words = [word for word in export.split(",") if word]
     if "ALL" in words:
         found = {key: value for key, value in environ.items() if _travels(key)}
     else:
         found = {key: environ[key] for key in _MINIMUM if key in environ}
+    found = {key: value for key, value in found.items() if _is_text(key) and _is_text(value)}
     for word in words:
         key, equals, value = word.partition("=")
         if equals:
@@ -153,7 +150,7 @@ def capture(environ: Mapping[str, str], export: str, additions: list[str], cwd: 
         key, equals, value = word.partition("=")
         found[_checked(key if equals else "", word)] = value
     found["PWD"] = cwd
-    return {key: value for key, value in found.items() if _is_text(key) and _is_text(value)}
+    return found
 
 
 def _travels(key: str) -> bool:

@@ -44,11 +44,10 @@ def encode_json(value: object) -> bytes:
     try:
         return _encode(value).replace("\x7f", "\\u007f").encode()
     except UnicodeEncodeError as error:
-        shown = (
-            error.object[max(0, error.start - 20) : error.start + 20]
-            .encode(errors="backslashreplace")
-            .decode()
-        )
+        text = error.object
+        begin, end = text.rfind('"', 0, error.start) + 1, text.find('"', error.end)
+        word = text[max(begin, error.start - 20) : min(end, error.start + 20)]
+        shown = word.encode(errors="backslashreplace").decode()
         raise RefusedError(
             "job.invalid", f"'{shown}' holds bytes that are not UTF-8; rename it, or use a script"
         ) from None
@@ -143,9 +142,7 @@ class Submission:
             return self.ids
         if not self.ids:
             raise self._refused
-        raise RefusedError(
-            self._refused.word, f"{self._refused.text} ({len(self.ids)} accepted, the others not)"
-        )
+        raise RefusedError(self._refused.word, f"{self._refused.text} ({len(self.ids)} accepted, the others not)")
 
     def _drive(self) -> None:
         if self.connection is None:

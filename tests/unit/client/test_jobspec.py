@@ -33,8 +33,12 @@ class JobSpecTests(House):
         chosen = capture(environ, "A,C=3", ["D=4=5"], "/")
         self.assertEqual({"HOME": "/h", "PATH": "/p", "A": "1", "C": "3", "D": "4=5", "PWD": "/"}, chosen)
 
-    def test_a_variable_that_is_not_utf_8_stays_behind(self) -> None:
-        self.assertEqual({"PWD": "/"}, capture({"A": "\udcff"}, "ALL", [], "/"))
+    def test_a_variable_that_is_not_utf_8_stays_behind_unless_it_is_named(self) -> None:
+        odd = {"A": "\udcff"}
+        self.assertEqual({"PWD": "/"}, capture(odd, "ALL", [], "/"))
+        self.assertEqual({"PWD": "/"}, capture({"HOME": "\udcff"}, "NONE", [], "/"))
+        for export, additions in (("A", []), ("A=\udcff", []), ("ALL,A", []), ("ALL", ["A=\udcff"])):
+            self.assertEqual({"A": "\udcff", "PWD": "/"}, capture(odd, export, additions, "/"))
 
     def test_an_addition_without_a_name_is_refused(self) -> None:
         self.assertRaises(UsageError, capture, {}, "ALL", ["A"], "/")
@@ -77,11 +81,7 @@ class JobSpecTests(House):
     def asked(self, text: str) -> dict[str, Any]:
         """Return what a command line asks for beyond the usual."""
         common = make_common(read_options(["--export=NONE", *text.split()])[0], {})
-        return {
-            key: value
-            for key, value in common.items()
-            if key not in ("cwd", "environment", "umask", "stdout")
-        }
+        return {key: value for key, value in common.items() if key not in ("cwd", "environment", "umask", "stdout")}
 
     def test_every_option_of_a_job_is_a_field_of_its_request(self) -> None:
         for text, expected in (
