@@ -1,7 +1,8 @@
 """Measure: ``python3 -m benchmarks [NAME …] [--json FILE] [--rounds N] [--jobs N] [--long]``.
 
 Names, all by default: ``limits`` ``keeper`` ``throughput`` ``accepting`` ``starting`` ``memory`` ``output``
-``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following`` ``replay`` ``web``.
+``infoserver`` ``hosts`` ``cold`` ``scheduling`` ``following`` ``replay`` ``web``. Only by name: ``peers``, which starts
+other schedulers, as many as are installed, and measures them in turns with us (``--only``, ``--hyperqueue``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import contextlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from tm import places
 
@@ -19,6 +22,9 @@ NAMES = (
     "limits", "keeper", "throughput", "accepting", "starting", "memory", "output", "infoserver", "hosts", "cold",
     "scheduling", "following", "replay", "web",
 )  # fmt: skip
+BY_NAME = ("peers",)
+PEERS_ROUNDS = 2
+ROUNDS = 5
 PATIENCE = "wait so long before each round for others to leave the machine (0)"
 MANY_JOBS = {"memory": 10}
 LONG_FACTOR = 5
@@ -44,14 +50,20 @@ def main(arguments: list[str]) -> None:
         throughput,
         web,
     )  # fmt: skip
+    from benchmarks.peers import runner
     from benchmarks.record import Recorder
 
-    workloads = {
+    wishes = runner.Wishes(tuple(filter(None, options.only.split(","))), options.long, options.hyperqueue)
+    unknown = [name for name in wishes.only if name not in runner.MODULES]
+    if unknown:
+        raise SystemExit(f"there is no peer '{unknown[0]}'; there are {', '.join(runner.MODULES)}")
+
+    workloads: dict[str, Callable[[Recorder, int, int], None]] = {
         "limits": limits.run, "keeper": keeper_rate.run, "throughput": throughput.run,
         "accepting": accepting.run, "starting": starting.run, "memory": memory.run, "output": output.run,
         "infoserver": infoserver.run, "hosts": hosts.run, "cold": cold.run,
         "scheduling": scheduling.run, "following": following.run, "replay": replay.run,
-        "web": web.run,
+        "web": web.run, "peers": partial(runner.run, wishes=wishes),
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(options.json, "a", encoding="utf-8")) if options.json else None
@@ -60,22 +72,30 @@ def main(arguments: list[str]) -> None:
         for name in options.names or NAMES:
             recorder.workload = name
             factor = MANY_JOBS.get(name, 1) * (LONG_FACTOR if options.long and name in MANY_JOBS else 1)
-            workloads[name](recorder, options.rounds, options.jobs * factor)
+            rounds = options.rounds or (PEERS_ROUNDS if name in BY_NAME else ROUNDS)
+            workloads[name](recorder, rounds, options.jobs * factor)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m benchmarks", description=DESCRIPTION)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join((*NAMES, *BY_NAME)))
     add = parser.add_argument
     add("--json", metavar="FILE", help="append every measurement to FILE, a JSON object a line")
-    add("--rounds", type=int, default=5, metavar="N", help="of each workload (5)")
+    add("--rounds", type=int, metavar="N", help=f"of each workload ({ROUNDS}; of peers {PEERS_ROUNDS})")
     add("--jobs", type=int, default=2000, metavar="N", help="a round (2000; memory ten times as many)")
     add("--patience", type=float, default=0.0, metavar="SECONDS", help=PATIENCE)
-    add("--long", action="store_true", help="memory: five times as many jobs again")
+    add("--long", action="store_true", help="memory, peers: also with many more jobs")
+    add("--only", default="", metavar="PEER,…", help="peers: only these, such as ourselves,slurm")
+    add(
+        "--hyperqueue",
+        default="",
+        metavar="PYTHON",
+        help="peers: a Python with the package hyperqueue, else one is made",
+    )
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.names if name not in NAMES]
+    unknown = [name for name in options.names if name not in (*NAMES, *BY_NAME)]
     if unknown:
-        parser.error(f"there is no workload '{unknown[0]}'; there are {', '.join(NAMES)}")
+        parser.error(f"there is no workload '{unknown[0]}'; there are {', '.join((*NAMES, *BY_NAME))}")
     return options
 
 
@@ -87,4 +107,7 @@ def _use_servers_python() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; what was started has been ended") from None

@@ -60,9 +60,9 @@ class Recorder:
         marked = " ".join(f"{key}={mark}" for key, mark in marks.items())
         self._say(f"{self.workload} {self.round}: {what} {marked}  {value:.4g} {unit}")
 
-    def note(self, text: str) -> None:
-        """Record that something could not be measured, and why."""
-        self._write({"workload": self.workload, "round": self.round, "what": "note", "text": text})
+    def note(self, text: str, **marks: object) -> None:
+        """Record what is to be known of the measurements, such as that something could not be measured, and why."""
+        self._write({"workload": self.workload, "round": self.round, "what": "note", **marks, "text": text})
         self._say(f"{self.workload}: {text}")
 
     def _write(self, line: dict[str, object]) -> None:

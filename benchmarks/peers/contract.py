@@ -32,6 +32,9 @@ class Peer(Protocol):
     ways: tuple[str, ...]
     """Of submission, those it has of ``bulk``, ``array`` and ``singly``."""
 
+    notes: str
+    """How it is set up, and what is to be known of its figures."""
+
     def missing(self) -> str:
         """Return what it needs and does not find, and how to get that; "" when it can start."""
 

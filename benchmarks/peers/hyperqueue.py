@@ -28,6 +28,10 @@ class HyperQueue:
     """A server with one worker; *python* is one that has the library, else one is made."""
 
     ways: tuple[str, ...] = ("bulk", "singly")
+    notes = (
+        "the library's LocalCluster, without output files; in bulk: one job of many tasks, singly: jobs of one task "
+        "over an open connection; the package has no program for the command line; " + NOTE
+    )
 
     def __init__(self, python: str = "") -> None:
         self.name = f"HyperQueue {VERSION}"

@@ -23,6 +23,10 @@ class Ourselves:
 
     name = f"TaskManager {tm.__version__}"
     ways: tuple[str, ...] = ("bulk", "array", "singly")
+    notes = (
+        "TaskDispatcher, TMS, TMMS and keeper, TLS between them, synchronous=FULL; singly: each accepted, and on the "
+        "disk, before the next is sent over the open connection"
+    )
 
     def __init__(self) -> None:
         self._stack = ExitStack()

@@ -36,6 +36,7 @@ class Parallel:
     """``parallel -j SLOTS --joblog``, its input a file with a line for each job."""
 
     ways: tuple[str, ...] = ("bulk",)
+    notes = "-n0 --joblog, PARALLEL_SHELL=/bin/sh; no server and no queue, it reads its input as it needs"
 
     def __init__(self) -> None:
         self.name = f"GNU parallel {version('parallel')}"
@@ -126,6 +127,8 @@ class Parallel:
 
 class ParallelSsh(Parallel):
     """The same with ``--sshlogin`` to a private sshd on loopback; each job is a session of its own."""
+
+    notes = "the same with -S SLOTS/localhost, to a private sshd with its own keys"
 
     def __init__(self) -> None:
         super().__init__()
