@@ -38,12 +38,17 @@ class Book(NamedTuple):
 
 
 class Server(NamedTuple):
-    """What can be done to a server: *unfinished* returns the ids of the jobs that it still knows as not ended."""
+    """What can be done to a server, and asked.
+
+    *unfinished* returns the ids of the jobs that it still knows as not ended, *state* what an administrator should
+    know; *help* does what an administrator would do where no job starts, and returns what that was ("" for nothing).
+    """
 
     kill: Callable[[], None]
     restart: Callable[[], None]
     unfinished: Callable[[], set[str]]
     state: Callable[[], str] = lambda: ""
+    help: Callable[[], str] = lambda: ""
 
 
 def script(variable: str, book: str) -> str:
@@ -68,27 +73,40 @@ def kill_and_restart(path: str, accepted: Sequence[str], server: Server, patienc
     server.kill()
     running = read(path).under_way()
     time.sleep(MOMENT)
+    next_start = _next_start(path, server.restart, patience)
+    helped = ""
+    if next_start is None and (done := server.help()):
+        later = _next_start(path, lambda: None, patience)
+        helped = f"none starts within {patience:.0f} s, after {done} " + (
+            "none" if later is None else f"in {later:.1f} s"
+        )
+    _until_quiet(path, set(accepted), patience if next_start is not None or helped else 0.0)
+    return judge(read(path), accepted, running, next_start, server, helped)
+
+
+def _next_start(path: str, act: Callable[[], object], patience: float) -> float | None:
+    """Return the seconds from the begin of *act* to the next job that begins."""
     before = read(path).begun.total()
-    began = time.perf_counter()
-    server.restart()
+    begin = time.perf_counter()
+    act()
     _until(lambda: read(path).begun.total() > before, patience)
-    next_start = time.perf_counter() - began if read(path).begun.total() > before else None
-    if next_start is not None:
-        _until_quiet(path, set(accepted), patience)
-    return judge(read(path), accepted, running, next_start, server, patience)
+    return time.perf_counter() - begin if read(path).begun.total() > before else None
 
 
 def judge(
-    book: Book, accepted: Sequence[str], running: set[str], next_start: float | None, server: Server, patience: float
+    book: Book, accepted: Sequence[str], running: set[str], next_start: float | None, server: Server, helped: str = ""
 ) -> Crash:
-    """Return what *book* says in the end of the *accepted* jobs, and of those *running* when the server was killed."""
+    """Return what *book* says in the end of the *accepted* jobs, and of those *running* when the server was killed.
+
+    A job that has not run, but that the server still knows, is not lost; it waits.
+    """
     jobs = set(accepted)
     still = (jobs - set(book.ended)) & server.unfinished()
     lost = jobs - set(book.begun) - still
     doubled = [job for job, times in book.begun.items() if times > 1]
-    notes = []
+    notes = [helped] if helped else []
     if still:
-        notes.append(f"{len(still)} still queued {patience:.0f} s after the last one ended")
+        notes.append(f"{len(still)} still wait when nothing more happens")
     if strange := set(book.begun) - jobs:
         notes.append(f"{len(strange)} ran that were not accepted")
     if state := server.state():

@@ -23,7 +23,7 @@ PROGRAMS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 CLIENTS = 4
 PAUSE = 0.02
 LONGEST = 600.0
-LOOP = 'n=$1; shift; while [ "$n" -gt 0 ]; do "$@" </dev/null || exit 1; n=$((n - 1)); done'
+LOOP = 'n=$1; shift; while [ "$n" -gt 0 ]; do TM_NUMBER=$n "$@" </dev/null || exit 1; n=$((n - 1)); done'
 
 
 class Folder:
@@ -98,7 +98,8 @@ class Folder:
     def repeat(self, command: Sequence[str], count: int, clients: int = 1) -> list[str]:
         """Run *command* *count* times, the next one when the last has ended, in *clients* loops of a shell at once.
 
-        Returns the words that they printed.
+        Each has the number that its loop has still to run, *count* for the first of a single one, in the environment as
+        ``TM_NUMBER``. Returns the words that they printed.
         """
         names = [f"loop-{number}" for number in range(clients)]
         shares = [count // clients + (number < count % clients) for number in range(clients)]

@@ -81,7 +81,7 @@ class Slurm:
 
     ways: tuple[str, ...] = ("array", "singly")
     notes = (
-        "slurmctld, slurmd and munged; Epilog=/bin/true (without an epilog each next job waits for a timer of a second), "
+        "slurmctld, slurmd and munged; Epilog=/bin/true (else the next job waits for a timer of a second), "
         "sched/builtin, cons_tres, no accounting but jobcomp/filetxt; saves what is submitted every few seconds"
     )
 
@@ -104,30 +104,33 @@ class Slurm:
         """Start the three daemons, and run one job: the first that is measured is not the first at all."""
         self._folder = here = Folder("slurm")
         self._started = True
-        host = socket.gethostname().partition(".")[0]
-        self._configure(host, slots)
+        self._configure(slots)
         self._endings = Endings(here.path("endings"), ENDING)
         self._daemons = {"munged": here.start(_munged(here), "munged.log")}
         here.wait_for(lambda: os.path.exists(here.path("munge.socket")), "munged", START)
         self._start_server()
-        self._daemons["slurmd"] = here.start(["slurmd", "-D", "-N", host, "-f", here.path("slurm.conf")], "slurmd.log")
+        self._start_node()
         here.wait_for(lambda: "idle" in here.ask(["sinfo", "-h", "-o", "%T"]), "an idle node", START)
         self._idle = self.server_memory()
         self.throughput("singly", 1)
 
-    def _configure(self, host: str, slots: int) -> None:
+    def _configure(self, slots: int) -> None:
         here = self._folder
         here.make("state", "spool")
         here.write("munge.key", os.urandom(128), 0o600)
         here.write("true.sh", "#!/bin/true\n", 0o755)
         server_port, node_port = folder.free_ports(2)
         values = {"server_port": server_port, "node_port": node_port}
-        settings = SETTINGS.format(folder=here.folder, host=host, slots=slots, **values)
+        settings = SETTINGS.format(folder=here.folder, host=_host(), slots=slots, **values)
         here.environment["SLURM_CONF"] = here.write("slurm.conf", settings)
 
     def _start_server(self) -> None:
         command = ["slurmctld", "-D", "-f", self._folder.path("slurm.conf")]
         self._daemons["slurmctld"] = self._folder.start(command, "slurmctld.log")
+
+    def _start_node(self) -> None:
+        command = ["slurmd", "-D", "-N", _host(), "-f", self._folder.path("slurm.conf")]
+        self._daemons["slurmd"] = self._folder.start(command, "slurmd.log")
 
     def throughput(self, way: str, jobs: int) -> float:
         """Measure *jobs* jobs as one array, or each submitted when the one before is accepted."""
@@ -191,7 +194,9 @@ class Slurm:
         for first in range(0, jobs, AT_ONCE):
             here.run(["scontrol", "release", ",".join(accepted[first : first + AT_ONCE])])
         kill = self._daemons["slurmctld"]
-        server = crashing.Server(lambda: folder.kill(kill), self._start_server, self._unfinished, self._state)
+        server = crashing.Server(
+            lambda: folder.kill(kill), self._start_server, self._unfinished, self._state, self._help
+        )
         return crashing.kill_and_restart(book, accepted, server)
 
     def _unfinished(self) -> set[str]:
@@ -201,6 +206,12 @@ class Slurm:
         """Return in words that the node takes no more jobs, "" if it does."""
         told = " ".join(self._folder.ask(["sinfo", "-h", "-o", "%T %E"]).split())
         return "" if told.startswith(("idle", "mixed", "allocated")) else f"the node is {told}"
+
+    def _help(self) -> str:
+        """Restart slurmd: it registers, and slurmctld learns that what it takes for running has long ended."""
+        folder.kill(self._daemons["slurmd"])
+        self._start_node()
+        return "a restart of slurmd"
 
     def stop(self) -> None:
         """End the daemons and what they have started, and remove the folder."""
@@ -212,3 +223,7 @@ class Slurm:
 def _munged(here: Folder) -> list[str]:
     files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid", "seed-file": "munged.seed"}
     return ["munged", "--foreground", "--force", *(f"--{name}={here.path(file)}" for name, file in files.items())]
+
+
+def _host() -> str:
+    return socket.gethostname().partition(".")[0]
