@@ -54,6 +54,8 @@ class Brain(Control, Placing, Possible):
         made: list[Job] = []
         first, span = self._next_id, self.spans[user]
         for text, signature in orders:
+            if made and made[-1].spec == text:  # alike jobs, of which there may be very many, share their request
+                text = made[-1].spec
             job, spec = new_job(first + len(made), text, signature, at)
             if spec.user != user:
                 raise RefusedError("job.user", f"the job is in the name of '{spec.user}', the sender is '{user}'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import intern
+
 import msgspec
 
 from tm.model.demand import Demand
@@ -104,14 +106,18 @@ class Job(msgspec.Struct):
 
 
 def new_job(number: int, text: str, signature: str, at: float) -> tuple[Job, JobSpec]:
-    """Return the job number *number* for the signed request *text*, waiting since *at*, and the request."""
+    """Return the job number *number* for the signed request *text*, waiting since *at*, and the request.
+
+    What many jobs have in common is one object for all of them: so many may wait.
+    """
     spec = read_spec(text)
     job = Job(
-        number, spec.user, text, signature, spec.demand(), spec.priority, spec.interactive, spec.environment, at,
-        requeue=spec.requeue or spec.scavenge, name=spec.shown_name, account=spec.account,
+        number, intern(spec.user), text, signature, spec.demand(), spec.priority, spec.interactive,
+        intern(spec.environment), at,
+        requeue=spec.requeue or spec.scavenge, name=intern(spec.shown_name), account=intern(spec.account),
         tasks=Tasks(spec.array, spec.array_cap) if spec.array else None, dependency=spec.dependency,
         not_before=spec.begin, deadline=spec.deadline, held_by=spec.user if spec.hold else None,
-        family=spec.family, notify=bool(spec.notify),
+        family=intern(spec.family), notify=bool(spec.notify),
     )  # fmt: skip
     job.phase = Phase.HELD if spec.hold else Phase.PENDING
     job.reason = f"held by {spec.user}" if spec.hold else ""

@@ -33,15 +33,16 @@ def class_of(job: Job) -> JobClass:
 
 
 class _Line:
-    """The places of one class in order; one that was *removed* from the middle stays until it comes to an end.
+    """The places of the class *kind* in order; one that was *removed* from the middle stays until it comes to an end.
 
     They nearly always come in their order and go from the front, so a sorted list with its beginning moving on is all
     it takes; neither its first nor its last place is ever a removed one.
     """
 
-    __slots__ = ("_first", "_places", "_removed")
+    __slots__ = ("_first", "_places", "_removed", "kind")
 
-    def __init__(self) -> None:
+    def __init__(self, kind: JobClass) -> None:
+        self.kind = kind
         self._places: list[int] = []
         self._first = 0
         self._removed: set[int] = set()
@@ -163,13 +164,13 @@ class WaitingQueue:
 
     def _enter(self, job: Job) -> None:
         kind = class_of(job)
-        self._class_of[job.id] = kind
         line = self._lines.get(kind)
         if line is None:
-            line = self._lines[kind] = _Line()
+            line = self._lines[kind] = _Line(kind)
             self._of_user.setdefault(kind.user, {})[kind] = None
             self.fresh.add(kind)
             self.turned.add(kind.user)
+        self._class_of[job.id] = line.kind
         line.add(place_of(job.id))
 
     def _leave(self, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 
 import msgspec
 
@@ -76,6 +77,8 @@ def job_of(row: Row) -> Job:
     values = dict(zip(COLUMNS, row, strict=True))
     spec = accepted_spec(str(values["spec"]))
     values["phase"] = phase = Phase(str(values["phase"]))
+    for column in ("user", "name", "account"):
+        values[column] = intern(str(values[column]))
     text = values.pop("more")
     more = _decode_more(str(text)) if text else More()
     for column in ("cores", "memory", "gpus"):
@@ -83,14 +86,25 @@ def job_of(row: Row) -> Job:
     job = Job(
         demand=spec.demand() if more.demand is None else one_of(more.demand),
         priority=spec.priority if more.priority is None else more.priority, changed=more.demand is not None,
-        interactive=spec.interactive, environment=spec.environment, requeue=spec.requeue or spec.scavenge,
-        not_before=more.not_before or 0.0, deadline=more.deadline or 0.0, family=spec.family,
+        interactive=spec.interactive, environment=intern(spec.environment), requeue=spec.requeue or spec.scavenge,
+        not_before=more.not_before or 0.0, deadline=more.deadline or 0.0, family=intern(spec.family),
         notify=bool(spec.notify),
         **{name: getattr(more, name) for name in _KEPT}, **values,  # type: ignore[arg-type]
     )  # fmt: skip
     if more.tasks is not None:
         job.tasks = _tasks(spec, more.tasks, phase)
     return job
+
+
+def jobs_of(rows: Iterable[Row]) -> list[Job]:
+    """Return the jobs that *rows* describe; alike ones that stand side by side share the text of their request."""
+    jobs: list[Job] = []
+    for row in rows:
+        job = job_of(row)
+        if jobs and jobs[-1].spec == job.spec:
+            job.spec = jobs[-1].spec
+        jobs.append(job)
+    return jobs
 
 
 def _tasks(spec: JobSpec, memo: TasksMemo, phase: Phase) -> Tasks:

@@ -43,6 +43,7 @@ from tm.store.rows import (
     began,
     change_of,
     job_of,
+    jobs_of,
     memo_of,
     row_of,
     row_of_change,
@@ -103,7 +104,7 @@ class SqliteStore:
             epoch = int(writer.execute("SELECT value FROM facts WHERE name = 'epoch'").fetchone()[0]) + 1
             writer.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (str(epoch),))
             writer.execute("COMMIT")
-            rows = writer.execute(f"SELECT {FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id").fetchall()
+            jobs = jobs_of(writer.execute(f"SELECT {FIELDS} FROM jobs WHERE phase IN ({_ACTIVE}) ORDER BY id"))
             spools = [Spool(*row) for row in writer.execute("SELECT id, user, host, commands, reports FROM spools")]
             memos = [memo_of(row) for row in writer.execute("SELECT name, memo FROM hosts")]
             highest = writer.execute("SELECT coalesce(max(id), 0) FROM jobs WHERE id <= ?", (MOST_PLAIN,)).fetchone()[0]
@@ -117,7 +118,6 @@ class SqliteStore:
         except sqlite3.Error as error:
             self._roll_back()
             raise self._failure(error) from error
-        jobs = [job_of(row) for row in rows]
         arrays = [job for job in jobs if job.tasks is not None]
         began(arrays, {job.id: self.begun(job.id) for job in arrays})
         return Loaded(
