@@ -88,6 +88,7 @@ class ServerConnection(Protocol):
         self._unsent = 0
         self._patience = IDLE_SECONDS
         self._heard = clock.seconds()
+        self._begun: float | None = None
         self._over = False
         self._lost = False
         self._closers: list[Callable[[], object]] = []
@@ -223,6 +224,10 @@ class ServerConnection(Protocol):
                     self._throttle()
                 if not self._reading:
                     return
+            if not self._dialogue.begun:
+                self._begun = None
+            elif self._begun is None:
+                self._begun = self._clock.seconds()
         except WireError as error:
             _log.warn("cut off {user}: {text}", event="cut", user=self.user, word=error.word, text=error.text)
             self._last_word(error)
@@ -237,6 +242,7 @@ class ServerConnection(Protocol):
         self._timer.reset(LAST_WORD_SECONDS)
 
     def _take(self, message: Request | Bulk | RefusedError) -> None:
+        self._begun = None
         if isinstance(message, Bulk):
             self._conversation.bulk(self, message)
             return
@@ -310,13 +316,19 @@ class ServerConnection(Protocol):
         transport.write(data)
 
     def _silent(self) -> None:
-        """The timer: cut a peer that has been silent too long, else look again when it could be."""
+        """The timer: cut a peer that has been silent too long, or has let a line begin that does not end, else look
+        again when it could be."""
         if not self._greeted:
             self.abort()
             return
+        now = self._clock.seconds()
         if self._waiting:
-            self._heard = self._clock.seconds()
-        left = self._heard + self._patience - self._clock.seconds()
+            self._heard = now
+        left = self._heard + self._patience - now
+        if self._begun is not None:
+            if not self._reading:
+                self._begun = now
+            left = min(left, self._begun + IDLE_SECONDS - now)
         if left <= 0:
             self.abort()
             return

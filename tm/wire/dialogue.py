@@ -25,7 +25,12 @@ class ServerDialogue:
     """What a server reads. A malformed request comes out as the `RefusedError` to answer it with."""
 
     def __init__(self, limit: int = LINE_LIMIT, large_limit: int = LARGE_LIMIT) -> None:
-        self._frames = FrameBuffer(limit, LARGE_VERBS, large_limit)
+        self._frames = FrameBuffer(limit, LARGE_VERBS, large_limit, skip_empty=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether something has begun that is not whole."""
+        return self._frames.begun
 
     def receive(self, data: bytes) -> Iterator[Request | Bulk | RefusedError]:
         """Yield what *data* completes, in order; raise `WireError` where the conversation cannot go on."""

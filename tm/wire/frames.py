@@ -1,16 +1,20 @@
 """Chunks of bytes become whole frames: a line, or the raw bytes announced by ``= CHANNEL COUNT``.
 
 The buffer is bounded: a line may hold *limit* bytes, and *large_limit* when it begins with one of the *large* words.
-Any chunking of the same bytes gives the same frames.
+Any chunking of the same bytes gives the same frames, but for empty lines where these are *skipped*.
 """
 
 from __future__ import annotations
+
+import re
 
 from tm.errors import WireError
 
 LINE_LIMIT = 64 * 1024
 LARGE_LIMIT = 1024 * 1024
 BULK_LIMIT = 256 * 1024
+
+_EMPTY_LINES = re.compile(rb"(?:\n+|\r\n)*")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,17 +48,24 @@ class FrameBuffer:
     """Turn chunks into frames; hold at most one partial frame."""
 
     def __init__(
-        self, limit: int = LINE_LIMIT, large: tuple[bytes, ...] = (), large_limit: int = LARGE_LIMIT
-    ) -> None:
+        self, limit: int = LINE_LIMIT, large: tuple[bytes, ...] = (), large_limit: int = LARGE_LIMIT,
+        skip_empty: bool = False,
+    ) -> None:  # fmt: skip
         self._limit = limit
         self._large = large
         self._large_limit = large_limit
         self._partial = bytearray()
         self._channel = 0
         self._missing = 0
+        self._skip_empty = skip_empty
+
+    @property
+    def begun(self) -> bool:
+        """Whether a frame has begun and is not whole."""
+        return bool(self._partial or self._missing)
 
     def feed(self, chunk: bytes) -> Iterator[bytes | Bulk]:
-        """Yield the frames that *chunk* completes: a line without its end, or a `Bulk`.
+        """Yield the frames that *chunk* completes: a line without its end, or a `Bulk`. Many empty lines may be none.
 
         Raises `WireError` (``limit.line``, ``limit.bulk``, ``proto.malformed``) at the first frame that is not one.
         """
@@ -72,6 +83,10 @@ class FrameBuffer:
                 self._missing = 0
                 yield bulk
                 continue
+            if self._skip_empty and not self._partial:
+                start = _after_empty(chunk, start)
+                if start == end:
+                    return
             newline = chunk.find(b"\n", start)
             if newline < 0:
                 self._grow(chunk[start:])
@@ -107,3 +122,8 @@ class FrameBuffer:
         self._channel = int(words[1])
         self._missing = int(words[2])
         return None if self._missing else Bulk(self._channel, b"")
+
+
+def _after_empty(chunk: bytes, start: int) -> int:
+    found = _EMPTY_LINES.match(chunk, start)
+    return found.end() if found is not None else start

@@ -70,9 +70,7 @@ class OrderTests(ConnectionCase):
         dice.shuffle(slow)  # type: ignore[attr-defined]
         for number, answer in slow:
             answer.callback(Reply(f"now {number}"))
-        self.assertEqual(
-            [reply.text for reply in wire.messages()], [f"now {number}" for number in range(len(later))]
-        )
+        self.assertEqual([reply.text for reply in wire.messages()], [f"now {number}" for number in range(len(later))])
 
     def test_a_malformed_request_has_its_place_too(self) -> None:
         server, wire = self.greeted()
@@ -96,9 +94,7 @@ class OrderTests(ConnectionCase):
         server, wire = self.greeted()
         server.dataReceived(b"fail\nlater\nnow:1\n")
         self.talk.asked[0].errback(KeyError("x"))
-        self.assertEqual(
-            [reply.word for reply in wire.messages()], ["internal.error", "internal.error", None]
-        )
+        self.assertEqual([reply.word for reply in wire.messages()], ["internal.error", "internal.error", None])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
         self.assertFalse(wire.aborted)
 
@@ -179,9 +175,7 @@ class PressureTests(ConnectionCase):
             answer.callback(Reply())
         self.assertFalse(wire.reading)
         self.talk.asked[MOST_PIPELINED // 2].callback(Reply())
-        self.assertEqual(
-            (len(self.talk.asked), wire.reading), (MOST_PIPELINED + MOST_PIPELINED // 2 + 1, False)
-        )
+        self.assertEqual((len(self.talk.asked), wire.reading), (MOST_PIPELINED + MOST_PIPELINED // 2 + 1, False))
         while len(wire.messages()) or self.talk.requests[-1].verb != "now":
             for answer in self.talk.asked:
                 if not answer.called:
@@ -192,9 +186,7 @@ class PressureTests(ConnectionCase):
     def test_a_thousand_requests_at_once_are_all_answered(self) -> None:
         server, wire = self.greeted()
         server.dataReceived(b"".join(b"now:%d\n" % number for number in range(1000)))
-        self.assertEqual(
-            [reply.text for reply in wire.messages()], [f"now {number}" for number in range(1000)]
-        )
+        self.assertEqual([reply.text for reply in wire.messages()], [f"now {number}" for number in range(1000)])
 
     def test_a_peer_that_does_not_read_is_not_read_from(self) -> None:
         server, wire = self.greeted()
@@ -328,6 +320,40 @@ class SilenceTests(ConnectionCase):
         self.assertFalse(wire.aborted)
         self.talk.asked[0].callback(Reply())
         self.assertLess(self.cut_after(wire), connection.IDLE_SECONDS + 91)
+
+    def test_what_has_begun_must_be_whole_in_time_however_often_a_byte_of_it_comes(self) -> None:
+        for begun in (b"hel", b"= 1 90\n", b"now:1\nhel", b"\nhel"):
+            for patient in (False, True):
+                server, wire = self.greeted()
+                if patient:
+                    server.wait_for_ever()
+                server.dataReceived(begun)
+                start = self.clock.seconds()
+                while not wire.aborted and self.clock.seconds() < start + 1000:
+                    self.clock.advance(10.0)
+                    server.dataReceived(b"p")
+                took = self.clock.seconds() - start
+                self.assertTrue(connection.IDLE_SECONDS <= took <= connection.IDLE_SECONDS + LINK_SECONDS, took)
+
+    def test_what_was_cut_into_pieces_and_is_whole_in_time_is_taken(self) -> None:
+        server, wire = self.greeted()
+        for _ in range(20):
+            server.dataReceived(b"now:")
+            self.clock.advance(250.0)
+            server.dataReceived(b"1\nno")
+            self.clock.advance(40.0)
+            server.dataReceived(b"w:2\n")
+        self.assertFalse(wire.aborted)
+        self.assertEqual(len(self.talk.requests), 40)
+
+    def test_who_is_not_read_from_has_the_time_that_it_takes(self) -> None:
+        server, wire = self.greeted()
+        server.wait_for_ever()
+        server.dataReceived(b"= 1 9\nxxx")
+        server.hold(True)
+        self.clock.pump([10.0] * 200)
+        server.hold(False)
+        self.assertFalse(wire.aborted)
 
     def test_no_timer_is_left_behind(self) -> None:
         _, wire = self.greeted()

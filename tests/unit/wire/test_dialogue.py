@@ -43,6 +43,18 @@ class ServerTests(SynchronousTestCase):
         seen = [message for piece in pieces(raw, cuts) for message in dialogue.receive(piece)]
         self.assertEqual(seen, messages)
 
+    @examples(100)
+    @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\n\n\n", b"\r", b"help\n", b"= 1 2\nx\n", b"x"])), st.data())
+    def test_empty_lines_are_passed_over_however_they_are_cut(self, parts: list[bytes], data: st.DataObject) -> None:
+        raw = b"".join(parts)
+        cuts = data.draw(st.lists(st.integers(0, len(raw)), max_size=12))
+        shown = []
+        for chunks in ([raw], pieces(raw, cuts), [raw[place : place + 1] for place in range(len(raw))]):
+            dialogue = ServerDialogue()
+            seen = [message for chunk in chunks for message in dialogue.receive(chunk)]
+            shown.append((list(map(str, seen)), dialogue.begun))
+        self.assertEqual(shown, [shown[0]] * 3)
+
     def test_a_malformed_request_is_refused_and_the_next_one_counts(self) -> None:
         seen = list(ServerDialogue().receive(b"help\nHELP\n\xff\na\x00\nhelp:x\r\n\n\r\nversion\n"))
         refused = [message.word for message in seen if isinstance(message, RefusedError)]
