@@ -77,7 +77,7 @@ class Places:
 
     @property
     def tms_directory(self) -> str:
-        """The local folder of the user's server: lock, socket ``tms.sock``, pidfile ``tms.pid``, log ``tms.log``."""
+        """The local folder of the user's server: lock, ``tms.sock``, ``tms.pid``, ``tms.log``, and ``starts``."""
         return os.path.join(self.local_directory, "tms")
 
     @property

@@ -103,3 +103,29 @@ class FalseDispatcherTests(ChainCase):
         self.assertEqual([line.job for line in cluster.ledger() if line.what == "start"], [number])
         spool = os.path.join(cluster.spool("alice"), "environments")
         self.assertNotIn(digest, os.listdir(spool))
+
+    def test_a_truly_signed_job_runs_once_whatever_it_is_called_and_wherever_it_is_sent(self) -> None:
+        cluster = self.cluster
+        cluster.end_dispatcher()
+        with FalseDispatcher(cluster.port, os.path.join(cluster.etc, "certs")) as false:
+            cluster.start_tms("alice")
+            (number,) = cluster.submit_ledger("alice", 1)
+            order = (number, *false.order(number))
+
+            def refused(job: int, host: str, attempt: int) -> None:
+                false.facts.clear()
+                false.orders([(job, *order[1:])], {}, host, attempt)
+                wait_for(lambda: job in false.facts, f"what became of {job} on {host}")
+                self.assertEqual(false.facts[job]["what"], "refused")
+                self.assertIn("auth.replay", false.facts[job]["reason"])
+
+            false.orders([order], {})
+            wait_for(lambda: number in false.facts, "its end")
+            for job, host, attempt in ((number, "n1", 1), (number, "n1", 2), (number, "n2", 1), (301, "n2", 1)):
+                refused(job, host, attempt)
+            cluster.kill("tms:alice")
+            false.forget_hosts()
+            cluster.start_tms("alice")
+            for job, host, attempt in ((number, "n2", 2), (302, "n1", 1)):
+                refused(job, host, attempt)
+        self.assertEqual([line.job for line in cluster.ledger() if line.what == "start"], [number])

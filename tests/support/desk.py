@@ -9,6 +9,7 @@ import msgspec
 
 from tests.support.brain import order
 from tm.daemon.orders import Order, OrderLine
+from tm.model.starts import MARK
 
 EMPTY = hashlib.sha256(b"{}").hexdigest()
 
@@ -19,11 +20,13 @@ class Seal:
     def __init__(self, key: str = "alice's key") -> None:
         self._key = key.encode()
 
-    def sign(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), "sha256").hexdigest()
+    def sign(self, text: str, mark: str = "") -> str:
+        code = hmac.new(self._key, (mark + text).encode(), "sha256").hexdigest()
+        return f"{mark}.{code[:40]}" if mark else code
 
     def check(self, text: str, signature: str) -> bool:
-        return hmac.compare_digest(self.sign(text).encode(), signature.encode(errors="replace"))
+        mark = signature[:MARK] if signature[MARK : MARK + 1] == "." else ""
+        return hmac.compare_digest(self.sign(text, mark).encode(), signature.encode(errors="replace"))
 
 
 def signed(number: int, job: int | None = None, seal: Seal | None = None, **more: object) -> Order:

@@ -30,7 +30,8 @@ class FalseDispatcher:
         self.said: list[Request] = []
         self._accepted: dict[int, tuple[str, str]] = {}
         self._environments: dict[str, str] = {}
-        self._joined = threading.Event()
+        self._joined: set[str] = set()
+        self._commands: dict[str, int] = {}
         self._over = threading.Event()
         self._to_say: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,16 +54,24 @@ class FalseDispatcher:
         """Return the signed text and the signature of a job that was submitted."""
         return self._accepted[number]
 
-    def orders(self, orders: list[tuple[int, str, str]], environments: dict[str, str]) -> None:
-        """Have the server on host n1 started and send it *orders* (job, text, signature), all in one line."""
-        self.event({"topic": "want", "host": "n1", "address": "n1", "launcher": "local", "options": {}})
-        wait_for(self._joined.is_set, "the server on n1")
+    def orders(
+        self, orders: list[tuple[int, str, str]], environments: dict[str, str], host: str = "n1", attempt: int = 1
+    ) -> None:
+        """Have the server on *host* started and send it *orders* (job, text, signature), all in one line."""
+        self.event({"topic": "want", "host": host, "address": host, "launcher": "local", "options": {}})
+        wait_for(lambda: host in self._joined, f"the server on {host}")
+        first = self._commands.get(host, 0) + 1
+        self._commands[host] = first + len(orders) - 1
         entries = [
-            {"c": count, "job": job, "attempt": 1, "cores": 1, "spec": spec, "sig": signature}
-            for count, (job, spec, signature) in enumerate(orders, 1)
+            {"c": count, "job": job, "attempt": attempt, "cores": 1, "spec": spec, "sig": signature}
+            for count, (job, spec, signature) in enumerate(orders, first)
         ]
-        line = {"topic": "orders", "host": "n1", "epoch": 1, "run": RUN, "grant": len(orders), "orders": entries}
+        line = {"topic": "orders", "host": host, "epoch": 1, "run": RUN, "grant": len(orders), "orders": entries}
         self.event({**line, "environments": {**self._environments, **environments}})
+
+    def forget_hosts(self) -> None:
+        """Wait for servers on hosts anew before they are sent orders."""
+        self._joined.clear()
 
     def event(self, event: dict[str, Any]) -> None:
         """Say *event* to the server."""
@@ -112,7 +121,7 @@ class FalseDispatcher:
                 self._accepted[number] = (order[0], order[1])
             return Reply(f"accepted {len(given['orders'])}", map(str, range(first, len(self._accepted) + 1)))
         if request.verb == "hello":
-            self._joined.set()
+            self._joined.add(json.loads(request.rest or "")["host"])
             return Reply(json.dumps({"epoch": 1, "run": RUN}))
         if request.verb == "report":
             for fact in json.loads(request.rest or "")["facts"]:

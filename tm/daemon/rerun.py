@@ -16,6 +16,7 @@ from tm.daemon.signing_desk import LONGEST_TOKEN, Chunk, Signer, chunks
 from tm.errors import RefusedError
 from tm.model.ids import MOST_INDEX, read_ranges
 from tm.model.spec import JobSpec, accepted_spec
+from tm.model.starts import mark
 from tm.wire.message import quote
 
 
@@ -40,7 +41,8 @@ def signed_again(token: str, lines: Iterable[str], user: str, signer: Signer, no
     `RefusedError` ``auth.signature`` for what *user* has never signed.
     """
     orders = []
-    for line in lines:
+    first = mark("rerun", token)
+    for number, line in enumerate(lines, 1):
         given = decoded(JobText, line)
         if not signer.check(given.text, given.sig) or accepted_spec(given.text).user != user:
             raise RefusedError("auth.signature", f"the request of job {given.id:.40} is not signed by this user")
@@ -48,11 +50,8 @@ def signed_again(token: str, lines: Iterable[str], user: str, signer: Signer, no
         if given.tasks and not _has(before.array, given.tasks):
             raise RefusedError("auth.signature", f"this user has never asked for these tasks of job {given.id:.40}")
         after = _for_now(before, given.tasks, now)
-        if after == before:
-            orders.append((given.text, given.sig))
-        else:
-            text = json_line(after)
-            orders.append((text, signer.sign(text)))
+        text = given.text if after == before else json_line(after)
+        orders.append((text, signer.sign(text, f"{first}{number:08x}")))
     return list(chunks(token, orders, {}))
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
 import msgspec
 
 from tm.daemon.answers import json_line
-from tm.daemon.orders import OrderLine
+from tm.daemon.orders import Order, OrderLine
 from tm.errors import RefusedError
 from tm.model.ids import index_of, is_task, read_ranges
 from tm.model.spec import SHARED, JobSpec, accepted_spec, read_spec
+from tm.model.starts import mark
 from tm.wire.frames import LARGE_LIMIT
 
 _encode = msgspec.json.Encoder().encode
@@ -28,8 +29,8 @@ LONGEST_TOKEN = 64
 class Signer(Protocol):
     """Makes and checks the signature of one user."""
 
-    def sign(self, text: str) -> str:
-        """Return the signature of *text*."""
+    def sign(self, text: str, mark: str = "") -> str:
+        """Return the signature of *text*; with a *mark* it is one of its kind."""
 
     def check(self, text: str, signature: str) -> bool:
         """Whether *signature* is the one of *text*."""
@@ -69,10 +70,11 @@ def sign_wish(wish: Wish, user: str, signer: Signer) -> list[Chunk]:
     text, digest = _environment(common.pop("environment", {}), common)
     common |= {"user": user, "environment": digest}
     orders = []
+    first = mark("submit", wish.token)
     for number, job in enumerate(wish.jobs, 1):
         spec = _spec({**common, **job, "user": user, "environment": digest}, number)
         signed = json_line(spec)
-        orders.append((signed, signer.sign(signed)))
+        orders.append((signed, signer.sign(signed, f"{first}{number:08x}")))
     return list(chunks(wish.token, orders, {digest: text}))
 
 
@@ -150,8 +152,13 @@ def _ranges(indices: str) -> list[range]:
     return read_ranges(indices)
 
 
-def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str]]:
+def checked_line(
+    raw: bytes, signer: Signer, unfit: Callable[[str, Order], str]
+) -> tuple[OrderLine, bytes, list[str]]:
     """Return the order line of *raw*, what to pass on of it, and the complaints about it.
+
+    *unfit* says why an order, whose signature is good, must not go to a host (both are its arguments), as when it went
+    to another one before, or returns an empty text.
 
     An order whose signature is not the user's, or whose environment is not the one of its digest, goes on without its
     text, and an environment that was changed does not go on. One that the dispatcher itself sends without its text
@@ -172,6 +179,8 @@ def checked_line(raw: bytes, signer: Signer) -> tuple[OrderLine, bytes, list[str
             complaint = f"auth.signature: job {order.job} is not signed by this user, or was changed on its way"
         elif changed and read_spec(order.spec).environment in changed:
             complaint = f"auth.signature: the environment of job {order.job} was changed on its way"
+        else:
+            complaint = unfit(line.host, order)
         if complaint:
             order.refused, order.spec = complaint, ""
             complaints.append(complaint)

@@ -24,8 +24,10 @@ from tm import failpoint
 from tm.daemon import background
 from tm.daemon.answers import json_line
 from tm.daemon.host_checks import Run
+from tm.daemon.orders import Order
 from tm.daemon.rerun import Rerun, signed_again
 from tm.daemon.signing_desk import Chunk, Signer, Wish, checked_line, sign_wish
+from tm.daemon.start_desk import StartDesk
 from tm.daemon.telling_desk import Bell, Merge, TellingDesk
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths
@@ -77,6 +79,7 @@ class UserSurroundings:
     grant_signer: Signer
     tm_command: Run
     here: Here
+    starts: StartDesk
 
 
 class Accepted(NamedTuple):
@@ -99,6 +102,7 @@ class HostLink:
     def __init__(self, host: str) -> None:
         self.host = host
         self.peer: Peer | None = None
+        self.spool = ""
         self.state = "down"
         self.deadline: IDelayedCall | None = None
 
@@ -147,6 +151,7 @@ class UserServer(Service):
             self.dispatcher_state = reply.text
             self.clock.callLater(ATTACH_EVERY, self._attach_again, link, shown)
             return
+        self.around.starts.link_up()
         topics = set().union(*self._watchers.values())
         if topics:
             await link.ask("subscribe", ":".join(sorted(topics)))
@@ -290,14 +295,30 @@ class UserServer(Service):
         return Wish(secrets.token_hex(16), [{"command": command}], common)
 
     def _orders(self, json: bytes) -> None:
-        line, passed_on, complaints = checked_line(json, self.around.signer)
+        line, passed_on, complaints = checked_line(json, self.around.signer, self._not_again)
         for complaint in complaints:
             _log.error("refused: {complaint}", event="refused", complaint=complaint, host=line.host)
         failpoint.reach("tms.order")
         host = self.hosts.get(line.host)
         if host is not None and host.peer is not None:
+            self.around.starts.passed(line)
             host.peer.send_event(passed_on)
         failpoint.reach("tms.ordered")
+
+    def _not_again(self, host: str, order: Order) -> str:
+        """Return why *order* must not go to *host*, or an empty text; what goes nowhere is not asked about."""
+        there = self.hosts.get(host)
+        if there is None or there.peer is None:
+            return ""
+        return self.around.starts.unfit(order, there.spool)
+
+    async def report(self, report: str) -> Reply:
+        """Pass on what a server on a host reports; return the dispatcher's reply."""
+        facts = self.around.starts.said(report)
+        reply = await self.relay("report", report)
+        if reply.ok:
+            self.around.starts.acknowledged(facts)
+        return reply
 
     def watch(self, peer: Peer, topics: set[str]) -> None:
         """Pass the dispatcher's events of *topics* on to *peer*."""
@@ -320,10 +341,11 @@ class UserServer(Service):
         host = self.hosts.setdefault(name, HostLink(name))
         if host.peer is not None and host.peer is not peer:
             older, host.peer = host.peer, None
+            self.around.starts.left(host.spool)
             older.abort()
         if host.peer is None:
             peer.on_close(lambda: self._left(host, peer))
-        host.peer = peer
+        host.peer, host.spool = peer, self.around.starts.joined(hello)
         peer.keep()
         reply = await self.relay("hello", hello)
         if host.peer is peer and reply.ok:
@@ -335,6 +357,7 @@ class UserServer(Service):
         if host.peer is not peer:
             return
         host.peer = None
+        self.around.starts.left(host.spool)
         host.state = "down"
         self._news(host.host, "gone", "its connection is lost")
         self.clock.callLater(TUNNEL_IDLE_SECONDS, self._end_tunnel, host)

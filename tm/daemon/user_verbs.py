@@ -149,7 +149,7 @@ class UserVerbs:
 
     def _report(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         async def reported() -> Reply:
-            reply = await self._server.relay("report", arguments[0])
+            reply = await self._server.report(arguments[0])
             reply.urgent = not reply.ok
             return reply
 

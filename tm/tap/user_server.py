@@ -21,6 +21,7 @@ import tm
 from tm import bundle
 from tm.client.tms import find_tms
 from tm.daemon import telling_desk
+from tm.daemon.start_desk import StartDesk
 from tm.daemon.user_server import UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.edge.child import run_child
@@ -34,11 +35,13 @@ from tm.edge.reading import Lookout
 from tm.edge.reading_here import HereFiles
 from tm.edge.signing import GRANT, OrderSigner
 from tm.edge.spool import boot_id, private_directory
+from tm.edge.start_file import StartFile
 from tm.edge.tls import SecureFactory, check_peer, client_context_factory, peer_identity, server_context_factory
 from tm.edge.tunnel import Tunnels
 from tm.errors import RefusedError, TaskManagerError
 from tm.model.installed import Paths, start_command
 from tm.model.rights import User, Users
+from tm.model.starts import StartBook
 from tm.places import Places, find, read_info
 from tm.tap.common import Late, ServerOptions, pidfile, refuse
 
@@ -148,7 +151,10 @@ def _build(late: Late, where: Places, told: str) -> None:
         return _host_command(where, host, paths, ["--tms", f"{there}:{back}", *(["--tunnel"] if way else [])])
 
     tunnels = Tunnels(clock, dict(os.environ), where.tms_directory, lambda: (LOOPBACK, port))
-    server = UserServer(_surroundings(where, clock, log_path, host_command, tunnels))
+    starts_file = StartFile(os.path.join(where.tms_directory, "starts"))
+    book = _starts_here(where, starts_file)
+    starts = StartDesk(book, starts_file, lambda: _in_charge(where).get("pid") == os.getpid())
+    server = UserServer(_surroundings(where, clock, log_path, host_command, tunnels, starts))
     users = Users.of(User(where.user, (own,)))
 
     def identify(transport: Any) -> str:
@@ -180,10 +186,11 @@ def _build(late: Late, where: Places, told: str) -> None:
     late.at_end(pidfile(os.path.join(where.tms_directory, "tms.pid")))
     late.at_end(dialler.stop)
     late.at_end(tunnels.close_all)
+    late.at_end(starts_file.close)
 
 
 def _surroundings(
-    where: Places, clock: Any, log_path: str, host_command: Any, tunnels: Tunnels
+    where: Places, clock: Any, log_path: str, host_command: Any, tunnels: Tunnels, starts: StartDesk
 ) -> UserSurroundings:
     environment = dict(os.environ)
     launchers: dict[str, Any] = {}
@@ -202,7 +209,7 @@ def _surroundings(
         tm_command=lambda words: run_child(
             clock, [where.python, where.program("tm"), *words], environment, CHECK_SECONDS
         ),
-        here=here,
+        here=here, starts=starts,
     )  # fmt: skip
 
 
@@ -229,6 +236,25 @@ def _host_command(where: Places, host: str, paths: Paths, way: list[str]) -> lis
     own = own_installation(PROGRAM, where.root, where.python)
     handed = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
     return start_command(paths, own, PROGRAM, ["--host", host, *way], handed)
+
+
+def _starts_here(where: Places, file: StartFile) -> StartBook:
+    """Return the book of starts, with doubts where the last server of this user was not one of this machine."""
+    book = file.read()
+    if not _in_charge(where):
+        book.doubt()
+        file.keep(book)
+    return book
+
+
+def _in_charge(where: Places) -> dict[str, Any]:
+    """Return what the address file says, nothing where the server that wrote it is not of this machine and boot."""
+    try:
+        with open(where.address_file, encoding="utf-8") as file:
+            said = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) and said.get("machine") == boot_id() else {}
 
 
 def _write_address(where: Places, address: str, port: int) -> None:

@@ -15,6 +15,7 @@ from tm.daemon.rerun import signed_again
 from tm.errors import RefusedError
 from tm.model.ids import task_id
 from tm.model.spec import read_spec
+from tm.model.starts import mark_of
 from tm.wire.message import Reply
 
 SEAL = Seal()
@@ -85,9 +86,13 @@ class SignedAgainTests(SynchronousTestCase):
         (chunk,) = signed_again("t", lines, "alice", SEAL, now)
         return chunk.orders
 
-    def test_the_same_text_keeps_its_signature(self) -> None:
+    def test_the_same_text_is_signed_as_something_new(self) -> None:
         line = text_line(command="echo")
-        self.assertEqual(self.again(line), [(json.loads(line)["text"], json.loads(line)["sig"])])
+        ((text, signature),) = self.again(line)
+        self.assertEqual(text, json.loads(line)["text"])
+        self.assertTrue(SEAL.check(text, signature))
+        self.assertNotEqual(mark_of(signature), mark_of(json.loads(line)["sig"]))
+        self.assertEqual(self.again(line), [(text, signature)])
 
     def test_fewer_tasks_are_signed_anew(self) -> None:
         ((text, signature),) = self.again(text_line("1,3", array="0-3"))

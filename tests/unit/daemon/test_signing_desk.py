@@ -127,12 +127,12 @@ class SigningTests(SynchronousTestCase):
 
 class CheckingTests(SynchronousTestCase):
     def check(self, line: Any) -> tuple[Any, bytes, list[str]]:
-        return checked_line(raw(line), Seal())
+        return checked_line(raw(line), Seal(), lambda host, order: "")
 
     def test_what_the_user_signed_is_passed_on_as_it_came(self) -> None:
         line = order_line(signed(1), signed(2), environments={EMPTY: "{}"}, cancel=[(3, 1, 10.0)], grant=2)
         spaced = json.dumps(json.loads(raw(line))).encode()
-        _, passed_on, complaints = checked_line(spaced, Seal())
+        _, passed_on, complaints = checked_line(spaced, Seal(), lambda host, order: "")
         self.assertEqual((passed_on, complaints), (spaced, []))
 
     def test_an_order_that_was_changed_goes_on_without_its_text_and_the_others_whole(self) -> None:

@@ -14,10 +14,12 @@ from tests.support.brain import order
 from tests.support.daemons import NotedPeer
 from tests.support.desk import Seal, order_line, raw, signed
 from tm.daemon.runs import LOOK_SECONDS, MOST_EARLY
+from tm.daemon.start_desk import StartDesk
 from tm.daemon.user_server import JOIN_SECONDS, PATIENCE_SECONDS, TUNNEL_IDLE_SECONDS, UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.errors import LaunchError, RefusedError, TaskManagerError
 from tm.model.spec import read_spec
+from tm.model.starts import StartBook
 from tm.ports import Peer, Target
 from tm.wire.frames import Bulk
 from tm.wire.message import Reply, Request, parse_request
@@ -124,6 +126,7 @@ class UserServerCase(SynchronousTestCase):
         self.merged: list[str] = []
         self.here = HandHere()
         self.stopped = 0
+        self.book, self.kept, self.alone = StartBook(), "", True
         self.link = HandLink()
         self.server = UserServer(
             UserSurroundings(
@@ -143,10 +146,15 @@ class UserServerCase(SynchronousTestCase):
                 grant_signer=Seal("alice's grants"),
                 tm_command=self.tm_command,
                 here=self.here,
+                starts=StartDesk(self.book, self, lambda: self.alone),
             )
         )
         self.verbs = UserVerbs(self.server, lambda transport: "alice")
         self.server.startService()
+
+    def keep(self, book: StartBook) -> None:
+        self.kept += "".join(book.fresh)
+        book.fresh.clear()
 
     def stop(self) -> None:
         self.stopped += 1

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.identities import Identity
 from tm.edge.signing import GRANT, OrderSigner
+from tm.model.starts import mark_of
 
 
 class SigningTests(SynchronousTestCase):
@@ -33,6 +34,16 @@ class SigningTests(SynchronousTestCase):
         self.assertFalse(grants.check("text", self.signer.sign("text")))
         self.assertFalse(self.signer.check("text", grants.sign("text")))
         self.assertTrue(OrderSigner.from_key(self.alice.key, GRANT).check("text", grants.sign("text")))
+
+    def test_a_mark_makes_a_signature_of_its_own_and_is_part_of_what_is_signed(self) -> None:
+        marks = ["0123456789abcdef00000001", "0123456789abcdef00000002"]
+        first, second = (self.signer.sign("text", mark) for mark in marks)
+        self.assertTrue(self.signer.check("text", first) and self.signer.check("text", second))
+        self.assertEqual([mark_of(one) for one in (first, second, self.signer.sign("text"))], [*marks, ""])
+        plain = self.signer.sign("text")
+        for wrong in (first[:25] + second[25:], marks[0] + "." + plain[:40], first[25:], first + "0", first[:-1]):
+            self.assertFalse(self.signer.check("text", wrong), wrong)
+        self.assertFalse(self.signer.check(marks[0] + ".text", first[25:]))
 
     def test_a_malformed_signature_is_just_wrong(self) -> None:
         for wrong in ("", "é", "0" * 64, "\udc80", self.signer.sign("text").upper() + "0"):
