@@ -1,8 +1,9 @@
 """Named points at which a test can kill the process that reaches them, as ``kill -9`` would.
 
 ``TM_FAILPOINT=name[:nth[:FILE]]`` arms one point of one process: the *nth* time (first by default) it is reached, the
-process is gone. With FILE, which must not exist, only the first process that gets there dies: it makes FILE, and those
-that are started after it with the same environment live. Unarmed, a point costs one comparison.
+process is gone. With FILE, only visits while FILE is not there count, and only the first process that has come so often
+dies: it makes FILE, and all others with the same environment live until somebody removes it. Unarmed, a point costs one
+comparison.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ _left = int(_nth or 1)
 
 def reach(name: str) -> None:
     """Die here if *name* is the armed point and this is its turn."""
-    if name == _name:
+    if name == _name and not (_mark and os.path.exists(_mark)):
         global _left
         _left -= 1
-        if _left == 0 and _is_first():
+        if _left <= 0 and _is_first():
             os.kill(os.getpid(), 9)
 
 

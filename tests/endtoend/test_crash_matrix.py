@@ -1,4 +1,5 @@
-"""Every named failpoint, a small workload each: who comes there dies as by ``kill -9`` and is brought back as by users.
+"""Every named failpoint, in each part of a job's life: who comes there dies as by ``kill -9`` and is brought back as by
+users.
 
 The ledger outside the product says whether anything was lost or done twice. One fault alone never makes a job ``lost``.
 ``TM_KILL_SEED`` and ``TM_KILL_ROUNDS`` repeat, and prolong, the random part.
@@ -6,6 +7,7 @@ The ledger outside the product says whether anything was lost or done twice. One
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -14,22 +16,28 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.faults.record import count
 from tests.support.cluster import ROOT, Cluster
-from tests.support.processes import is_alive, marked
+from tests.support.processes import is_alive, marked, wait_for
+from tests.support.talk import Refused
 
-TURNS = {
-    "dispatcher.commit": (2, 4), "dispatcher.committed": (2, 4), "dispatcher.answered": (2, 4),
-    "dispatcher.told": (2, 4),
-    "tms.submit": (1,), "tms.submitted": (1,), "tms.order": (1, 2), "tms.ordered": (1, 2), "tms.relay": (1, 3),
-    "tms.relayed": (1, 3),
-    "tmms.join": (1,), "tmms.order": (1, 2), "tmms.claimed": (1, 2), "tmms.give": (1, 2), "tmms.given": (1, 2),
-    "tmms.report": (1, 2), "tmms.reported": (1, 2), "tmms.acknowledged": (1, 2),
-    "keeper.intent": (1, 3), "keeper.started": (1, 3), "keeper.ended": (1, 2), "keeper.recorded": (1, 2),
-    "keeper.told": (1, 2),
+SUBMIT, START, FINISH, CANCEL = "submit", "start", "finish", "cancel"
+ALL = (SUBMIT, START, FINISH, CANCEL)
+LATER = (START, FINISH, CANCEL)
+POINTS = {
+    "dispatcher.commit": ALL, "dispatcher.committed": ALL, "dispatcher.answered": ALL, "dispatcher.told": ALL,
+    "tms.submit": (SUBMIT,), "tms.submitted": (SUBMIT,), "tms.order": (START, CANCEL), "tms.ordered": (START, CANCEL),
+    "tms.relay": LATER, "tms.relayed": LATER,
+    "tmms.join": (SUBMIT, FINISH), "tmms.order": (START,), "tmms.claimed": (START,), "tmms.give": (START,),
+    "tmms.given": (START,), "tmms.report": LATER, "tmms.reported": LATER, "tmms.acknowledged": LATER,
+    "keeper.intent": (START,), "keeper.started": (START,), "keeper.ended": (FINISH, CANCEL),
+    "keeper.recorded": (FINISH, CANCEL), "keeper.told": LATER,
 }  # fmt: skip
-"""Which visit of each point is to be the last; a dispatcher that starts commits what it finds changed in its files."""
+"""In which parts of the lives of jobs somebody must come to each point, and dies there."""
 
 DAEMONS = ("keeper:alice:n1", "tmms:alice:n1", "tms:alice", "dispatcher")
+ROW_OF = {"dispatcher": 1, "tms": 3, "tmms": 4, "keeper": 5}
+CANCELLED_ROW = 40
 
 
 class CrashMatrixTests(SynchronousTestCase):
@@ -38,40 +46,66 @@ class CrashMatrixTests(SynchronousTestCase):
         self.addCleanup(self.cluster.stop)
 
     def try_point(self, name: str) -> None:
-        """Let *name* kill once for each of its turns while jobs are submitted, run, end and are cancelled."""
-        cluster = self.cluster
+        """Let *name* kill who comes there while a job is submitted, and while it starts, ends and is cancelled."""
+        mark = Path(self.cluster.arm(name))
+        mark.touch()
+        self.cluster.start_dispatcher()
         accepted: list[int] = []
-        for turn in TURNS[name]:
-            for daemon in DAEMONS:
-                cluster.kill(daemon)
-            mark = cluster.arm(name, turn)
-            cluster.start_dispatcher()
-            cluster.start_tms("alice")
-            accepted += self.work(mark)
-            self.assertTrue(os.path.exists(mark), f"nobody came to {name} for the {turn}. time")
-            cluster.check(accepted)
+        for part in ALL:
+            accepted += getattr(self, part)(mark)
+            if part in POINTS[name]:
+                wait_for(mark.exists, f"somebody at {name} during {part}; {self.cluster.logs()}", 10)
+            mark.touch()
+            self.cluster.check(accepted)
+        trials = len([part for part in POINTS[name] if part != CANCEL])
+        count(ROW_OF[name.partition(".")[0]], max(1, trials))
+        if CANCEL in POINTS[name]:
+            count(CANCELLED_ROW, 1)
 
-    def work(self, mark: str) -> list[int]:
-        """Submit, cancel, and wait for the end of everything; return the ids of the jobs in the ledger."""
-        cluster = self.cluster
-        ids = cluster.submit_ledger("alice", 3)
-        ids += cluster.submit_ledger("alice", 2, seconds=0.3)
-        doomed = cluster.submit_ledger("alice", 1, seconds=1000)
-        cluster.wait(doomed, states=("running",))
-        ids += cluster.submit_ledger("alice", 1)
-        cluster.ask("alice", "canceljob", str(doomed[0]))
-        cluster.wait(ids)
-        ended = cluster.wait(doomed)[0]
-        self.assertEqual(ended["state"], "cancelled", ended)
-        alive = [line for line in cluster.ledger() if line.job == doomed[0] and is_alive(line.pid)]
-        self.assertEqual(alive, [], f"job {doomed[0]} is said to be cancelled; {cluster.logs()}")
+    def submit(self, mark: Path) -> list[int]:
+        mark.unlink()
+        return self.finished(self.cluster.submit_ledger("alice"))
+
+    def finished(self, ids: list[int]) -> list[int]:
+        self.cluster.wait(ids)
         return ids
+
+    def start(self, mark: Path) -> list[int]:
+        ids = self.cluster.submit_ledger("alice", hold=True)
+        mark.unlink()
+        with contextlib.suppress(Refused):  # it was released, and whoever was to say so died
+            self.cluster.ask("alice", "releasejob", str(ids[0]))
+        return self.finished(ids)
+
+    def finish(self, mark: Path) -> list[int]:
+        """Let a job end that runs until it is told to; where servers on hosts die as they join, one joins meanwhile."""
+        joins = self.cluster.failpoint.startswith("tmms.join")
+        end = Path(self.cluster.work, "end")
+        ids = self.cluster.submit_ledger("alice", 1, seconds=str(end))
+        self.cluster.wait(ids, states=("running",))
+        mark.unlink()
+        if joins:
+            self.cluster.kill("tmms:alice:n1")
+        end.touch()
+        return self.finished(ids)
+
+    def cancel(self, mark: Path) -> list[int]:
+        """Cancel a job that runs; return none, since it has no ending of its own."""
+        ids = self.cluster.submit_ledger("alice", 1, seconds=1000)
+        self.cluster.wait(ids, states=("running",))
+        mark.unlink()
+        self.cluster.ask("alice", "canceljob", str(ids[0]))
+        ended = self.cluster.wait(ids)[0]
+        self.assertEqual(ended["state"], "cancelled", ended)
+        alive = [line for line in self.cluster.ledger() if line.job == ids[0] and is_alive(line.pid)]
+        self.assertEqual(alive, [], f"job {ids[0]} is said to be cancelled; {self.cluster.logs()}")
+        return []
 
     def test_every_failpoint_of_the_servers_is_tried(self) -> None:
         found: set[str] = set()
         for path in Path(ROOT, "tm").rglob("*.py"):
             found.update(re.findall(r"\breach\(\"([a-z.]+)\"\)", path.read_text()))
-        self.assertEqual(found, set(TURNS))
+        self.assertEqual(found, set(POINTS))
 
 
 def _add(name: str) -> None:
@@ -81,7 +115,7 @@ def _add(name: str) -> None:
     setattr(CrashMatrixTests, f"test_whoever_dies_at_{name.replace('.', '_')}_loses_and_doubles_nothing", test)
 
 
-for _name in TURNS:
+for _name in POINTS:
     _add(_name)
 
 

@@ -200,8 +200,8 @@ class Cluster(Installation):
         }  # fmt: skip
         return [int(line) for line in self.ask(user, "submit", json_text(wish))]
 
-    def submit_ledger(self, user: str, count: int = 1, seconds: float | None = None, **common: Any) -> list[int]:
-        """Submit *count* jobs that write into the ledger, each sleeping *seconds*."""
+    def submit_ledger(self, user: str, count: int = 1, seconds: float | str | None = None, **common: Any) -> list[int]:
+        """Submit *count* jobs that write into the ledger, each sleeping *seconds*, or until there is a file."""
         more = [] if seconds is None else [str(seconds)]
         return self.submit(user, *[[*LEDGER_JOB, self.ledger_path, *more]] * count, **common)
 

@@ -1,8 +1,9 @@
 """The oracle outside the product: each test job writes down that it runs, before anything else, and ends with a code
 computed from its number.
 
-``python3 -I -S ledger.py FILE [SECONDS]`` is such a job; the number is its id, from ``TM_JOB_ID``. Lines of FILE, each
-written by one append and synced: ``start JOB ATTEMPT PID TIME`` and, when it has slept, ``end JOB ATTEMPT PID TIME``.
+``python3 -I -S ledger.py FILE [SECONDS | PATH]`` is such a job; its number is its id, ``TM_JOB_ID``. Lines of FILE,
+each written by one append and synced: ``start JOB ATTEMPT PID TIME`` and, when it has slept so long, or there is a
+file PATH (absolute), ``end JOB ATTEMPT PID TIME``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def main(arguments: list[str]) -> int:
     ledger = os.open(arguments[0], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     job = int(os.environ["TM_JOB_ID"])
     _write(ledger, "start", job)
-    if len(arguments) > 1:
+    if len(arguments) > 1 and arguments[1].startswith("/"):
+        while not os.path.exists(arguments[1]):
+            time.sleep(0.02)
+    elif len(arguments) > 1:
         time.sleep(float(arguments[1]))
     _write(ledger, "end", job)
     return code_of(job)

@@ -35,3 +35,13 @@ class FailpointTests(SynchronousTestCase):
         self.assertEqual(self.visit(f"here:2:{mark}"), (-signal.SIGKILL, 2))
         self.assertTrue(os.path.exists(mark))
         self.assertEqual(self.visit(f"here:2:{mark}"), (0, 3))
+
+    def test_a_file_that_is_removed_arms_the_point_once_more_in_processes_that_have_passed_it_too(self) -> None:
+        mark = os.path.abspath(self.mktemp())
+        text = f"import os\nfrom tm import failpoint\nopen({mark!r}, 'x').close()\n"
+        text += f"for _ in range(3): failpoint.reach('here')\nos.remove({mark!r})\n{VISITS}"
+        environment = {"TM_FAILPOINT": f"here:2:{mark}", "PYTHONPATH": find_root()}
+        ended = subprocess.run(
+            [sys.executable, "-c", text], env=environment, capture_output=True, check=False, timeout=60
+        )
+        self.assertEqual((ended.returncode, ended.stdout.count(b"visit")), (-signal.SIGKILL, 2))
