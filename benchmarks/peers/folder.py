@@ -8,6 +8,7 @@ whoever measures: a variable of theirs must not lead to an installation of their
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -116,10 +117,14 @@ class Folder:
                 looped, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=said
             )
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Wait until *condition* holds; leave after *seconds* with the ends of the logs."""
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, seconds: float, of: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        """Wait until *condition* holds; leave after *seconds*, or when the daemon *of* has ended."""
         deadline = time.monotonic() + seconds
         while not condition():
+            if of is not None and of.poll() is not None:
+                raise SystemExit(f"waited in vain for {what}: it ended with {of.returncode}\n{self.logs()}")
             if time.monotonic() > deadline:
                 raise SystemExit(f"waited {seconds:.0f} s in vain for {what}\n{self.logs()}")
             time.sleep(PAUSE)
@@ -144,12 +149,17 @@ def kill(daemon: subprocess.Popen[bytes]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return ports of loopback that nobody listens on, nor gets by chance as the own end of a connection."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(first // 2, first)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        found.add(port)
+    return list(found)
 
 
 def is_open(port: int) -> bool:

@@ -107,10 +107,12 @@ class Slurm:
         self._configure(slots)
         self._endings = Endings(here.path("endings"), ENDING)
         self._daemons = {"munged": here.start(_munged(here), "munged.log")}
-        here.wait_for(lambda: os.path.exists(here.path("munge.socket")), "munged", START)
+        here.wait_for(lambda: os.path.exists(here.path("munge.socket")), "munged", START, self._daemons["munged"])
         self._start_server()
         self._start_node()
-        here.wait_for(lambda: "idle" in here.ask(["sinfo", "-h", "-o", "%T"]), "an idle node", START)
+        here.wait_for(
+            lambda: "idle" in here.ask(["sinfo", "-h", "-o", "%T"]), "an idle node", START, self._daemons["slurmd"]
+        )
         self._idle = self.server_memory()
         self.throughput("singly", 1)
 
