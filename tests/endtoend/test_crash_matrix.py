@@ -70,11 +70,15 @@ class CrashMatrixTests(SynchronousTestCase):
         self.cluster.wait(ids)
         return ids
 
+    def order(self, verb: str, number: int) -> None:
+        """Have something done; whoever was to say that it is may have died, and said again it comes too late."""
+        with contextlib.suppress(Refused):
+            self.cluster.ask("alice", verb, str(number))
+
     def start(self, mark: Path) -> list[int]:
         ids = self.cluster.submit_ledger("alice", hold=True)
         mark.unlink()
-        with contextlib.suppress(Refused):  # it was released, and whoever was to say so died
-            self.cluster.ask("alice", "releasejob", str(ids[0]))
+        self.order("releasejob", ids[0])
         return self.finished(ids)
 
     def finish(self, mark: Path) -> list[int]:
@@ -94,7 +98,7 @@ class CrashMatrixTests(SynchronousTestCase):
         ids = self.cluster.submit_ledger("alice", 1, seconds=1000)
         self.cluster.wait(ids, states=("running",))
         mark.unlink()
-        self.cluster.ask("alice", "canceljob", str(ids[0]))
+        self.order("canceljob", ids[0])
         ended = self.cluster.wait(ids)[0]
         self.assertEqual(ended["state"], "cancelled", ended)
         alive = [line for line in self.cluster.ledger() if line.job == ids[0] and is_alive(line.pid)]
