@@ -40,6 +40,8 @@ LINK_SECONDS = 90.0
 PROBE_SECONDS = 5
 MOST_PER_ADDRESS = 64
 MOST_PER_LOOPBACK = 1024
+MOST_STRANGERS = 1500
+"""So many connections may be on their way to a greeting; each takes some 50 KiB then."""
 
 _log = Logger()
 
@@ -70,10 +72,14 @@ class ServerConnection(Protocol):
     transport: Any  # sockets can do more than ITransport says
     user = ""
 
-    def __init__(self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None]) -> None:
+    def __init__(
+        self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None],
+        known: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._conversation = conversation
         self._clock = clock
         self._gone = gone
+        self._known = known
         self._dialogue = ServerDialogue()
         self._greeted = False
         self._fingerprint: str | None = None
@@ -214,6 +220,7 @@ class ServerConnection(Protocol):
             self._last_word(refusal)
             return
         self._greeted = True
+        self._known()
         self._send(Reply(self._conversation.greeting(self.user)).encode())
 
     def _read(self) -> None:
@@ -350,7 +357,8 @@ def _failed(failure: Failure) -> Reply:
 
 
 class ServerFactory(Factory):
-    """Makes the connections of one server and bounds them per address."""
+    """Makes the connections of one server and bounds them per address, and those that nobody knows in all: where
+    there are too many of these, the longest there goes."""
 
     noisy = False
 
@@ -358,6 +366,7 @@ class ServerFactory(Factory):
         self._conversation = conversation
         self._clock = clock
         self._per_address: Counter[str] = Counter()
+        self._strangers: dict[ServerConnection, None] = {}
         self.connections: set[ServerConnection] = set()
 
     @override
@@ -374,9 +383,17 @@ class ServerFactory(Factory):
             if not self._per_address[host]:
                 del self._per_address[host]
             self.connections.discard(connection)
+            self._strangers.pop(connection, None)
 
-        connection = ServerConnection(self._conversation, self._clock, gone)
+        connection = ServerConnection(
+            self._conversation, self._clock, gone, lambda: self._strangers.pop(connection, None)
+        )
         self.connections.add(connection)
+        self._strangers[connection] = None
+        if len(self._strangers) > MOST_STRANGERS:
+            longest = next(iter(self._strangers))
+            del self._strangers[longest]
+            longest.abort()
         return connection
 
     def cut(self, users: Callable[[str], bool]) -> None:

@@ -28,6 +28,18 @@ from tm.wire.frames import BULK_LIMIT, LINE_LIMIT, Bulk, encode_bulk
 from tm.wire.message import Event, Reply, Request
 
 
+class SilentWire(Wire):
+    """One over which a handshake is not done before `greet`."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802  ITCPTransport
+        """There is nothing to delay."""
+
+    def greet(self) -> None:
+        """The handshake is done."""
+        assert isinstance(self.protocol, ServerConnection)
+        self.protocol.handshakeCompleted()
+
+
 class ConnectionCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -408,6 +420,29 @@ class FactoryTests(ConnectionCase):
             wire.lost()
             self.assertIsNotNone(factory.buildProtocol(address))
             self.assertIsNone(factory.buildProtocol(address))
+
+    def test_of_too_many_that_nobody_knows_the_longest_there_goes_and_nobody_who_was_greeted(self) -> None:
+        self.patch(connection, "TLSMemoryBIOProtocol", SilentWire)
+        factory = ServerFactory(self.talk, self.clock)
+
+        def dial(number: int) -> SilentWire:
+            server = factory.buildProtocol(IPv4Address("TCP", f"10.0.{number >> 8}.{number & 255}", 1))
+            assert server is not None
+            secured = SilentWire(server)
+            server.makeConnection(secured)
+            return secured
+
+        known = dial(0)
+        known.greet()
+        wires = [dial(number) for number in range(1, connection.MOST_STRANGERS + 1)]
+        self.assertFalse(any(wire.aborted for wire in [known, *wires]))
+        wires[1].greet()
+        wires += [dial(1), dial(2)]
+        self.assertEqual([wire.aborted for wire in [known, *wires[:4]]], [False, True, False, False, False])
+        wires[2].lost()
+        wires += [dial(3), dial(4)]
+        self.assertEqual([wire.aborted for wire in wires[:5]], [True, False, False, True, False])
+        self.assertFalse(known.aborted)
 
     def test_the_connections_of_a_user_can_be_cut(self) -> None:
         factory = ServerFactory(self.talk, self.clock)
