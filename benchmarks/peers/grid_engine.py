@@ -84,7 +84,7 @@ class GridEngine:
 
     def __init__(self) -> None:
         self.name = f"Grid Engine {folder.version('gridengine-master')}".strip()
-        self._listing = ["qstat"]
+        self._listing: list[str] = []
         self._slots = 0
         self._idle = 0
         self._round = 0
@@ -99,7 +99,7 @@ class GridEngine:
             try:
                 self.start(1)
                 self._starts = ""
-            except SystemExit as refused:
+            except (SystemExit, OSError, subprocess.SubprocessError) as refused:
                 self._starts = f"does not start here: {refused}"
             finally:
                 self.stop()
@@ -109,6 +109,7 @@ class GridEngine:
         """Make an SGE_ROOT, start both daemons, and run one job: the first that is measured is not the first at all."""
         self._folder = here = Folder("gridengine")
         self._started = True
+        self._listing = ["qstat"]
         self._slots = slots
         self._daemons = {}
         self._configure()

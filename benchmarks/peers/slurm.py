@@ -91,7 +91,7 @@ class Slurm:
 
     def __init__(self) -> None:
         self.name = f"Slurm {folder.version('slurmctld')}".strip()
-        self._listing = ["squeue"]
+        self._listing: list[str] = []
         self._idle = 0
         self._round = 0
         self._started = False
@@ -104,6 +104,7 @@ class Slurm:
         """Start the three daemons, and run one job: the first that is measured is not the first at all."""
         self._folder = here = Folder("slurm")
         self._started = True
+        self._listing = ["squeue"]
         self._configure(slots)
         self._endings = Endings(here.path("endings"), ENDING)
         self._daemons = {"munged": here.start(_munged(here), "munged.log")}
