@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.mutants import promises
+from tests.mutants import promises, rights, trust
 
-MUTANTS = promises.MUTANTS
+MUTANTS = (*promises.MUTANTS, *trust.MUTANTS, *rights.MUTANTS)

@@ -174,11 +174,11 @@ def broken_files(mutant: Mutant, folder: Path) -> dict[str, str]:
 
 
 def copy(root: Path, target: Path) -> None:
-    """Copy what git knows of the checkout at *root*, as it is in the folder now; raise `OSError` without git."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    """Copy the checkout at *root* as it is now, but for what git ignores; raise `OSError` without git."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=False)
     if listed.returncode:
         raise OSError(f"{root} is no git checkout: {listed.stderr.strip()}")
-    _copy_files(root, target, filter(None, listed.stdout.split("\0")))
+    _copy_files(root, target, sorted(set(filter(None, listed.stdout.split("\0")))))
 
 
 def _copy_files(root: Path, target: Path, names: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -414,6 +415,18 @@ class RightsTests(DispatcherCase):
     def test_what_needs_a_right_is_refused_without_it(self) -> None:
         for line in ("activatehost:n1", "deactivatehost:n1", "reload", "log", "shutdown", "subscribe:log"):
             self.assertEqual(self.said(NotedPeer("alice"), line).word, "perm.denied", line)
+
+    def test_who_may_read_the_log_no_more_hears_it_no_more(self) -> None:
+        root = NotedPeer("root")
+        self.assertTrue(self.said(root, "subscribe:log:hosts").ok)
+        self.dispatcher.logged({"text": "first"})
+        tables = self.dispatcher.tables
+        self.dispatcher.configured(replace(tables, groups=Groups()))
+        self.dispatcher.logged({"text": "second"})
+        self.assertEqual([line["text"] for line in root.heard("log")], ["first"])
+        self.dispatcher.configured(tables)
+        self.dispatcher.logged({"text": "third"})
+        self.assertEqual([line["text"] for line in root.heard("log")], ["first", "third"])
 
     def test_a_text_of_several_lines_stays_in_its_reply(self) -> None:
         peer = NotedPeer()

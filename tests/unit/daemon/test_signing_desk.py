@@ -14,6 +14,7 @@ from tests.support.desk import EMPTY, Seal, order_line, raw, signed
 from tests.support.properties import examples
 from tm.daemon.signing_desk import MOST_ENVIRONMENT, MOST_JOBS, Chunk, Wish, checked_line, sign_wish
 from tm.errors import RefusedError
+from tm.model.ids import task_id
 from tm.model.spec import read_spec
 from tm.wire.frames import LARGE_LIMIT
 from tm.wire.message import Request
@@ -166,3 +167,11 @@ class CheckingTests(SynchronousTestCase):
         self.assertEqual((line.environments, len(complaints)), ({}, 2))
         self.assertNotIn(b"evil", passed_on)
         self.assertTrue(line.orders[0].refused)
+
+    def test_a_request_runs_as_the_tasks_that_it_asks_for_and_as_nothing_else(self) -> None:
+        for array, job, fits in (
+            ("1-3", task_id(7, 1), True), ("1-3", task_id(7, 3), True), ("1-3", task_id(7, 4), False),
+            ("1-3", 7, False), ("", 7, True), ("", task_id(7, 1), False),
+        ):  # fmt: skip
+            line, _, complaints = self.check(order_line(signed(1, job, **({"array": array} if array else {}))))
+            self.assertEqual((not line.orders[0].refused, len(complaints)), (fits, not fits), (array, job))

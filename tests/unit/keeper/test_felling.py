@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
-from tm.keeper.book import Running
 from tm.keeper import procfs
+from tm.keeper.book import Running
 from tm.keeper.felling import GIVE_UP_AFTER, Felling
 from tm.keeper.procfs import Process
 from tm.keeper.tree import Stem
