@@ -23,7 +23,7 @@ def handshakes_per_second(folder: str, count: int = 100) -> float:
         return _connect(listening.getsockname(), _context(client, server, False), count)
     finally:
         listening.close()
-        process.terminate()
+        process.kill()
         process.join()
 
 

@@ -61,6 +61,13 @@ class Measurements:
             found[line["run"], line["round"]].append(line["value"])
         return {number: statistics.fmean(values) for number, values in found.items()}
 
+    def medians(self, workload: str, what: str, **marks: object) -> ByRound:
+        """Return the median by round of what `pick` picks."""
+        found: dict[tuple[int, int], list[float]] = defaultdict(list)
+        for line in self.pick(workload, what, **marks):
+            found[line["run"], line["round"]].append(line["value"])
+        return {number: statistics.median(values) for number, values in found.items()}
+
     def counted(self, workload: str, **marks: object) -> str:
         """Return how many rounds count, of how many."""
         wanted = {"workload": workload, "what": "others", **marks}.items()

@@ -9,8 +9,8 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmarks.aims import Aim, table
 from benchmarks.cold import HOSTS as COLD_HOSTS
 from benchmarks.cold import KEX
 from benchmarks.hosts import HOSTS
@@ -20,12 +20,13 @@ from benchmarks.measurements import (
     Measurements,
     differences,
     greatest,
-    median,
     number,
     quotients,
     summary,
     sums,
 )
+from benchmarks.peers import plots as peers_plots
+from benchmarks.peers import tables as peers
 from benchmarks.replay import CLUSTERS, POLICIES, UNLEARNED
 from benchmarks.web import JOBS, LOOKS, MACHINES, PAGES, QUESTIONS, READERS, WITH_PLOTS
 
@@ -37,30 +38,6 @@ WAYS = {"bulk": "in bulk", **SINGLY, "shell": "as `hRunJob --from`"}
 ACCEPTED = {"bulk": "in bulk", **SINGLY, "program": "`hRunJob --from` as a process"}
 DAEMONS = ("TaskDispatcher", "TMS", "TMMS", "keeper")
 ROOM = {"TaskDispatcher": 70.0, "TMS": 55.0, "TMMS": 55.0, "keeper": 15.0}
-
-
-class Aim(NamedTuple):
-    """What is wanted: at least, or *at_most*, *wanted*; and what was measured."""
-
-    text: str
-    wanted: float
-    at_most: bool
-    unit: str
-    values: ByRound
-
-    def row(self) -> list[str]:
-        """Return the row of the table."""
-        middle = median(self.values)
-        good = middle is not None and (middle <= self.wanted if self.at_most else middle >= self.wanted)
-        wanted = f"{'≤' if self.at_most else '≥'} {number(self.wanted)} {self.unit}"
-        verdict = "not measured" if middle is None else "yes" if good else "**no**"
-        return [self.text, wanted, summary(self.values), verdict]
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    rule = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rule, *rows])
 
 
 def aims(found: Measurements) -> str:
@@ -103,6 +80,7 @@ def aims(found: Measurements) -> str:
         wanted.append(Aim(text, 3, True, "", quotients(all_of_them, one)))
     wanted += _of_scheduling(found)
     wanted += _of_web(found)
+    wanted += peers.aims(found)
     for cluster in CLUSTERS:
         marks = {"cluster": cluster, "policy": "ours"}
         whole = "as one pool" if cluster == "pool" else "on 120 hosts"
@@ -438,6 +416,8 @@ PARTS: dict[str, Callable[[Measurements], str]] = {
     for part in (
         machine, aims, throughput, cost, messages, accepting, steps, starting, memory, output, limits, keeper, looks,
         cold, replay, scheduling, web_questions, web_pages, web_readers,
+        peers.peers_shown, peers.peers_limits, peers.peers_throughput, peers.peers_ways, peers.peers_clients,
+        peers.peers_waiting, peers.peers_crash,
     )
 }  # fmt: skip
 
@@ -455,4 +435,7 @@ def fill(page: str, found: Measurements) -> str:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python3 -m benchmarks.report FILE …")
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), Measurements(sys.argv[1:])), encoding="utf-8")
+    measured = Measurements(sys.argv[1:])
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    for name, drawn in peers_plots.draw(measured).items():
+        (PAGE.parent / "images" / name).write_text(drawn, encoding="utf-8")

@@ -97,9 +97,8 @@ class Parallel:
         """Return the resident bytes of the one with the input, while there is one."""
         return None if self._waiting is None else daemons.resident(self._waiting.pid)
 
-    def idle_memory(self) -> int:
-        """Return 0: nothing runs."""
-        return 0
+    def idle_memory(self) -> None:
+        """Return None: nothing runs."""
 
     def crash(self, jobs: int) -> Crash | None:
         """Kill it, and run the same command again: with ``--resume`` it leaves out what is in its record."""

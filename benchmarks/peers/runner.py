@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from benchmarks.handshakes import handshakes_per_second
 from benchmarks.limits import PYTHON_START, BareSpawn, durable_microseconds, process_seconds
 from benchmarks.peers.contract import Connected, Peer
 from benchmarks.record import Recorder
+from tests.support.cluster import DaemonError
+from tm.errors import TaskManagerError
 
 MODULES = {
     "ourselves": "ourselves:Ourselves", "slurm": "slurm:Slurm", "hyperqueue": "hyperqueue:HyperQueue",
@@ -36,7 +39,10 @@ TIMES = 10
 """How often a client is started a round, unless that would take more than `LONGEST` seconds."""
 LONGEST = 6.0
 PAUSE = 0.1
-FAILURES = (SystemExit, OSError, AssertionError, RuntimeError, ValueError, LookupError, subprocess.SubprocessError)
+FAILURES = (
+    SystemExit, OSError, AssertionError, RuntimeError, ValueError, LookupError, subprocess.SubprocessError,
+    sqlite3.Error, DaemonError, TaskManagerError,
+)  # fmt: skip
 
 
 class Cap(NamedTuple):
@@ -45,7 +51,7 @@ class Cap(NamedTuple):
     jobs: int = sys.maxsize
     waiting: int = sys.maxsize
     tasks: int = sys.maxsize
-    crash: int = CRASH_JOBS
+    crash: int = sys.maxsize
 
 
 CAPS = {
@@ -89,7 +95,7 @@ def _find(recorder: Recorder, wishes: Wishes) -> dict[str, Peer]:
             recorder.note(f"left out: {peer.name or key}: {lacking}", peer=key, missing=lacking)
             continue
         cap = CAPS.get(key, NO_CAP)
-        less = [f"{most:,} {what}" for what, most in cap._asdict().items() if most not in (sys.maxsize, CRASH_JOBS)]
+        less = [f"{most:,} {what}" for what, most in cap._asdict().items() if 0 < most < sys.maxsize]
         text = f"{peer.name}: {peer.notes}" + (f" (at most {', '.join(less)})" if less else "")
         recorder.note(text, peer=key, name=peer.name, settings=peer.notes, ways=list(peer.ways))
         found[key] = peer
@@ -105,9 +111,9 @@ def _turned(keys: list[str], number: int) -> list[str]:
 
 def _limits(recorder: Recorder, spawn: BareSpawn, folder: str, jobs: int) -> None:
     for at_once in (1, *SLOTS):
-        spawn.measure(recorder, at_once, jobs)
+        spawn.measure(recorder, at_once, jobs, alone=True)
     for _ in range(TIMES):
-        recorder.add("python start", 1e3 * _python_start(folder), "ms")
+        recorder.add("python start", 1e3 * _python_start(folder), "ms", alone=True)
     recorder.add("durable append", durable_microseconds(folder), "us")
     recorder.add("handshakes", handshakes_per_second(folder), "1/s")
 
@@ -175,21 +181,24 @@ class Turn:
         if idle is not None:
             self._add("idle", idle / 1e6, "MB")
         with tempfile.TemporaryDirectory() as folder:
-            self._repeat("python start", lambda: _python_start(folder))
-            self._repeat("submit", self._peer.submit_once)
-            self._repeat("wait", self._peer.wait_once)
+            asked: dict[str, Callable[[], float | None]] = {
+                "python start": partial(_python_start, folder), "submit": self._peer.submit_once,
+                "wait": self._peer.wait_once,
+            }  # fmt: skip
             if isinstance(self._peer, Connected):
-                self._repeat("accept", self._peer.accept_once)
+                asked["accept"] = self._peer.accept_once
+            self._repeat(asked, LONGEST * len(asked))
 
-    def _repeat(self, what: str, once: Callable[[], float | None], **marks: object) -> None:
+    def _repeat(self, asked: dict[str, Callable[[], float | None]], longest: float, **marks: object) -> None:
+        """Measure all of *asked* by turns, so that what else the machine does meets them alike."""
         begin = time.monotonic()
         for _ in range(TIMES):
-            seconds = once()
-            if seconds is None:
-                return
-            self._add(what, 1e3 * seconds, "ms", **marks)
-            time.sleep(PAUSE)
-            if time.monotonic() - begin > LONGEST:
+            for what, once in asked.items():
+                seconds = once()
+                if seconds is not None:
+                    self._add(what, 1e3 * seconds, "ms", **marks)
+                    time.sleep(PAUSE)
+            if time.monotonic() - begin > longest:
                 return
 
     def _deep(self, waiting: int, array: bool) -> None:
@@ -201,16 +210,17 @@ class Turn:
         after = peer.server_memory()
         if seconds is not None:
             self._add("fill", seconds, "s", **marks)
-        if before is not None and after is not None:
-            self._add("growth", (after - before) / 1e6, "MB", **marks)
+        if after is not None:
+            self._add("growth", (after - (before or 0)) / 1e6, "MB", **marks)
         self._one_more("full", **marks)
-        self._repeat("list", peer.list_once, **marks)
+        self._repeat({"list": peer.list_once}, LONGEST, **marks)
 
     def _one_more(self, queue: str, **marks: object) -> None:
         """Measure one more submission to a queue that is empty or full."""
-        self._repeat("submit", self._peer.submit_once, queue=queue, **marks)
+        asked: dict[str, Callable[[], float | None]] = {"one more": self._peer.submit_once}
         if isinstance(self._peer, Connected):
-            self._repeat("accept", self._peer.accept_once, queue=queue, **marks)
+            asked["one more accepted"] = self._peer.accept_once
+        self._repeat(asked, LONGEST, queue=queue, **marks)
 
     def _crash(self) -> None:
         jobs = min(CRASH_JOBS, self._cap.crash)
