@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from benchmarks.peers.contract import Crash
+
+Done = TypeVar("Done")
 
 SCRIPT = """\
 #!/bin/sh
@@ -41,14 +43,14 @@ class Server(NamedTuple):
     """What can be done to a server, and asked.
 
     *unfinished* returns the ids of the jobs that it still knows as not ended, *state* what an administrator should
-    know; *help* does what an administrator would do where no job starts, and returns what that was ("" for nothing).
+    know; *help* does what an administrator would do where no job starts, and returns what that was.
     """
 
     kill: Callable[[], None]
     restart: Callable[[], None]
     unfinished: Callable[[], set[str]]
     state: Callable[[], str] = lambda: ""
-    help: Callable[[], str] = lambda: ""
+    help: Callable[[], str] | None = None
 
 
 def script(variable: str, book: str) -> str:
@@ -73,10 +75,10 @@ def kill_and_restart(path: str, accepted: Sequence[str], server: Server, patienc
     server.kill()
     running = read(path).under_way()
     time.sleep(MOMENT)
-    next_start = _next_start(path, server.restart, patience)
+    _, next_start = _next_start(path, server.restart, patience)
     helped = ""
-    if next_start is None and (done := server.help()):
-        later = _next_start(path, lambda: None, patience)
+    if next_start is None and server.help is not None:
+        done, later = _next_start(path, server.help, patience)
         helped = f"none starts within {patience:.0f} s, after {done} " + (
             "none" if later is None else f"in {later:.1f} s"
         )
@@ -84,13 +86,13 @@ def kill_and_restart(path: str, accepted: Sequence[str], server: Server, patienc
     return judge(read(path), accepted, running, next_start, server, helped)
 
 
-def _next_start(path: str, act: Callable[[], object], patience: float) -> float | None:
-    """Return the seconds from the begin of *act* to the next job that begins."""
+def _next_start(path: str, act: Callable[[], Done], patience: float) -> tuple[Done, float | None]:
+    """Return what *act* returns, and the seconds from its begin to the next job that begins."""
     before = read(path).begun.total()
     begin = time.perf_counter()
-    act()
+    done = act()
     _until(lambda: read(path).begun.total() > before, patience)
-    return time.perf_counter() - begin if read(path).begun.total() > before else None
+    return done, time.perf_counter() - begin if read(path).begun.total() > before else None
 
 
 def judge(
