@@ -60,7 +60,7 @@ class Dispatcher(Service):
         self.clock = surroundings.clock
         self.tables = surroundings.read_tables()
         self.run = secrets.token_hex(8)
-        self.since = self.clock.seconds()
+        self.since = self._ticked = self.clock.seconds()
         self.cut: Callable[[Callable[[Peer], bool]], None] = lambda picked: None
         self._servers: dict[str, Peer] = {}
         self._sent: dict[tuple[str, str], set[str]] = {}
@@ -247,6 +247,10 @@ class Dispatcher(Service):
         self._begin(loaded, hosts)
 
     def _tick(self) -> None:
+        before, self._ticked = self._ticked, self.now
+        if self.now < before:
+            _log.warn("the clock was set back by {seconds} s", event="clock", seconds=round(before - self.now, 1))
+            self.brain.clock_set_back(before - self.now)
         self.brain.tick(self.now)
         self.farewell.tick()
         self.turns.happened()

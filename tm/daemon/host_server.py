@@ -362,8 +362,8 @@ class HostServer(Service):
         now = self.clock.seconds()
         if self.book.claims or self._lines or self._writing:
             self._busy_at = now
-        if self._link is None and self._untold_exists() and now - self._down_since > REVIVE_AFTER:
-            if now - self._revived_at > REVIVE_EVERY:
+        if self._link is None and self._untold_exists() and not 0 <= now - self._down_since <= REVIVE_AFTER:
+            if not 0 <= now - self._revived_at <= REVIVE_EVERY:
                 self._revived_at = now
                 _log.info("starting the user's server: there are endings to report", event="revive")
                 self.around.revive()

@@ -53,6 +53,13 @@ class Breaker:
         """Whether *user*'s probe failed, and somebody else's is to decide before they may try again."""
         return self.out_until is not None and at < self._refused.get(user, 0.0)
 
+    def clock_set_back(self, by: float) -> None:
+        """Let pauses last no longer for it."""
+        self.out_until = None if self.out_until is None else self.out_until - by
+        self._refused = {user: until - by for user, until in self._refused.items()}
+        self._failures = [one._replace(at=one.at - by) for one in self._failures]
+        self._back_at -= by
+
     def sent(self, job: int) -> None:
         """*job* goes there; where the host was out it is the probe."""
         if self.out_until is not None:

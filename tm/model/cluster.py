@@ -431,6 +431,12 @@ class Session:
         lasted = max(0.0005, at - started_at)
         self.mean_run = lasted if self.mean_run is None or lasted > 1 else 0.8 * self.mean_run + 0.2 * lasted
 
+    def clock_set_back(self, by: float) -> None:
+        """Let what is counted from a moment go on as if the clock had always shown what it does now."""
+        self.since, self.retry_at, self.last_end = self.since - by, self.retry_at - by, self.last_end - by
+        for pause in self.pauses.values():
+            pause.asked_at -= by
+
     @property
     def is_quick(self) -> bool:
         """Whether jobs have proved short here, and some are there now."""

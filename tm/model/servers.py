@@ -52,6 +52,13 @@ class Servers(Gating):
         self.scheduler.server_changed(host)
         self._notice_link(session, at)
 
+    def clock_set_back(self, by: float) -> None:
+        """The time of day is less than it was, *by* so many seconds: nothing that waits is to wait so much longer."""
+        for session in self.sessions.values():
+            session.clock_set_back(by)
+        for host in self.hosts.values():
+            host.trouble.clock_set_back(by)
+
     def launch_reported(self, user: str, host: str, state: str, reason: str, at: float) -> None:
         """The user's server says how the start of its server on *host* goes: ``starting`` or ``failed``."""
         session = self.sessions.get((user, host))

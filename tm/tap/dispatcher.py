@@ -22,6 +22,7 @@ from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_names import PREFIX
 from tm.daemon.post_office import Mailer
 from tm.daemon.web_desk import PREFIX as WEB_PREFIX
+from tm.edge.clock import steady
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.identity import web_fingerprint
@@ -101,7 +102,7 @@ def _build(
 ) -> None:
     from twisted.internet import reactor
 
-    clock: Any = reactor
+    clock = steady(reactor)
     log, errors = JsonLog(os.path.join(state, "TaskDispatcher.log")), JsonLog(error_log, LogLevel.warn)
     log.start()
     errors.start()
@@ -136,9 +137,9 @@ def _build(
                 users = Users.of(User(WEB_PREFIX + cluster, (peer.fingerprint,)))
         return check_peer(peer, users, clock.seconds())
 
-    factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock)
+    factory = ServerFactory(DispatcherVerbs(dispatcher, identify), clock.timers)
     dispatcher.cut = factory.cut_peers
-    secure = SecureFactory(server_context_factory(*_pair(etc)), False, factory, clock)
+    secure = SecureFactory(server_context_factory(*_pair(etc)), False, factory, clock.timers)
     try:
         late.listens(clock.listenTCP(port, secure, backlog=512, interface=interface))
     except CannotListenError as error:

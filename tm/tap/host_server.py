@@ -19,6 +19,7 @@ from tm.daemon.keeping import Keeping, machine
 from tm.daemon.visitors import Holding, Visitors
 from tm.edge import survival
 from tm.edge.bundles import Bundles
+from tm.edge.clock import steady
 from tm.edge.committer import Committer
 from tm.edge.keeper_link import Keepers
 from tm.edge.keys import fingerprint, load_certificate
@@ -76,7 +77,7 @@ def make_service(options: HostServerOptions) -> IService:
 def _build(late: Late, where: Places, host: str, tms: str) -> None:
     from twisted.internet import reactor
 
-    clock: Any = reactor
+    clock = steady(reactor)
     kernel.become_subreaper()
     spool = Spool(where.spool(host))
     JsonLog(os.path.join(spool.path, "tmms.log")).start()
@@ -110,7 +111,7 @@ def _build(late: Late, where: Places, host: str, tms: str) -> None:
 
     def dialler(listener: Any) -> Dialler:
         return Dialler(
-            clock, listener, lambda: read_way(spool.path) or _address(where, tms),
+            clock.timers, listener, lambda: read_way(spool.path) or _address(where, tms),
             lambda: client_context_factory(where.key, where.certificate, own),
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ from tm.daemon.info_reporter import Reporter
 from tm.daemon.info_server import METRICS, InfoServer, InfoSurroundings
 from tm.daemon.info_verbs import InfoVerbs
 from tm.edge import survival
+from tm.edge.clock import steady
 from tm.edge.committer import Committer
 from tm.edge.connection import ServerFactory
 from tm.edge.identity import Identity, own_identity
@@ -150,7 +151,7 @@ def _unusable(calling: Calling, error: OSError) -> TaskManagerError:
 def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: int) -> None:
     from twisted.internet import reactor
 
-    clock: Any = reactor
+    clock = steady(reactor)
     late.at_end(lock.close)
     late.at_end(partial(os.close, hold(calling.state)))
     log_path = calling.path("infoserver.log")
@@ -180,8 +181,8 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
         not_after=load_certificate(identity.certificate).not_valid_after_utc.timestamp(),
     )  # fmt: skip
     server = InfoServer(around, machine, history)
-    factory = ServerFactory(InfoVerbs(server, identify), clock)
-    secure = SecureFactory(server_context_factory(identity.key, identity.certificate), False, factory, clock)
+    factory = ServerFactory(InfoVerbs(server, identify), clock.timers)
+    secure = SecureFactory(server_context_factory(identity.key, identity.certificate), False, factory, clock.timers)
     try:
         listening = clock.listenTCP(calling.port, secure, backlog=128, interface=calling.interface)
     except CannotListenError as error:
@@ -190,7 +191,7 @@ def _build(late: Late, calling: Calling, identity: Identity, lock: Any, said: in
     late.listens(listening)
     reporter = Reporter(server)
     dialler = Dialler(
-        clock, reporter, lambda: read_way(calling.state) or calling.dispatcher,
+        clock.timers, reporter, lambda: read_way(calling.state) or calling.dispatcher,
         lambda: client_context_factory(identity.key, identity.certificate, frozenset(calling.trust)),
     )  # fmt: skip
     late.add(server)

@@ -25,6 +25,7 @@ from tm.daemon.start_desk import StartDesk
 from tm.daemon.user_server import UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
 from tm.edge.child import run_child
+from tm.edge.clock import steady
 from tm.edge.connection import ServerFactory, peer_uid
 from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
@@ -132,7 +133,7 @@ def _lock(where: Places) -> Any:
 def _build(late: Late, where: Places, told: str) -> None:
     from twisted.internet import reactor
 
-    clock: Any = reactor
+    clock = steady(reactor)
     lock = _lock(where)
     log_path = os.path.join(where.tms_directory, "tms.log")
     JsonLog(log_path).start()
@@ -164,8 +165,8 @@ def _build(late: Late, where: Places, told: str) -> None:
             return where.user
         return check_peer(peer_identity(transport), users, clock.seconds())
 
-    factory = ServerFactory(UserVerbs(server, identify), clock)
-    secure = SecureFactory(server_context_factory(where.key, where.certificate), False, factory, clock)
+    factory = ServerFactory(UserVerbs(server, identify), clock.timers)
+    secure = SecureFactory(server_context_factory(where.key, where.certificate), False, factory, clock.timers)
     interface = LOOPBACK if address.startswith("127.") else ""
     tcp = clock.listenTCP(0, secure, backlog=128, interface=interface)
     port = tcp.getHost().port
@@ -175,7 +176,7 @@ def _build(late: Late, where: Places, told: str) -> None:
     late.listens(clock.listenUNIX(where.tms_socket, factory, mode=0o600, backlog=128))
     pins = load_pins(where.trusted) - {own}
     dialler = Dialler(
-        clock, _Learning(server, learnt), lambda: _dispatcher_address(where),
+        clock.timers, _Learning(server, learnt), lambda: _dispatcher_address(where),
         lambda: client_context_factory(where.key, where.certificate, pins),
     )  # fmt: skip
     _write_address(where, address or LOOPBACK, port)

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 import tm
 from tm import places
+from tm.edge.clock import steady
 from tm.edge.identity import Identity, web_identity
 from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.link import Dialler
@@ -105,7 +106,7 @@ def _build(
 ) -> None:
     from twisted.internet import reactor
 
-    clock: Any = reactor
+    clock = steady(reactor)
     JsonLog(logs[0]).start()
     JsonLog(logs[1], LogLevel.warn).start()
     desk = Desk(time.time, info["cluster"])
@@ -119,13 +120,13 @@ def _build(
     keep_board(late, desk, web, clock, os.path.join(state, "TaskWeb.history"))
     trusted = {fingerprint(load_certificate(os.path.join(etc, "certs", "taskdispatcher.crt")))}
     dialler = Dialler(
-        clock, web, lambda: (info["host"], int(info["port"])),
+        clock.timers, web, lambda: (info["host"], int(info["port"])),
         lambda: client_context_factory(identity.key, identity.certificate, trusted),
     )  # fmt: skip
     server = Server(desk, all_routes(), front, _cookie(front.url), _certificate if place.pair else lambda transport: "")
     factory: Any = WebFactory(server, clock)
     if place.pair is not None:
-        factory = SecureFactory(server_context_factory(*place.pair), False, factory, clock)
+        factory = SecureFactory(server_context_factory(*place.pair), False, factory, clock.timers)
     try:
         late.listens(clock.listenTCP(place.port, factory, backlog=512, interface=place.interface))
     except CannotListenError as error:

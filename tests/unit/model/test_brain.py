@@ -375,6 +375,15 @@ class HostTests(BrainCase):
         self.assertEqual(asked, sorted(asked))
         self.assertGreater(asked[-1], 2 * asked[0])
 
+    def test_pauses_last_no_longer_for_a_clock_that_is_set_back(self) -> None:
+        brain = brain_with(joined=False)
+        submit(brain)
+        self.turn(brain, 5000.0)
+        brain.launch_reported("alice", "n1", "failed", "ssh.auth: no", 5000.0)
+        brain.clock_set_back(3600.0)
+        self.assertEqual(len(self.turn(brain, 1400.0).wants), 0)
+        self.assertEqual(len(self.turn(brain, 1420.0).wants), 1)
+
     def test_as_many_servers_are_asked_for_at_once_as_waiting_jobs_need(self) -> None:
         hosts = [host_state(f"m{number:02}", 1) for number in range(64)]
         brain = brain_with(*hosts, joined=False)

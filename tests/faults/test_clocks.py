@@ -1,0 +1,88 @@
+"""Clocks that are set while daemons run: every daemon of a cluster sees another time of day from one moment on.
+
+The time of day is faked by libfaketime; what counts seconds steadily is left alone, as on a real machine.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.faults.record import count
+from tests.support.cluster import Cluster
+
+LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
+STEPS = ("-1h", "+20d", "-10y", "+0")
+
+
+class FakedClocks:
+    """The clock that the daemons of *cluster* see from their start on."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._file = os.path.join(cluster.folder, "clock")
+        self.set("+0")
+        cluster.more = {
+            "LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": self._file, "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1",
+        }  # fmt: skip
+
+    def set(self, offset: str) -> None:
+        """Set it to the true time and *offset*, as ``-1h`` or ``+10y``."""
+        with open(self._file + ".new", "w", encoding="ascii") as file:
+            file.write(offset + "\n")
+        os.rename(self._file + ".new", self._file)
+
+
+class ClockTests(SynchronousTestCase):
+    skip = None if LIBRARY else "needs the Debian package libfaketime"
+
+    def setUp(self) -> None:
+        self.cluster = Cluster(users=("alice",))
+        self.addCleanup(self.cluster.stop)
+        self.clock = FakedClocks(self.cluster)
+        self.cluster.start_dispatcher()
+
+    def set_while_jobs_run(self, offset: str, *killed: str) -> list[int]:
+        """Set the clock while jobs run and daemons have just been *killed*; return the jobs, which end as they should.
+
+        Whoever was connected stays so, or is again within seconds.
+        """
+        cluster = self.cluster
+        ids = cluster.submit_ledger("alice", 2, seconds=0.7)
+        cluster.wait(ids, states=("running",))
+        for name in killed:
+            cluster.kill(name)
+        self.clock.set(offset)
+        ids += cluster.submit_ledger("alice", 2)
+        cluster.wait(ids, 30)
+        cluster.check(ids)
+        return ids
+
+    def test_no_limit_fires_and_nothing_stands_still_when_the_clock_is_set(self) -> None:
+        ids = self.set_while_jobs_run("-1h", "tmms:alice:n1")
+        ids += self.set_while_jobs_run("+20d", "dispatcher")
+        self.set_while_jobs_run("+0", "tms:alice")
+        self.assertEqual([self.cluster.job("alice", number)["state"] for number in ids], ["failed"] * len(ids))
+        count(27, 3)
+
+    def test_a_clock_beyond_the_validity_of_certificates_is_named_and_jobs_go_on(self) -> None:
+        cluster = self.cluster
+        ids = cluster.submit_ledger("alice", 2, seconds=1.0)
+        cluster.wait(ids, states=("running",))
+        self.clock.set("+10y")
+        cluster.forget_talk("alice")
+        said = self.refusal()
+        self.assertIn("or a clock is wrong", said)
+        self.clock.set("+0")
+        cluster.wait(ids, 40)
+        cluster.check(ids)
+        count(27, 1)
+
+    def refusal(self) -> str:
+        """Return why alice's server does not reach the dispatcher any more."""
+        cluster = self.cluster
+        cluster.kill("tms:alice")
+        cluster.start_tms("alice")
+        return cluster.tms_refusal("alice").text
