@@ -92,9 +92,7 @@ def open_socket(path: str, peer: str) -> Connection | None:
         return None
     if uid != os.getuid():
         sock.close()
-        raise TaskManagerError(
-            "auth.server", f"{path}: the server behind it belongs to user number {uid}, not to you"
-        )
+        raise TaskManagerError("auth.server", f"{path}: the server behind it belongs to user number {uid}, not to you")
     try:
         return Connection(sock, peer, plain_failure)
     except LostError as error:
@@ -110,9 +108,7 @@ def read_address(places: Places) -> dict[str, Any] | None:
             value = json.load(file)
     except (OSError, ValueError):
         return None
-    good = (
-        isinstance(value, dict) and isinstance(value.get("port"), int) and isinstance(value.get("host"), str)
-    )
+    good = isinstance(value, dict) and isinstance(value.get("port"), int) and isinstance(value.get("host"), str)
     return value if good else None
 
 
@@ -221,9 +217,7 @@ def _launch(places: Places, end: float) -> None:
             )
             status = process.wait(max(1.0, end - time.monotonic()))
         except OSError as error:
-            raise _not_started(
-                places, f"{places.python}: {error.strerror}; TM_PYTHON names another Python"
-            ) from None
+            raise _not_started(places, f"{places.python}: {error.strerror}; TM_PYTHON names another Python") from None
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -231,7 +225,17 @@ def _launch(places: Places, end: float) -> None:
         complaints.seek(0)
         said = complaints.read(65536).decode(errors="replace").strip().splitlines()
     if status != 0:
-        raise _not_started(places, said[-1] if said else f"exit status {status}")
+        own = [line.strip() for line in said if not line.startswith("Please look at log file ")]
+        if own and own[-1].startswith("An error has occurred"):  # which says the beginning only
+            _check_certificate(places)
+        raise _not_started(places, own[-1] if own else f"exit status {status}")
+
+
+def _check_certificate(places: Places) -> None:
+    """Raise `TaskManagerError` ``auth.…`` when key and certificate are why no server starts."""
+    from tm.client import tls
+
+    tls.make_context(places)
 
 
 def _not_started(places: Places, why: str) -> TaskManagerError:

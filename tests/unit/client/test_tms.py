@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 
+from tests.support.identities import Identity
 from tests.unit.client.fake_server import FakeServer
 from tests.unit.client.house import House
 from tm.client import tms
@@ -127,8 +129,7 @@ class StartTests(House):
         self.starter(8)
         connections: list[Connection] = []
         threads = [
-            threading.Thread(target=lambda: connections.append(Connection.open_tms(self.places)))
-            for _ in range(8)
+            threading.Thread(target=lambda: connections.append(Connection.open_tms(self.places))) for _ in range(8)
         ]
         for thread in threads:
             thread.start()
@@ -155,6 +156,17 @@ class StartTests(House):
 
         self.assertEqual(("internal.tms", 125), (error.word, error.exit_status))
         self.assertIn("others can read it", error.text)
+
+    def test_a_key_of_another_certificate_is_named_as_why_it_does_not_start(self) -> None:
+        self.certify()
+        self.script("raise SystemExit(' An error has occurred: ...\\nPlease look at log file for more information.')")
+        error = self.assertRaises(TaskManagerError, Connection.open_tms, self.places)
+        self.assertIn("could not be started: An error has occurred: ...", error.text)
+        other = Identity(self.folder("other"), "alice", "alice")
+        shutil.copy(other.key, self.places.key)
+        error = self.assertRaises(TaskManagerError, Connection.open_tms, self.places)
+        self.assertEqual(error.word, "auth.key")
+        self.assertIn("is not the key of", error.text)
 
     def test_a_server_that_never_becomes_ready_is_ended(self) -> None:
         self.patch(tms, "START_SECONDS", 0.3)
