@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.faults.drills import Bench, Outcome, drill
@@ -19,6 +20,9 @@ from tests.support.talk import Refused
 
 HERE = ("dispatcher", "tms:alice")
 THERE = ("tmms:alice:n1", "keeper:alice:n1")
+ROW_OF = {"dispatcher": 2, "tms": 3, "tmms": 4, "keeper": 5}
+CANCEL = 40
+POINTS_OF = {**ROW_OF, "dispatcher": 1}
 HOSTS = {"n1": {"launcher": "local", "cores": 4}}
 
 
@@ -28,6 +32,7 @@ class Load:
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self.accepted: list[int] = []
         self.kills = 0
+        self.by_row: Counter[int] = Counter()
         self._cluster = cluster
         self._chance = chance
 
@@ -39,7 +44,10 @@ class Load:
     def kill(self, daemons: tuple[str, ...]) -> None:
         """Kill one of *daemons* at a random moment."""
         time.sleep(self._chance.choice((0.0, 0.01, 0.1, 0.6)) * self._chance.random())
-        self.kills += bool(self._cluster.kill(self._chance.choice(daemons)))
+        daemon = self._chance.choice(daemons)
+        if self._cluster.kill(daemon):
+            self.kills += 1
+            self.by_row[ROW_OF[daemon.partition(":")[0]]] += 1
 
     def finish(self, bench: Bench, may_be_lost: bool = False) -> Outcome:
         """Wait until all has ended; let the ledger judge."""
@@ -73,7 +81,8 @@ def kill_one(bench: Bench, chance: random.Random) -> Outcome:
             load.kill(HERE + THERE)
             load.submit()
             cluster.wait(load.accepted, 60)
-        return load.finish(bench)
+        outcome = load.finish(bench)
+        return Outcome(load.kills, outcome.violations, {**outcome.more, "by_row": dict(load.by_row)})
 
 
 @drill("servers", rows=(2, 3, 8))
@@ -132,7 +141,8 @@ def die_at_failpoints(bench: Bench, chance: random.Random) -> Outcome:
     """Whoever comes to some failpoint for the Nth time dies there, while jobs are submitted, cancelled and run."""
     points = failpoints()
     with bench.cluster(hosts=HOSTS) as cluster:
-        trials: dict[str, int] = {}
+        by_row: Counter[int] = Counter()
+        met: set[str] = set()
         load = Load(cluster, chance)
         wrong: list[str] = []
         while bench.left() > 0:
@@ -147,10 +157,13 @@ def die_at_failpoints(bench: Bench, chance: random.Random) -> Outcome:
             wrong += cancel_one(cluster, load)
             cluster.wait(load.accepted, 90)
             if mark.exists():
-                trials[point] = trials.get(point, 0) + 1
+                met.add(point)
+                by_row[POINTS_OF[point.partition(".")[0]]] += 1
         outcome = load.finish(bench)
-        more = {**outcome.more, "points": len(trials)}
-        return Outcome(sum(trials.values()), (*wrong, *outcome.violations), more)
+        trials = by_row.total()
+        by_row[CANCEL] = trials
+        more = {**outcome.more, "points": len(met), "by_row": dict(by_row)}
+        return Outcome(trials, (*wrong, *outcome.violations), more)
 
 
 def cancel_one(cluster: Cluster, load: Load) -> list[str]:

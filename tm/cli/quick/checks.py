@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-SUITES = ("tests.unit", "tests.contract", "tests.endtoend", "tests.browser", "tests.cluster")
+SUITES = ("tests.unit", "tests.contract", "tests.endtoend", "tests.browser", "tests.cluster", "tests.faults")
 _COUNTS = re.compile(r"(?:PASSED|FAILED) \((.*)\)\Z")
 _RAN = re.compile(r"Ran (\d+) tests? in ")
 _ELSEWHERE = re.compile(r"only (?:root|an ordinary user|a machine) ")
