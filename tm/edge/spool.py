@@ -5,6 +5,7 @@ On the host's local disk, mode 0700, owned by the user; anything else is refused
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -24,9 +25,12 @@ def private_directory(path: str) -> None:
     """
     wanted = f"must be a folder of user number {os.getuid()} with mode 0700; remove it or choose another place"
     try:
-        _make(path)
+        missing = _missing(path)
+        stranger = _strangers_folder(missing[-1] if missing else path)  # nothing is made below it
+        if not stranger:
+            _make(missing)
+            stranger = _strangers_folder(path)
         status = os.lstat(path)
-        stranger = _strangers_folder(path)
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}; it {wanted}"], "config.spool") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -35,16 +39,29 @@ def private_directory(path: str) -> None:
         raise ConfigError([f"{stranger}: belongs to somebody else; choose another place"], "config.spool")
 
 
-def _make(path: str) -> None:
+def _missing(path: str) -> list[str]:
+    """Return what is not there of *path* and the folders above it, the uppermost last."""
     missing = []
     while not os.path.lexists(path):
         missing.append(path)
         path = os.path.dirname(path)
-    for one in reversed(missing):
-        try:
-            os.mkdir(one, 0o700)
-        except FileExistsError:
-            continue
+    return missing
+
+
+def _make(missing: list[str]) -> None:
+    """Make the folders *missing*, each in the one before; a link that somebody puts there meanwhile is not followed."""
+    if not missing:
+        return
+    above = os.open(os.path.dirname(missing[-1]) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for one in map(os.path.basename, reversed(missing)):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(one, 0o700, dir_fd=above)
+            below = os.open(one, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+            os.close(above)
+            above = below
+    finally:
+        os.close(above)
 
 
 def _strangers_folder(path: str) -> str:
