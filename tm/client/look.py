@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from tm.client.connection import Connection, read_object, refusal
-from tm.client.rows import print_table
+from tm.client.rows import NEEDED, print_table
 from tm.client.table import plain
-from tm.client.watch import list_jobs, views_of
+from tm.client.watch import list_jobs, list_rows, views_of
 from tm.errors import TaskManagerError
 
 TYPE_CHECKING = False
@@ -29,7 +29,8 @@ SHOWN = 40
 def show_list(connection: Connection, every: bool, expand: bool, manner: Manner) -> int:
     """Print my waiting and running jobs, with *every* also those that have ended; *expand* arrays to their tasks."""
     chosen = {} if every else {"state": "active"}
-    jobs = list_jobs(connection, **chosen)
+    needed = ("id", "tasks") if manner.quiet else NEEDED
+    jobs = list_jobs(connection, **chosen) if manner.json else list_rows(connection, needed, **chosen)
     if expand:
         jobs = _expanded(connection, jobs, chosen)
     if manner.json:

@@ -27,6 +27,12 @@ _COLUMNS = (
     Column("WHAT", least=10),
 )
 
+NEEDED = (
+    "id", "name", "state", "host", "cores", "memory", "started_at", "ended_at", "command", "reason", "signal",
+    "exit_code", "tasks",
+)  # fmt: skip
+"""What of a job's public view a row is made from."""
+
 
 def print_table(jobs: list[View], otherwise: str) -> None:
     """Print a table of *jobs*, or *otherwise* when there are none."""
@@ -34,8 +40,7 @@ def print_table(jobs: list[View], otherwise: str) -> None:
         print(otherwise)
         return
     now = time.time()
-    for line in render(_COLUMNS, [_row(job, now) for job in jobs], screen_width()):
-        print(line)
+    print("\n".join(render(_COLUMNS, [_row(job, now) for job in jobs], screen_width())))
 
 
 def screen_width() -> int | None:

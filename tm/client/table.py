@@ -24,13 +24,18 @@ class Column:
 
 def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """Return the lines of a table, at most *width* wide as far as the columns' *least* widths permit."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [
-        max([len(column.title), *(text_width(row[at]) for row in cells)]) for at, column in enumerate(columns)
-    ]
+    text = "".join(map("".join, rows))
+    simple = text.isascii() and text.isprintable()
+    cells = rows if simple else [[plain(cell) for cell in row] for row in rows]
+    measure = len if simple else text_width
+    upright = list(zip(*cells)) or [()] * len(columns)  # noqa: B905  strict came with Python 3.10
+    widths = [max([len(column.title), *map(measure, upright[at])]) for at, column in enumerate(columns)]
     if width is not None:
         _squeeze(columns, widths, width)
     titles = [column.title for column in columns]
+    if simple and width is None:
+        line = _GAP.join(f"{{:{'>' if column.right else '<'}{widths[at]}}}" for at, column in enumerate(columns))
+        return [line.format(*row).rstrip() for row in [titles, *cells]]
     return [_line(columns, widths, row) for row in [titles, *cells]]
 
 
@@ -60,9 +65,7 @@ def cut(text: str, width: int) -> str:
 def _squeeze(columns: Sequence[Column], widths: list[int], width: int) -> None:
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - width
     while over > 0:
-        loose = [
-            at for at, column in enumerate(columns) if column.least is not None and widths[at] > column.least
-        ]
+        loose = [at for at, column in enumerate(columns) if column.least is not None and widths[at] > column.least]
         if not loose:
             return
         widest = max(loose, key=lambda at: widths[at])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,11 +13,12 @@ from itertools import islice
 import msgspec
 from twisted.internet.defer import Deferred
 
-from tm.daemon.answers import Answer, Spoken, as_lines, as_reply
+from tm.daemon.answers import Answer, Spoken, as_lines, as_reply, json_lines
 from tm.daemon.dependencies import look_up
 from tm.daemon.dispatcher import Dispatcher
 from tm.daemon.listing import AFTER_ALL, BY_START, Listing, job_lines, job_query
 from tm.errors import RefusedError
+from tm.model.brief import Seen, short_row, short_rows
 from tm.model.cluster import Link
 from tm.model.effects import Attempt, JobEvent
 from tm.model.ids import array_of, index_of, is_task, read_job, read_ranges, show_ranges, shown_id, task_id
@@ -56,9 +58,34 @@ class JobLists:
 
     def _lsjobs(self, peer: Peer, request: Request, arguments: list[str]) -> Answer:
         listing = job_query(arguments, peer.user, self._dispatcher.rights_of(peer.user))
+        if listing.columns and not request.json:
+            raise RefusedError("proto.arguments", "'columns=' chooses what JSON has; ask for it by 'lsjobs.json'")
+        told = partial(_told, request, listing.columns)
         if listing.starting:
-            return _told(request, self._starting(listing))
-        return Deferred.fromCoroutine(self._listed(listing)).addCallback(partial(_told, request))
+            return told(self._starting(listing))
+        if listing.columns and listing.of_active:
+            return Reply(body=json_lines(short_rows(self._active(listing), listing.columns)))
+        return Deferred.fromCoroutine(self._listed(listing)).addCallback(told)
+
+    def _active(self, listing: Listing) -> Iterator[Seen]:
+        """Yield the active jobs of *listing*, which is about nothing else."""
+        brain, query = self._dispatcher.brain, listing.query
+        reasons = Reasons(brain, self._dispatcher.now)
+        numbers = sorted(brain.jobs)
+        left = query.limit
+        spec, text = None, ""
+        for number in numbers[bisect_right(numbers, query.after) :]:
+            job = brain.jobs[number]
+            if is_task(number) or not left:
+                return
+            if query.user is not None and job.user != query.user:
+                continue
+            state, reason = self._told_state(job, reasons)
+            if state in listing.states:
+                if spec is None or job.spec is not text:
+                    spec, text = accepted_spec(job.spec), job.spec
+                left -= 1
+                yield Seen(job, spec, state, reason)
 
     def _starting(self, listing: Listing) -> list[Shown]:
         """Return the views of the jobs of *listing* that wait, as they would start."""
@@ -255,14 +282,20 @@ class JobLists:
 
     def show(self, job: Job, reasons: Reasons, waiting: bool = False) -> Shown:
         """Return the public view of *job*, with the reason why it waits where it does (it is *waiting*)."""
+        state, reason = self._told_state(job, reasons, waiting)
+        return show_job(job, accepted_spec(job.spec), state, reason)
+
+    def _told_state(self, job: Job, reasons: Reasons, waiting: bool = False) -> tuple[str, str]:
         brain = self._dispatcher.brain
         state, reason = self.state(job)
         if state == "pending" and (waiting or job.id in brain.jobs or array_of(job.id) in brain.jobs):
             reason = reasons.of(job)
-        return show_job(job, accepted_spec(job.spec), state, reason)
+        return state, reason or job.reason
 
 
-def _told(request: Request, seen: list[Shown]) -> Reply:
+def _told(request: Request, columns: tuple[str, ...], seen: list[Shown]) -> Reply:
+    if columns:
+        return Reply(body=json_lines([short_row(shown, columns) for shown in seen]))
     return as_reply(request, seen, [] if request.json else job_lines(seen))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tm.errors import RefusedError
 from tm.model.accounting import moment
+from tm.model.brief import read_columns
 from tm.model.ids import task_id
 from tm.model.log_wish import LEVELS, SUBJECTS, LogWish
 from tm.model.paging import ORDERS, read_position
-from tm.model.phase import ON_HOST, Phase
+from tm.model.phase import FINAL, ON_HOST, Phase
 from tm.model.rights import DISPATCHER, demand
 from tm.model.selection import UNREACHABLE, states
 from tm.model.spec import LATEST
@@ -18,13 +20,15 @@ from tm.model.views import Shown, shown_time
 from tm.ports import JobQuery
 
 MOST_LISTED = 1000
+MOST_ROWS = 5000
+"""So many are one answer where only some columns of what is active are asked for."""
 MOST_LETTERS = 4000
 MOST_LINES = 5000
 AFTER_ALL = 1 << 62
 BY_START = "start"
 _KEYS = (
     "user", "state", "limit", "after", "name", "array", "host", "account", "since", "until", "text", "overlap", "tasks",
-    "order", "from",
+    "order", "from", "columns",
 )  # fmt: skip
 
 
@@ -32,13 +36,22 @@ class Listing(NamedTuple):
     """What ``lsjobs`` asks: a *query* of the store, and which *states*, as they are shown, are wanted.
 
     *cursors*: each job is to say where a page that begins after it begins. *starting*: those that wait, in the order in
-    which they would start, come from the scheduler.
+    which they would start, come from the scheduler. *columns* are those that are wanted, none: the public views.
     """
 
     query: JobQuery
     states: frozenset[str]
     cursors: bool = False
     starting: bool = False
+    columns: tuple[str, ...] = ()
+
+    @property
+    def of_active(self) -> bool:
+        """Whether all it can find is active, and nothing but the age of a job says where it stands."""
+        query = self.query
+        bare = replace(query, after=0).plain and not query.each and query.start is None
+        by_age = query.order == "id" and not query.descending
+        return bare and by_age and bool(query.phases) and not query.phases & FINAL
 
 
 def job_query(arguments: list[str], user: str, rights: frozenset[str], verb: str = "lsjobs") -> Listing:
@@ -80,7 +93,11 @@ def job_query(arguments: list[str], user: str, rights: frozenset[str], verb: str
         descending=descending,
         start=read_position(given["from"], order) if "from" in given else None,
     )
-    return Listing(query, wanted, "order" in given or "from" in given, order == BY_START)
+    columns = read_columns(given["columns"]) if "columns" in given else ()
+    listing = Listing(query, wanted, "order" in given or "from" in given, order == BY_START, columns)
+    if columns and listing.of_active:
+        return listing._replace(query=replace(query, limit=_limit(given.get("limit"), MOST_ROWS)))
+    return listing
 
 
 def _order(text: str) -> tuple[str, bool]:
@@ -125,8 +142,8 @@ def instant(text: str, end: bool) -> float:
         ) from None
 
 
-def _limit(text: str | None) -> int:
-    return MOST_LISTED if text is None else min(whole_number(text, f"limit={text:.40}: expected a number"), MOST_LISTED)
+def _limit(text: str | None, most: int = MOST_LISTED) -> int:
+    return most if text is None else min(whole_number(text, f"limit={text:.40}: expected a number"), most)
 
 
 def _id(text: str) -> int:

@@ -15,7 +15,7 @@ from tm.model.job import Job
 from tm.model.phase import ON_HOST, Phase
 from tm.model.report import About, HostReport
 from tm.model.spec import JobSpec, bundle_path, filled
-from tm.model.tasks import ACTIVE
+from tm.model.tasks import ACTIVE, Tasks
 
 Shown = dict[str, object]
 
@@ -60,12 +60,18 @@ def show_job(job: Job, spec: JobSpec, state: str = "", reason: str = "") -> Show
 def _place(job: Job) -> Shown:
     """Return what is shown of an array: its tasks and how many of them are how; of a task: its array and index."""
     if job.tasks is not None:
-        tasks = job.tasks
-        counts: dict[str, int] = {"waiting": tasks.waiting, "active": tasks.count(ACTIVE)}
-        counts.update((str(phase), count) for phase, count in tasks.ended().items())
-        shown = {word: count for word, count in counts.items() if count}
-        return {"tasks": {"indices": tasks.indices, "total": tasks.total, "cap": tasks.cap, **shown}}
+        return {"tasks": show_tasks(job.tasks)}
     return {"array": job.array, "task": job.index} if is_task(job.id) else {}
+
+
+def show_tasks(tasks: Tasks | None) -> Shown | None:
+    """Return what is shown of the tasks of an array; None of what is none."""
+    if tasks is None:
+        return None
+    counts: dict[str, int] = {"waiting": tasks.waiting, "active": tasks.count(ACTIVE)}
+    counts.update((str(phase), count) for phase, count in tasks.ended().items())
+    shown = {word: count for word, count in counts.items() if count}
+    return {"indices": tasks.indices, "total": tasks.total, "cap": tasks.cap, **shown}
 
 
 def _bundled(job: Job, spec: JobSpec) -> Shown:

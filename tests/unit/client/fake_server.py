@@ -225,7 +225,10 @@ class FakeCluster:
             if number > int(given.get("after", 0))
             and not (given.get("state") == "active" and job["state"] in ended)
         ]
-        return Reply(body=map(json.dumps, found[: int(given.get("limit", 1000))]))
+        page = found[: int(given.get("limit", 1000))]
+        if "columns" in given:
+            return Reply(body=[json.dumps([job.get(name) for name in given["columns"].split(",")]) for job in page])
+        return Reply(body=map(json.dumps, page))
 
     def _canceljob(self, talker: Talker, request: Request) -> Reply:
         first, _, last = (request.rest or "").partition("-")

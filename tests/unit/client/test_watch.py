@@ -6,8 +6,8 @@ from tests.unit.client.fake_server import Talker
 from tests.unit.client.house import House
 from tm.client import watch as module
 from tm.client.connection import Connection
-from tm.client.watch import Watch, list_jobs
-from tm.errors import RefusedError, TaskManagerError
+from tm.client.watch import Watch, list_jobs, list_rows
+from tm.errors import RefusedError, TaskManagerError, WireError
 from tm.wire.message import Reply, Request
 
 
@@ -131,6 +131,23 @@ class WatchTests(House):
 
         self.assertEqual(len(ids) - 1, len(watch.look(5)))
         self.assertEqual(3, sum(request.verb == "lsjobs" for request in self.server.heard))
+
+    def test_rows_are_asked_for_while_those_before_are_read(self) -> None:
+        for number in range(1, module.ROWS + 2):
+            self.cluster.add(number)
+
+        with self.connect() as connection:
+            rows = list_rows(connection, ("id", "state"), state="active")
+            self.assertEqual({"id": 1, "state": "pending"}, next(rows))
+            self.assertEqual(module.ROWS, sum(1 for _ in rows))
+        self.assertEqual(2, len(self.server.heard))
+
+    def test_what_is_no_row_is_named(self) -> None:
+        for line in ("{}", "[1]", "nothing", "[1, 2, 3]"):
+            self.server.answers["lsjobs"] = lambda talker, request, line=line: Reply(body=[line])  # type: ignore[misc]
+            with self.connect() as connection:
+                error = self.assertRaises(WireError, list, list_rows(connection, ("id", "state"), state="active"))
+                self.assertIn("listed a job by what is no row", str(error))
 
     def test_a_list_is_read_to_its_end(self) -> None:
         for number in range(1, 2 * module.PAGE + 1):

@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.daemons import NotedPeer
 from tests.unit.daemon.test_dispatcher import DispatcherCase
 from tm.daemon import job_lists
+from tm.model.brief import COLUMNS
 from tm.model.cluster import Link
 from tm.model.host import HostConfig
 from tm.ports import Peer
@@ -40,6 +41,40 @@ class ListCase(DispatcherCase):
     def unreach(self) -> None:
         """Let the host be reached no more."""
         self.dispatcher.brain.sessions["alice", "n1"].link = Link.DOWN
+
+
+class ColumnTests(ListCase):
+    def test_rows_say_what_the_public_views_say_whoever_has_the_jobs(self) -> None:
+        self.submit("a", 3)
+        self.submit("b", 1, name="grid", array="0-9")
+        self.submit("c", 1, user="bob")
+        self.said(self.server, self.hello())
+        self.settle()
+        self.said(NotedPeer("alice"), "canceljob:3")
+        names = list(COLUMNS)
+        for wish in ("state=active", "state=running,pending,starting", "state=active:after=1", "", "state=ended"):
+            views = self.values(f"lsjobs.json:{wish}" if wish else "lsjobs.json")
+            rows = self.values(f"lsjobs.json:columns={','.join(names)}:{wish}".rstrip(":"))
+            self.assertEqual([dict(zip(names, row, strict=True)) for row in rows], [
+                {name: view.get(name) for name in names} for view in views
+            ])  # fmt: skip
+
+    def test_a_full_page_of_rows_ends_where_the_next_begins(self) -> None:
+        self.submit("a", 9)
+        rows = self.values("lsjobs.json:columns=id:state=active:limit=4")
+        self.assertEqual(rows, [[1], [2], [3], [4]])
+        self.assertEqual(self.values("lsjobs.json:columns=id:state=active:limit=9:after=4"), [[5], [6], [7], [8], [9]])
+
+    def test_what_is_no_column_is_refused_with_those_there_are(self) -> None:
+        reply = self.said(NotedPeer("alice"), "lsjobs.json:columns=id,colour")
+        self.assertEqual(reply.word, "proto.arguments")
+        self.assertIn("'columns=colour': there are id, name, user", reply.text)
+        self.assertIn("lsjobs.json", self.said(NotedPeer("alice"), "lsjobs:columns=id").text)
+
+    def test_others_jobs_are_in_no_row(self) -> None:
+        self.submit("a", 1, user="bob")
+        self.assertEqual(self.values("lsjobs.json:columns=id,user:state=active"), [])
+        self.assertEqual(self.said(NotedPeer("alice"), "lsjobs.json:columns=id:user=bob").word, "perm.denied")
 
 
 class PageTests(ListCase):
