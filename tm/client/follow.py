@@ -260,5 +260,6 @@ def _complain(view: dict[str, Any], tails: list[Tail], manner: Manner) -> None:
     for tail in tails:
         if not tail.seen:
             manner.say(
-                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; it cannot be seen from here"
+                f"the output of job {view['id']} is in {tail.path} on {view.get('host')}; it cannot be seen from here: "
+                "it is on that host's own disk, or was removed"
             )
