@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any, ClassVar
 
 from tests.faults.record import count
 from tests.support.chain import ChainCase
+from tests.support.cluster import ROOT
 from tests.support.peak import MEBIBYTE, Growth
-from tests.support.processes import marked, wait_for
+from tests.support.processes import is_alive, marked, wait_for
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 
@@ -169,8 +171,29 @@ class BadJobTests(ChainCase):
         ids += cluster.submit("alice", outside, stdout="out")
         self.assertEqual([job["exit_code"] for job in cluster.wait(ids)], [3, 4])
         self.assertFalse(folder.exists())
+        for number, code in zip(ids, (3, 4), strict=True):
+            status, _, said = self.client("hRunJob", "-f", str(number))
+            self.assertEqual(status, code, said)
+            self.assertRegex(said, f"the output of job {number} is in .*/out on n1; .*, or was removed")
         self.quick("alice")
         count(38, 2)
+
+    def client(self, name: str, *words: str) -> tuple[int, str, str]:
+        """Return exit status, stdout and stderr of a client of alice's."""
+        ended = subprocess.run(
+            [sys.executable, os.path.join(ROOT, "bin", name), *words], env=self.cluster.environment("alice"),
+            cwd=self.cluster.work, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def test_a_command_that_runs_now_ends_though_what_it_left_holds_its_output(self) -> None:
+        left = "(setsid sh -c 'echo $$ > pid; exec sleep 1000' &); while [ ! -s pid ]; do sleep 0.01; done; echo done"
+        status, out, said = self.client("hRun", left + "; exit 3")
+        self.assertEqual((status, out), (3, "done\n"), said)
+        self.assertRegex(said, r"it left sleep \(pid \d+\) running, ended with it")
+        pid = int(Path(self.cluster.work, "pid").read_text())
+        wait_for(lambda: not is_alive(pid), "the end of what it left")
+        count(34, 1)
 
     def test_output_without_end_and_without_a_line_is_no_burden_and_is_cut_where_it_is_bounded(self) -> None:
         cluster = self.cluster
