@@ -25,7 +25,7 @@ Cell = Callable[[Seen], object]
 
 COLUMNS: dict[str, Cell] = {
     "id": lambda seen: shown_id(seen.job.id),
-    "name": lambda seen: seen.spec.shown_name,
+    "name": lambda seen: seen.job.name or seen.spec.shown_name,
     "user": lambda seen: seen.job.user,
     "state": lambda seen: seen.state,
     "reason": lambda seen: seen.reason,
