@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 from zope.interface import implementer
 
+from tm.edge.pace import Accepting, Pace, most_connections
 from tm.edge.tls import peer_identity
 from tm.errors import RefusedError, TaskManagerError, WireError
 from tm.ports import Peer
@@ -40,6 +41,7 @@ LINK_SECONDS = 90.0
 PROBE_SECONDS = 5
 MOST_PER_ADDRESS = 64
 MOST_PER_LOOPBACK = 1024
+COMPLAIN_EVERY = 60.0
 MOST_STRANGERS = 1500
 """So many connections may be on their way to a greeting; each takes some 50 KiB then."""
 
@@ -215,12 +217,12 @@ class ServerConnection(Protocol):
     def _greet(self) -> None:
         try:
             self.user = self._conversation.identify(self.transport)
+            self._known()
         except RefusedError as refusal:
             _log.warn("refused a connection: {word} {text}", event="refused", word=refusal.word, text=refusal.text)
             self._last_word(refusal)
             return
         self._greeted = True
-        self._known()
         self._send(Reply(self._conversation.greeting(self.user)).encode())
 
     def _read(self) -> None:
@@ -357,8 +359,8 @@ def _failed(failure: Failure) -> Reply:
 
 
 class ServerFactory(Factory):
-    """Makes the connections of one server and bounds them per address, and those that nobody knows in all: where
-    there are too many of these, the longest there goes."""
+    """Makes the connections of one server and bounds them: per address those that nobody knows, per user and address
+    those that have been greeted, in all as descriptors allow. Where too many are unknown, the longest there goes."""
 
     noisy = False
 
@@ -366,35 +368,75 @@ class ServerFactory(Factory):
         self._conversation = conversation
         self._clock = clock
         self._per_address: Counter[str] = Counter()
+        self._per_user: Counter[tuple[str, str]] = Counter()
         self._strangers: dict[ServerConnection, None] = {}
+        self._pace = Pace(clock)
+        self._most = most_connections()
+        self._complained = float("-inf")
         self.connections: set[ServerConnection] = set()
+
+    def steer(self, port: Any) -> Any:
+        """Accept by *port*, which is returned, no faster than handshakes are done."""
+        accepting: Accepting = port
+        self._pace.steer(accepting)
+        return port
 
     @override
     def buildProtocol(self, addr: object) -> ServerConnection | None:
         host = getattr(addr, "host", "")
         loopback = not host or host.startswith("127.") or host == "::1"
-        if self._per_address[host] >= (MOST_PER_LOOPBACK if loopback else MOST_PER_ADDRESS):
+        most = MOST_PER_LOOPBACK if loopback else MOST_PER_ADDRESS
+        if self._per_address[host] >= most:
             _log.warn("too many connections from {host}", event="cut", host=host)
             return None
+        if not self._has_room():
+            return None
         self._per_address[host] += 1
+        known = False
+
+        def is_known() -> None:
+            nonlocal known
+            known = True
+            self._no_stranger(connection, host)
+            self._per_user[host, connection.user] += 1
+            if self._per_user[host, connection.user] > most:
+                raise RefusedError(
+                    "limit.connections", f"{connection.user} has {most} connections from {host} already; close some"
+                )
 
         def gone() -> None:
-            self._per_address[host] -= 1
-            if not self._per_address[host]:
-                del self._per_address[host]
             self.connections.discard(connection)
-            self._strangers.pop(connection, None)
+            if known:
+                _one_less(self._per_user, (host, connection.user))
+            else:
+                self._no_stranger(connection, host)
 
-        connection = ServerConnection(
-            self._conversation, self._clock, gone, lambda: self._strangers.pop(connection, None)
-        )
+        connection = ServerConnection(self._conversation, self._clock, gone, is_known)
         self.connections.add(connection)
         self._strangers[connection] = None
+        self._pace.came(connection)
         if len(self._strangers) > MOST_STRANGERS:
             longest = next(iter(self._strangers))
             del self._strangers[longest]
             longest.abort()
         return connection
+
+    def _no_stranger(self, connection: ServerConnection, host: str) -> None:
+        self._strangers.pop(connection, None)
+        self._pace.done(connection)
+        _one_less(self._per_address, host)
+
+    def _has_room(self) -> bool:
+        """Whether one more connection leaves the descriptors that the server itself needs; complain in time."""
+        count, most, now = len(self.connections), self._most, self._clock.seconds()
+        if count >= most * 4 // 5 and now - self._complained >= COMPLAIN_EVERY:
+            self._complained = now
+            _log.error(
+                "{count} connections are open, of {most} that its descriptors allow; raise the limit of the system "
+                "(ulimit -Hn, LimitNOFILE= of its service) and start it again",
+                event="descriptors", count=count, most=most,
+            )  # fmt: skip
+        return count < most
 
     def cut(self, users: Callable[[str], bool]) -> None:
         """Abort the connections of all users that *users* picks."""
@@ -405,6 +447,12 @@ class ServerFactory(Factory):
         for connection in list(self.connections):
             if connection.user and picked(connection):
                 connection.abort()
+
+
+def _one_less(counter: Counter[Any], key: object) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def probe_often(sock: socket.socket | None) -> None:

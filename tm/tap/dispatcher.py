@@ -141,7 +141,7 @@ def _build(
     dispatcher.cut = factory.cut_peers
     secure = SecureFactory(server_context_factory(*_pair(etc)), False, factory, clock.timers)
     try:
-        late.listens(clock.listenTCP(port, secure, backlog=512, interface=interface))
+        late.listens(factory.steer(clock.listenTCP(port, secure, backlog=512, interface=interface)))
     except CannotListenError as error:
         raise port_in_use(interface, port, error.socketError) from None
     late.add(dispatcher)

@@ -168,7 +168,7 @@ def _build(late: Late, where: Places, told: str) -> None:
     factory = ServerFactory(UserVerbs(server, identify), clock.timers)
     secure = SecureFactory(server_context_factory(where.key, where.certificate), False, factory, clock.timers)
     interface = LOOPBACK if address.startswith("127.") else ""
-    tcp = clock.listenTCP(0, secure, backlog=128, interface=interface)
+    tcp = factory.steer(clock.listenTCP(0, secure, backlog=512, interface=interface))
     port = tcp.getHost().port
     late.listens(tcp)
     if os.path.exists(where.tms_socket):

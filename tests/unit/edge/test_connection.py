@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
@@ -420,6 +421,49 @@ class FactoryTests(ConnectionCase):
             wire.lost()
             self.assertIsNotNone(factory.buildProtocol(address))
             self.assertIsNone(factory.buildProtocol(address))
+
+    def test_the_connections_of_one_user_from_one_address_are_bounded_and_others_are_let_in(self) -> None:
+        factory = ServerFactory(self.talk, self.clock)
+
+        def dial(user: str, address: str = "10.0.0.7") -> Wire:
+            self.talk.user = user
+            server = factory.buildProtocol(IPv4Address("TCP", address, 1))
+            assert server is not None
+            wire = Wire(server)
+            server.makeConnection(wire)
+            return wire
+
+        wires = [dial("alice") for _ in range(connection.MOST_PER_ADDRESS)]
+        self.assertTrue(all(wire.messages() == [Reply("hello alice")] for wire in wires))
+        (refused,) = dial("alice").messages()
+        assert isinstance(refused, Reply)
+        self.assertEqual(refused.word, "limit.connections")
+        self.assertEqual(refused.text, "alice has 64 connections from 10.0.0.7 already; close some")
+        for user, address in (("bob", "10.0.0.7"), ("alice", "10.0.0.8")):
+            self.assertEqual(dial(user, address).messages(), [Reply(f"hello {user}")])
+        wires[0].lost()
+        wires[1].lost()
+        self.assertEqual(dial("alice").messages(), [Reply("hello alice")])
+
+    def test_descriptors_are_kept_back_and_it_is_said_before_they_are_short(self) -> None:
+        self.patch(connection, "most_connections", lambda: 10)
+        said: list[str] = []
+
+        def hear(event: dict[str, Any]) -> None:
+            if event.get("event") == "descriptors":
+                said.append(formatEvent(event))
+
+        observer: Any = hear
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        factory = ServerFactory(self.talk, self.clock)
+        made = [factory.buildProtocol(IPv4Address("TCP", f"10.0.0.{number}", 1)) for number in range(12)]
+        self.assertEqual([one is None for one in made], [False] * 10 + [True] * 2)
+        self.assertEqual(len(said), 1)
+        self.assertIn("8 connections are open, of 10 that its descriptors allow; raise the limit", said[0])
+        self.clock.advance(connection.COMPLAIN_EVERY)
+        self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "10.0.0.99", 1)))
+        self.assertEqual(len(said), 2)
 
     def test_of_too_many_that_nobody_knows_the_longest_there_goes_and_nobody_who_was_greeted(self) -> None:
         self.patch(connection, "TLSMemoryBIOProtocol", SilentWire)
