@@ -76,12 +76,13 @@ class ServerConnection(Protocol):
 
     def __init__(
         self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None],
-        known: Callable[[], object] = lambda: None,
+        known: Callable[[], object] = lambda: None, speaks: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._conversation = conversation
         self._clock = clock
         self._gone = gone
         self._known = known
+        self._speaks = speaks
         self._dialogue = ServerDialogue()
         self._greeted = False
         self._fingerprint: str | None = None
@@ -166,6 +167,11 @@ class ServerConnection(Protocol):
             self.transport.setTcpNoDelay(True)
         else:
             self._greet()
+
+    def handshake_begins(self) -> None:
+        """The first bytes have come; until then a connection costs nothing."""
+        if not self._lost:
+            self._speaks()
 
     def handshakeCompleted(self) -> None:  # noqa: N802  IHandshakeListener
         self._greet()
@@ -411,10 +417,11 @@ class ServerFactory(Factory):
             else:
                 self._no_stranger(connection, host)
 
-        connection = ServerConnection(self._conversation, self._clock, gone, is_known)
+        connection = ServerConnection(
+            self._conversation, self._clock, gone, is_known, lambda: self._pace.came(connection)
+        )
         self.connections.add(connection)
         self._strangers[connection] = None
-        self._pace.came(connection)
         if len(self._strangers) > MOST_STRANGERS:
             longest = next(iter(self._strangers))
             del self._strangers[longest]

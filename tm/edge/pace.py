@@ -3,8 +3,8 @@ than it has descriptors for.
 
 After a restart everybody comes back at the same moment. Whoever is taken in then and waits too long for the handshake
 is lost, and so is the work for it; who is not taken in yet waits in the queue of the system, which costs nothing. So
-nothing is accepted while `MOST_AT_ONCE` handshakes are under way. One that does not proceed counts for no longer than
-`YOUNG_SECONDS`: silence must not keep others out.
+nothing is accepted while `MOST_AT_ONCE` handshakes are under way. Who has not said anything yet is not counted, and one
+that does not proceed for no longer than `YOUNG_SECONDS`: silence must not keep others out.
 """
 
 from __future__ import annotations

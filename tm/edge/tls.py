@@ -138,8 +138,25 @@ def client_context_factory(
     return ClientConnections(_context(key_path, certificate_path), accepted, clock)
 
 
+class Secured(TLSMemoryBIOProtocol):
+    """TLS around a protocol that may want to know when the other side first says anything: `handshake_begins`."""
+
+    _silent = True
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        if self._silent:
+            self._silent = False
+            begins = getattr(self.wrappedProtocol, "handshake_begins", None)
+            if begins is not None:
+                begins()
+        super().dataReceived(data)
+
+
 class SecureFactory(TLSMemoryBIOFactory):
     """Speaks TLS around another factory's protocols; whom that one refuses is hung up on before any handshake."""
+
+    protocol = Secured
 
     @override
     def buildProtocol(self, addr: object) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]  # None hangs up
@@ -174,9 +191,7 @@ class ClientConnections:
         connection.set_app_data(tlsProtocol)
         return connection
 
-    def _verify(
-        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
-    ) -> bool:
+    def _verify(self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
         """Decide at the server's own certificate (depth 0); what is above it in the chain does not matter."""
         if depth > 0:
             return True

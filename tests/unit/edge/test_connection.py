@@ -24,9 +24,25 @@ from tm.edge.connection import (
     ServerFactory,
     probe_often,
 )
+from tm.edge.pace import MOST_AT_ONCE
 from tm.errors import RefusedError, StoreError
 from tm.wire.frames import BULK_LIMIT, LINE_LIMIT, Bulk, encode_bulk
 from tm.wire.message import Event, Reply, Request
+
+
+class SteeredPort:
+    """A listening port; `reading` says whether it accepts."""
+
+    connected = True
+    disconnecting = False
+    numberAccepts = 100  # noqa: N815  Twisted's name
+    reading = True
+
+    def startReading(self) -> None:  # noqa: N802  Twisted's name
+        self.reading = True
+
+    def stopReading(self) -> None:  # noqa: N802  Twisted's name
+        self.reading = False
 
 
 class SilentWire(Wire):
@@ -487,6 +503,18 @@ class FactoryTests(ConnectionCase):
         wires += [dial(3), dial(4)]
         self.assertEqual([wire.aborted for wire in wires[:5]], [True, False, False, True, False])
         self.assertFalse(known.aborted)
+
+    def test_who_has_said_nothing_yet_keeps_nobody_from_being_accepted(self) -> None:
+        self.patch(connection, "TLSMemoryBIOProtocol", SilentWire)
+        factory = ServerFactory(self.talk, self.clock)
+        port = factory.steer(SteeredPort())
+        servers = [factory.buildProtocol(IPv4Address("TCP", f"10.0.1.{number}", 1)) for number in range(200)]
+        self.assertTrue(port.reading)
+        for server in servers[:MOST_AT_ONCE]:
+            assert server is not None
+            self.assertTrue(port.reading)
+            server.handshake_begins()
+        self.assertFalse(port.reading)
 
     def test_the_connections_of_a_user_can_be_cut(self) -> None:
         factory = ServerFactory(self.talk, self.clock)

@@ -209,6 +209,24 @@ class TlsTests(SynchronousTestCase):
         self.assertRaises(OSError, carry, client, server)
         self.assertFalse(client.app.completed)
 
+    def test_the_first_bytes_of_a_handshake_are_told_once_to_who_wants_to_know(self) -> None:
+        told: list[str] = []
+
+        class Curious(Listener):
+            def handshake_begins(self) -> None:
+                told.append("begins")
+
+        creator = tls.server_context_factory(self.dispatcher.key, self.dispatcher.certificate)
+        for kind, times in ((Curious, 1), (Listener, 0)):
+            told.clear()
+            server = tls.SecureFactory(creator, False, protocol.Factory.forProtocol(kind), Clock()).buildProtocol(None)
+            assert server is not None
+            server.makeConnection(Wire())
+            self.assertEqual(told, [])
+            for _ in range(3):
+                server.dataReceived(b"\x16\x03\x01")
+            self.assertEqual(len(told), times)
+
     def test_no_session_is_resumed(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_cert_chain(self.alice.certificate, self.alice.key)
@@ -220,9 +238,7 @@ class TlsTests(SynchronousTestCase):
         second = self.stdlib(context, creator, first.session)
         self.assertFalse(second.session_reused)
 
-    def stdlib(
-        self, context: ssl.SSLContext, creator: object, session: ssl.SSLSession | None
-    ) -> ssl.SSLObject:
+    def stdlib(self, context: ssl.SSLContext, creator: object, session: ssl.SSLSession | None) -> ssl.SSLObject:
         """Shake hands as the clients do, with the standard library, and read one line."""
         inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = context.wrap_bio(inward, outward, session=session)
@@ -247,7 +263,5 @@ class TlsTests(SynchronousTestCase):
         return client
 
     def test_a_key_must_belong_to_the_certificate(self) -> None:
-        error = self.assertRaises(
-            ConfigError, tls.server_context_factory, self.alice.key, self.dispatcher.certificate
-        )
+        error = self.assertRaises(ConfigError, tls.server_context_factory, self.alice.key, self.dispatcher.certificate)
         self.assertEqual((error.word, error.exit_status), ("config.key", 78))
