@@ -195,6 +195,8 @@ class HostServer(Service):
                 fresh = self.book.admit(line)
             except RefusedError as error:
                 _log.error("order refused: {text}", event="refused", word=error.word, text=error.text)
+                if error.word == "proto.gap":
+                    self._hear_anew()
                 continue
             environments.update(line.environments)
             if fresh:
@@ -207,6 +209,12 @@ class HostServer(Service):
         brief = not environments and sum(map(len, journal)) <= BRIEF
         done = self.around.writer.run(lambda: self._keep(environments, journal), brief)
         done.addCallbacks(lambda size: self._on_disk(size, todo), lambda failure: self._not_on_disk(failure, mark))
+
+    def _hear_anew(self) -> None:
+        """Join again after an order that was lost on the way: all that is not here is then sent again."""
+        if self._link is not None and self._joined:
+            self._joined = False
+            background.start(self._join(self._link), "joining the user's server again")
 
     def _keep(self, environments: dict[str, str], journal: list[bytes]) -> int:
         for digest, text in environments.items():

@@ -140,6 +140,15 @@ class ReportingTests(SynchronousTestCase):
         asked.callback(Reply('{"epoch":1,"run":"r"}'))
         self.assertEqual(self.reports(self.link)[1:], [(1, [1, 2])])
 
+    def test_an_order_that_was_lost_on_the_way_is_asked_for_by_joining_again_once(self) -> None:
+        for number in (7, 8):
+            self.server.event(self.link, raw(order_line(signed(number), spool="sp")))  # type: ignore[arg-type]
+        ((verb, hello, answer),) = self.link.asked
+        self.assertEqual((verb, hello["mark"]), ("join", 5))
+        answer.callback(Reply('{"epoch":1,"run":"r"}'))
+        self.server.event(self.link, raw(order_line(*map(signed, (6, 7, 8)), spool="sp")))  # type: ignore[arg-type]
+        self.assertEqual(self.server.book.about.mark, 8)
+
     def test_the_start_of_a_job_that_has_ended_is_not_told(self) -> None:
         self.end(1)
         self.server.facts([Fact(2, 1, "started", 1.0, pid=7)], False)
