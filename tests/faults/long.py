@@ -58,10 +58,10 @@ class LongRun:
         try:
             try:
                 outcome = drill.run(bench, random.Random(seed))
-            except Exception:  # noqa: BLE001  whatever it is, something did not hold
-                text = traceback.format_exc()
-                (bench.folder / "traceback").write_text(text)
-                outcome = Outcome(1, (text.strip().splitlines()[-1] if len(text) > 4000 else text,))
+            except Exception as error:  # noqa: BLE001  whatever it is, something did not hold
+                (bench.folder / "traceback").write_text(traceback.format_exc())
+                text = str(error).partition("\n")[0]
+                outcome = Outcome(1, (f"{type(error).__name__}: {text[:500]}",))
         except BaseException:
             bench.clear()
             raise

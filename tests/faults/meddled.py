@@ -10,6 +10,8 @@ from tests.support.cluster import Cluster
 from tests.support.installation import free_port
 from tests.support.meddler import Meddler
 
+BACKLOG = 20
+
 
 class Meddled:
     """*cluster*, which this starts, jobs in it, and the meddler, who takes its choices from *chance*."""
@@ -35,16 +37,22 @@ class Meddled:
     def __exit__(self, *failure: object) -> None:
         self._meddler.__exit__(*failure)
 
+    @property
+    def done(self) -> Counter[str]:
+        """What was done to messages."""
+        return self._meddler.done
+
     def submit(self) -> None:
-        """Submit some jobs; one is cancelled now and then."""
+        """Submit some jobs, once most of those before have ended; one is cancelled now and then."""
+        self.cluster.wait(self.accepted[:-BACKLOG], 60)
         lasting = self._chance.choice((None, 0.02, 0.1))
         self.accepted += self.cluster.submit_ledger("alice", self._chance.randint(1, 4), seconds=lasting)
         if self._chance.random() < 0.3:
             self.cancelled += self.cluster.submit_ledger("alice", 1, seconds=1000)
             self.cluster.ask("alice", "canceljob", str(self.cancelled[-1]))
 
-    def settle(self) -> Counter[str]:
-        """Meddle no more; fail unless all is as it should be. Return what was done meanwhile."""
+    def settle(self) -> None:
+        """Meddle no more; fail unless all is as it should be."""
         self._meddler.rest()
         cluster = self.cluster
         cluster.wait(self.accepted, 60)
@@ -54,4 +62,3 @@ class Meddled:
         more = set(cluster.jobs("alice")) - set(self.accepted) - set(self.cancelled)
         if wrong or more:
             raise AssertionError(f"cancelled jobs are {wrong}, nobody submitted {sorted(more)}; {cluster.logs()}")
-        return self._meddler.done

@@ -219,7 +219,7 @@ ROWS: tuple[Row, ...] = (
         must_hold="no second start; what is out of date is answered",
         peers="",
         quick=(
-            "tests.unit.model.test_brain_laws.LawsTests",
+            "tests.unit.model.test_brain_laws.LawsTests.test_any_history_keeps_the_laws_and_comes_to_its_end",
             "tests.faults.test_messages.MessageTests",
         ),
         long=("schedules", "messages"),

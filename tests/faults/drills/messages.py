@@ -14,8 +14,8 @@ def meddle(bench: Bench, chance: random.Random) -> Outcome:
     with bench.cluster() as cluster, Meddled(cluster, chance) as meddled:
         while bench.left() > 0:
             meddled.submit()
-        done = meddled.settle()
-        return Outcome(sum(done.values()), (), {**done, "jobs": len(meddled.accepted)})
+        meddled.settle()
+        return Outcome(meddled.done.total(), (), {**meddled.done, "jobs": len(meddled.accepted)})
 
 
 @drill("schedules", rows=(14,))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.faults.record import count
 from tests.support.brain import World
 from tests.support.properties import examples
 from tm.errors import RefusedError
@@ -264,6 +265,7 @@ class LawsTests(SynchronousTestCase):
         world = self.live(history(seed), True, policies)
         world.settle()
         world.check_ends()
+        count(14, 1)
 
     @examples(200, shrink=False)
     @given(st.integers(0, 1 << 32), POLICIES)
