@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, NAMES, RIGHT = 760, 210, 90
+WIDTH, NAMES, RIGHT = 760, 236, 90
 ROW, BAR, HEAD, FOOT = 30, 18, 44, 34
 STYLE = """\
 text{font:13px system-ui,sans-serif;fill:#24292f}.head{font-weight:600;font-size:15px}

@@ -46,17 +46,21 @@ FAILURES = (
 
 
 class Cap(NamedTuple):
-    """What a peer is asked at most: *jobs* of a measurement, *waiting* single ones, *tasks* of an array, of a crash."""
+    """What a peer is asked at most: *jobs* of a measurement, *waiting* single ones, *tasks* of an array, of a *crash*.
+
+    Where that takes long, many waiting and the crash are measured *once*, in the first round.
+    """
 
     jobs: int = sys.maxsize
     waiting: int = sys.maxsize
     tasks: int = sys.maxsize
     crash: int = sys.maxsize
+    once: bool = False
 
 
 CAPS = {
-    "slurm": Cap(jobs=500, waiting=WAITING, crash=300),
-    "grid_engine": Cap(jobs=40, waiting=WAITING, tasks=70_000, crash=120),
+    "slurm": Cap(jobs=500, waiting=WAITING, crash=300, once=True),
+    "grid_engine": Cap(jobs=40, waiting=WAITING, tasks=70_000, crash=120, once=True),
     "task_spooler": Cap(jobs=1000, waiting=900),
     "parallel_ssh": Cap(jobs=60, waiting=0, crash=0),
 }
@@ -95,13 +99,21 @@ def _find(recorder: Recorder, wishes: Wishes) -> dict[str, Peer]:
             recorder.note(f"left out: {peer.name or key}: {lacking}", peer=key, missing=lacking)
             continue
         cap = CAPS.get(key, NO_CAP)
-        less = [f"{most:,} {what}" for what, most in cap._asdict().items() if 0 < most < sys.maxsize]
-        text = f"{peer.name}: {peer.notes}" + (f" (at most {', '.join(less)})" if less else "")
+        text = f"{peer.name}: {peer.notes}{_told(cap)}"
         recorder.note(text, peer=key, name=peer.name, settings=peer.notes, ways=list(peer.ways))
         found[key] = peer
     if not wishes.long:
         recorder.note(f"left out: {LONG_FACTOR} times as many jobs, and {MANY_WAITING:,} waiting; --long has them")
     return found
+
+
+def _told(cap: Cap) -> str:
+    """Return in words what a peer is asked less than others."""
+    words = {"jobs": "{:,} jobs", "waiting": "{:,} waiting", "tasks": "arrays of {:,}", "crash": "{:,} in a crash"}
+    told = [text.format(most) for name, text in words.items() if 0 < (most := getattr(cap, name)) < sys.maxsize]
+    parts = [f"at most {', '.join(told)}"] if told else []
+    parts += ["many waiting and the crash in the first round only"] if cap.once else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _turned(keys: list[str], number: int) -> list[str]:
@@ -133,6 +145,8 @@ class Turn:
         for slots in SLOTS:
             self._try(slots, partial(self._throughput, spawn, slots, jobs, long))
         self._try(2, self._clients)
+        if self._cap.once and self._recorder.round > 1:
+            return
         for array in (False, True):
             for waiting in self._depths(array, long):
                 self._try(2, partial(self._deep, waiting, array))
