@@ -208,7 +208,7 @@ class Slurm:
     def _state(self) -> str:
         """Return in words that the node takes no more jobs, "" if it does."""
         told = " ".join(self._folder.ask(["sinfo", "-h", "-o", "%T %E"]).split())
-        return "" if told.startswith(("idle", "mixed", "allocated")) else f"the node is {told}"
+        return f"the node is {told}" if told.startswith(("drain", "down", "fail")) else ""
 
     def _help(self) -> str:
         """Restart slurmd: it registers, and slurmctld learns that what it takes for running has long ended."""

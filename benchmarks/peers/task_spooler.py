@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from pathlib import Path
 
-from benchmarks import daemons
 from benchmarks.peers import crashing, folder
 from benchmarks.peers.contract import Crash
 from benchmarks.peers.folder import Folder
@@ -31,7 +31,10 @@ class TaskSpooler:
     """task-spooler as Debian has it; usable between `start` and `stop`."""
 
     ways: tuple[str, ...] = ("singly",)
-    notes = "its queue is in memory only, for one user on one host; output discarded (tsp -n)"
+    notes = (
+        "its queue is in memory only, for one user on one host; output discarded (tsp -n); its memory is also that "
+        "of the clients that wait with their jobs"
+    )
 
     _folder: Folder
     _server: int
@@ -109,8 +112,8 @@ class TaskSpooler:
         return self._folder.measure(["tsp", "-l"])
 
     def server_memory(self) -> int:
-        """Return the resident bytes of the server and of the clients that wait with their jobs."""
-        return sum(daemons.resident(pid) for pid in self._pids())
+        """Return the bytes of the server and of the clients that wait with their jobs; what they share counts once."""
+        return sum(_proportional(pid) for pid in self._pids())
 
     def idle_memory(self) -> int:
         """Return the same before the first job."""
@@ -136,3 +139,13 @@ class TaskSpooler:
 def parse(listed: str) -> list[tuple[str, str, str]]:
     """Return (id, state, exit code, "" where it has none) of each job of what ``tsp -l`` printed."""
     return _LINE.findall(listed)
+
+
+def _proportional(pid: int) -> int:
+    """Return the resident bytes of a process, shared ones divided by how many share them; 0 if it has ended."""
+    try:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"^Pss:\s+(\d+) kB", told, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else 0
