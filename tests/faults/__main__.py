@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     if options.list:
         return _list()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has started us in the background
+        signal.signal(number, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         path = Path(options.json).resolve() if options.json else None
         log = Log(stack.enter_context(path.open("a", encoding="utf-8")) if path else None)

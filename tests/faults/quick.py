@@ -45,7 +45,7 @@ class Tried(NamedTuple):
 
 
 class QuickReporter(reporter.Reporter):
-    """Hears of each test and tells *results*; ``^C`` ends the run after the cleanups of the test it met."""
+    """Hears of each test and tells *results*; ``^C`` ends the run after the cleanups of the test it met, uncounted."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -63,6 +63,8 @@ class QuickReporter(reporter.Reporter):
     @override
     def stopTest(self, method: Any) -> None:
         super().stopTest(method)
+        if self.interrupted:
+            return
         seconds = round(time.monotonic() - self._began, 2)
         said = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
         self.results.append(Result(method.id(), self._outcome, self._reason, seconds, said))

@@ -151,7 +151,7 @@ ROWS: tuple[Row, ...] = (
             "tests.faults.test_recovery.AllDownTests",
             "tests.endtoend.test_crash_matrix.RandomKillTests.test_kills_without_pause_of_everything_double_nothing_and_invent_no_ending",
         ),
-        long=("all-down", "servers"),
+        long=("all-down",),
         cannot="",
     ),
     Row(

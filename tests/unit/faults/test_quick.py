@@ -85,3 +85,14 @@ class QuickTests(SynchronousTestCase):
         finally:
             if asked is not None:
                 os.environ[RESULTS] = asked
+
+    def test_a_test_that_somebody_stopped_is_not_counted_and_is_the_last(self) -> None:
+        class Stopped(SynchronousTestCase):
+            def test_it(self) -> None:
+                raise KeyboardInterrupt
+
+        os.environ[RESULTS] = os.path.abspath(self.mktemp())
+        self.addCleanup(os.environ.pop, RESULTS)
+        told = quick.QuickReporter(io.StringIO(), "default", False, None)
+        Stopped("test_it").run(told)
+        self.assertEqual((told.results, told.interrupted, told.shouldStop), ([], True, True))
