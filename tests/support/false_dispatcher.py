@@ -69,6 +69,21 @@ class FalseDispatcher:
         line = {"topic": "orders", "host": host, "epoch": 1, "run": RUN, "grant": len(orders), "orders": entries}
         self.event({**line, "environments": {**self._environments, **environments}})
 
+    def trick(self, kind: str, job: int, host: str) -> None:
+        """Have the server on *host* give attempt 1 of *job* up in a way: ``give_way``, ``forget``, ``void`` (an order
+        by its name that starts nothing) or ``want`` (it says hello again)."""
+        if host not in self._joined:
+            return
+        line: dict[str, Any] = {"topic": "orders", "host": host, "epoch": 1, "run": RUN}
+        if kind == "want":
+            self.event({"topic": "want", "host": host, "address": host, "launcher": "local", "options": {}})
+        elif kind == "void":
+            self._commands[host] = number = self._commands.get(host, 0) + 1
+            void = {"c": number, "job": job, "attempt": 1, "cores": 0, "spec": "", "sig": "", "refused": "given up"}
+            self.event({**line, "orders": [void]})
+        else:
+            self.event({**line, kind: [[job, 1, 5.0] if kind == "give_way" else [job, 1]]})
+
     def forget_hosts(self) -> None:
         """Wait for servers on hosts anew before they are sent orders."""
         self._joined.clear()

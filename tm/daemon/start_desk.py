@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from tm.daemon.orders import Order, OrderLine
-from tm.model.starts import Hello, Report, Said, StartBook
+from tm.model.starts import Hello, Report, StartBook
 
 _decode_report = msgspec.json.Decoder(Report).decode
 _decode_hello = msgspec.json.Decoder(Hello).decode
@@ -44,25 +44,30 @@ class StartDesk:
         """Return why *order*, whose signature is good, does not go to *spool*, or an empty text."""
         return self._book.unfit(order.job, order.attempt, order.c, order.sig, order.spec, spool)
 
-    def passed(self, line: OrderLine) -> None:
-        """*line* is about to go on."""
+    def passed(self, line: OrderLine, spool: str) -> None:
+        """*line* is about to go on to *spool*."""
         for job, attempt, _ in line.give_way:
-            self._book.gives_way(job, attempt)
+            self._book.gives_way(job, attempt, spool)
+        for job, attempt in line.forget:
+            self._book.forgotten(job, attempt, spool)
+        for order in line.orders:
+            if order.refused:
+                self._book.voided(order.job, order.attempt, spool)
         if self._book.fresh:
             self._file.keep(self._book)
 
-    def said(self, report: str) -> list[Said]:
+    def said(self, report: str) -> Report:
         """A server on a host says *report*; return what is to be `acknowledged`."""
         try:
-            facts = _decode_report(report).facts
+            read = _decode_report(report)
         except msgspec.MsgspecError:
-            return []  # the dispatcher refuses it
-        self._book.said(facts)
-        return facts
+            return Report()  # the dispatcher refuses it
+        self._book.said(read)
+        return read
 
-    def acknowledged(self, facts: list[Said]) -> None:
-        """The dispatcher has taken *facts*."""
-        self._book.acknowledged(facts)
+    def acknowledged(self, report: Report) -> None:
+        """The dispatcher has taken *report*."""
+        self._book.acknowledged(report)
         if self._book.fresh:
             self._file.keep(self._book)
 

@@ -301,7 +301,7 @@ class UserServer(Service):
         failpoint.reach("tms.order")
         host = self.hosts.get(line.host)
         if host is not None and host.peer is not None:
-            self.around.starts.passed(line)
+            self.around.starts.passed(line, host.spool)
             host.peer.send_event(passed_on)
         failpoint.reach("tms.ordered")
 
@@ -314,10 +314,10 @@ class UserServer(Service):
 
     async def report(self, report: str) -> Reply:
         """Pass on what a server on a host reports; return the dispatcher's reply."""
-        facts = self.around.starts.said(report)
+        read = self.around.starts.said(report)
         reply = await self.relay("report", report)
         if reply.ok:
-            self.around.starts.acknowledged(facts)
+            self.around.starts.acknowledged(read)
         return reply
 
     def watch(self, peer: Peer, topics: set[str]) -> None:

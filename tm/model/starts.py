@@ -47,6 +47,7 @@ class Said(msgspec.Struct):
 class Report(msgspec.Struct):
     """As much of a report as the book wants to know."""
 
+    spool: str = ""
     facts: list[Said] = []
 
 
@@ -71,23 +72,23 @@ def mark_of(signature: str) -> str:
 class _Entry:
     """A job that may still be started again: its last attempt, where that went, and what is known of it."""
 
-    __slots__ = ("attempt", "command", "job", "key", "left", "outcome", "requeue", "retries", "spool", "used")
+    __slots__ = ("attempt", "command", "job", "key", "left", "outcome", "requeue", "retries", "spool", "used", "void")
 
     def __init__(self, key: str, job: int, retries: int, requeue: bool) -> None:
         self.key, self.job, self.retries, self.requeue = key, job, retries, requeue
         self.attempt = self.command = self.used = 0
         self.spool = ""
-        self.outcome, self.left = UNKNOWN, False
+        self.outcome, self.left, self.void = UNKNOWN, False, False
 
     def goes(self, attempt: int, command: int, spool: str, used: int) -> str:
         """Let *attempt* go; return the line that says so."""
         self.attempt, self.command, self.spool, self.used = attempt, command, spool, used
-        self.outcome, self.left = OPEN, False
+        self.outcome, self.left, self.void = OPEN, False, False
         return f"s {self.key} {self.job} {attempt} {command} {spool or '-'} {used} {self.retries} {int(self.requeue)}\n"
 
     def state(self) -> str:
         """Return the line that says what is known of its attempt."""
-        return f"o {self.job} {self.attempt} {self.outcome} {int(self.left)}\n"
+        return f"o {self.job} {self.attempt} {self.outcome} {int(self.left)} {int(self.void)}\n"
 
 
 class StartBook:
@@ -141,7 +142,7 @@ class StartBook:
         if outcome in (OVER, WELL):
             free = entry.left
         elif outcome == OPEN and not here:
-            free = entry.requeue or entry.left
+            free = entry.requeue
         if free:
             return entry.used
         return entry.used + 1 if entry.used < entry.retries and outcome != WELL else None
@@ -166,27 +167,50 @@ class StartBook:
 
     # -- what became of them --------------------------------------------------------------------------------------
 
-    def gives_way(self, job: int, attempt: int) -> None:
-        """*attempt* of *job* is asked to leave, and may be followed by another one, unless it is known to be over."""
-        entry = self._jobs.get(job)
-        if entry is not None and entry.attempt == attempt and not entry.left:
+    def gives_way(self, job: int, attempt: int, spool: str) -> None:
+        """*attempt* of *job* is asked to leave *spool*, and may be followed by another one, unless it is known to be
+        over."""
+        entry = self._at(job, attempt, spool)
+        if entry is not None and not entry.left:
             entry.left = True
             self.fresh.append(entry.state())
 
-    def said(self, facts: Iterable[Said]) -> None:
-        """A server on a host reports *facts*; whether the dispatcher has them is not known yet."""
-        for fact in facts:
-            outcome = _OF_FACT.get(fact.what)
-            entry = self._jobs.get(fact.job) if outcome is not None else None
-            if entry is not None and outcome is not None and entry.attempt == fact.attempt:
-                well = outcome == OVER and fact.exit_code == 0 and not fact.cause
-                entry.outcome = WELL if well else outcome
+    def voided(self, job: int, attempt: int, spool: str) -> None:
+        """An order that starts nothing goes to *spool* by the name of *attempt* of *job*: that it was refused there
+        says nothing of the one that went before."""
+        entry = self._at(job, attempt, spool)
+        if entry is not None and not entry.void:
+            entry.void = True
+            self.fresh.append(entry.state())
 
-    def acknowledged(self, facts: Iterable[Said]) -> None:
-        """The dispatcher has *facts*: an attempt that is over can be asked to give way no more."""
-        for fact in facts:
-            entry = self._jobs.get(fact.job) if fact.what in _OF_FACT else None
-            if entry is None or entry.attempt != fact.attempt:
+    def forgotten(self, job: int, attempt: int, spool: str) -> None:
+        """*spool* is told to forget *attempt* of *job*, and will not say how it ended."""
+        entry = self._at(job, attempt, spool)
+        if entry is not None and entry.outcome in (OPEN, UNKNOWN):
+            entry.outcome = OVER
+            self.fresh.append(entry.state())
+
+    def said(self, report: Report) -> None:
+        """A server on a host reports facts; whether the dispatcher has them is not known yet."""
+        for fact in report.facts:
+            outcome = _OF_FACT.get(fact.what)
+            entry = self._at(fact.job, fact.attempt, report.spool) if outcome is not None else None
+            if entry is None or outcome is None:
+                continue
+            if outcome == NEVER and entry.void:
+                outcome = OVER
+            well = fact.what == "ended" and fact.exit_code == 0 and not fact.cause
+            entry.outcome = WELL if well else outcome
+
+    def _at(self, job: int, attempt: int, spool: str) -> _Entry | None:
+        entry = self._jobs.get(job)
+        return entry if entry is not None and entry.attempt == attempt and entry.spool == spool else None
+
+    def acknowledged(self, report: Report) -> None:
+        """The dispatcher has the facts of *report*: an attempt that is over can be asked to give way no more."""
+        for fact in report.facts:
+            entry = self._at(fact.job, fact.attempt, report.spool) if fact.what in _OF_FACT else None
+            if entry is None:
                 continue
             if self._is_last(entry):
                 self._drop(entry)
@@ -260,10 +284,10 @@ class StartBook:
             large = bits if isinstance(bits, bytearray) else bits.to_bytes(8, "little").rstrip(b"\0")
             yield f"b {name} {large.hex()}\n"
         for entry in self._open.values():
-            outcome, left = entry.outcome, entry.left
+            outcome, left, void = entry.outcome, entry.left, entry.void
             yield entry.goes(entry.attempt, entry.command, entry.spool, entry.used)
-            entry.outcome, entry.left = outcome, left
-            if left or outcome != OPEN:
+            entry.outcome, entry.left, entry.void = outcome, left, void
+            if left or void or outcome != OPEN:
                 yield entry.state()
 
     def _read(self, words: list[str]) -> None:
@@ -278,7 +302,7 @@ class StartBook:
         elif kind == "o":
             known = self._jobs.get(int(words[1]))
             if known is not None and known.attempt == int(words[2]) and words[3] in _OUTCOMES:
-                known.outcome, known.left = words[3], words[4] == "1"
+                known.outcome, known.left, known.void = words[3], words[4] == "1", words[5] == "1"
         elif kind == "c":
             known = self._open.get(words[1])
             if known is not None:

@@ -42,6 +42,8 @@ def replays(bench: Bench, chance: random.Random) -> Outcome:
                 wait_for(lambda job=job: job in false.facts, f"what became of {job}", PATIENCE)  # type: ignore[misc]
                 sent += 1
                 refused += "auth.replay" in false.facts[job].get("reason", "")
+                if chance.random() < 0.3:
+                    false.trick(chance.choice(["give_way", "forget", "void", "want"]), number, host)
                 if chance.random() < 0.03:
                     cluster.kill("tms:alice")
                     false.forget_hosts()
@@ -90,7 +92,8 @@ def flood_of_jobs(bench: Bench, chance: random.Random) -> Outcome:
     late = sorted(crowded)[len(crowded) * 99 // 100] if crowded else 0.0
     if late > 2 * alone[-1] + 0.05:
         violations.append(f"bob waited {late:.3f} s for a submission, {alone[-1]:.3f} s when alone")
-    return Outcome(asked, tuple(violations), {"refusals": refusals, "seconds_alone": alone[-1], "seconds": late})
+    more = {"jobs": asked, "refusals": refusals, "seconds_alone": alone[-1], "seconds": late}
+    return Outcome(len(crowded), tuple(violations), more)
 
 
 def _wish(cluster: Cluster, commands: list[str], **more: object) -> str:

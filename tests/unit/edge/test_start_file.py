@@ -10,7 +10,7 @@ from tests.support.brain import order
 from tests.unit.model.test_starts import signature
 from tm.edge import start_file
 from tm.edge.start_file import StartFile
-from tm.model.starts import Said, StartBook
+from tm.model.starts import Report, Said, StartBook
 
 
 class StartFileTests(SynchronousTestCase):
@@ -28,9 +28,9 @@ class StartFileTests(SynchronousTestCase):
         return told
 
     def end(self, book: StartBook, job: int) -> None:
-        facts = [Said(job, 1, "ended", 0)]
-        book.said(facts)
-        book.acknowledged(facts)
+        report = Report("s1", [Said(job, 1, "ended", 0)])
+        book.said(report)
+        book.acknowledged(report)
         self.file.keep(book)
 
     def test_what_was_written_is_there_for_the_next_without_any_farewell(self) -> None:

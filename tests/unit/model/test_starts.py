@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import order
 from tm.model import starts
 from tm.model.ids import task_id
-from tm.model.starts import Hello, Said, StartBook, mark, mark_of
+from tm.model.starts import Hello, Report, Said, StartBook, mark, mark_of
 
 
 def signature(number: int, token: str = "t") -> str:
@@ -22,6 +22,7 @@ class BookCase(SynchronousTestCase):
             self.book.joined(Hello(spool))
         self.written: list[str] = []
         self.texts: dict[int, str] = {}
+        self.spools: dict[int, str] = {}
 
     def go(
         self, job: int = 17, attempt: int = 1, c: int = 1, spool: str = "s1", sig: str = "", **more: object
@@ -29,6 +30,8 @@ class BookCase(SynchronousTestCase):
         if more or job not in self.texts:
             self.texts[job] = order(**more)[0]  # type: ignore[arg-type]
         told = self.book.unfit(job, attempt, c, sig or signature(job), self.texts[job], spool)
+        if not told:
+            self.spools[job] = spool
         self.written += self.book.fresh
         self.book.fresh.clear()
         return told
@@ -40,11 +43,11 @@ class BookCase(SynchronousTestCase):
         self.assertTrue(self.go(*arguments, **more).startswith("auth.replay: "))  # type: ignore[arg-type]
 
     def hear(
-        self, what: str, job: int = 17, attempt: int = 1, code: int | None = None, cause: str = ""
+        self, what: str, job: int = 17, attempt: int = 1, code: int | None = None, cause: str = "", at: str = ""
     ) -> None:
-        facts = [Said(job, attempt, what, code, cause)]
-        self.book.said(facts)
-        self.book.acknowledged(facts)
+        report = Report(at or self.spools.get(job, "s1"), [Said(job, attempt, what, code, cause)])
+        self.book.said(report)
+        self.book.acknowledged(report)
 
     def again(self) -> None:
         """Go on with a book that reads what this one wrote."""
@@ -126,7 +129,7 @@ class FurtherAttemptTests(BookCase):
 
     def test_one_that_ended_well_is_not_retried(self) -> None:
         self.goes(retries=2)
-        self.book.said([Said(17, 1, "ended", 0)])
+        self.book.said(Report("s1", [Said(17, 1, "ended", 0)]))
         self.refused(attempt=2, c=2)
         self.goes(18, retries=2)
         self.hear("ended", 18, code=0, cause="time")
@@ -145,7 +148,7 @@ class FurtherAttemptTests(BookCase):
                 if attempt % 2:
                     self.hear("rebooted", job, attempt)
                 else:
-                    self.book.gives_way(job, attempt)
+                    self.book.gives_way(job, attempt, self.spools[job])
                     self.hear("ended", job, attempt, code=143)
                 self.goes(job, attempt + 1, c=attempt + 1)
             self.hear("ended", job, 9, code=1)
@@ -153,25 +156,61 @@ class FurtherAttemptTests(BookCase):
 
     def test_who_was_put_back_goes_again_however_it_ended(self) -> None:
         self.goes()
-        self.book.gives_way(17, 1)
+        self.book.gives_way(17, 1, "s1")
+        self.refused(attempt=2, spool="s2")
+        self.book.left("s1")
         self.refused(attempt=2, spool="s2")
         self.hear("ended", code=0)
         self.goes(attempt=2, spool="s2")
 
     def test_who_ended_just_before_it_was_put_back_goes_again_and_one_long_over_does_not(self) -> None:
         self.goes()
-        self.book.said([Said(17, 1, "ended", 0)])
-        self.book.gives_way(17, 1)
+        self.book.said(Report("s1", [Said(17, 1, "ended", 0)]))
+        self.book.gives_way(17, 1, "s1")
         self.goes(attempt=2, spool="s2")
         self.goes(18)
         self.hear("ended", 18, code=0)
-        self.book.gives_way(18, 1)
+        self.book.gives_way(18, 1, "s1")
         self.refused(18, 2, spool="s2")
 
     def test_attempts_that_went_nowhere_leave_gaps(self) -> None:
         self.goes(retries=1)
         self.hear("ended", code=1)
         self.goes(attempt=5, c=9)
+
+
+class TrickTests(BookCase):
+    """What a dispatcher in wrong hands can say to servers on hosts, so that they say what it needs."""
+
+    def test_an_order_that_starts_nothing_does_not_make_the_one_before_one_that_never_began(self) -> None:
+        self.goes()
+        self.book.voided(17, 1, "s1")
+        self.hear("refused")
+        self.refused(attempt=2, spool="s2")
+        self.again()
+        self.refused(attempt=2, spool="s2")
+
+    def test_what_another_host_says_of_it_counts_for_nothing(self) -> None:
+        self.goes()
+        self.refused(spool="s2")
+        self.book.voided(17, 1, "s2")
+        self.hear("refused", at="s2")
+        self.hear("rebooted", at="s2")
+        self.refused(attempt=2, spool="s2")
+
+    def test_who_is_asked_to_give_way_where_it_is_not_is_not_asked(self) -> None:
+        self.goes()
+        self.book.gives_way(17, 1, "s2")
+        self.hear("ended", code=0)
+        self.refused(attempt=2, spool="s2")
+
+    def test_what_a_host_was_told_to_forget_is_not_unknown(self) -> None:
+        self.goes(c=5)
+        self.book.forgotten(17, 1, "s1")
+        self.book.joined(Hello("s1", 5, []))
+        self.refused(attempt=2, spool="s2")
+        self.again()
+        self.refused(attempt=2, spool="s2")
 
 
 class MemoryTests(BookCase):
