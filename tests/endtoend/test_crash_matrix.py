@@ -143,6 +143,7 @@ class AdoptionTests(SynchronousTestCase):
         )  # fmt: skip
         for job in jobs:
             self.assertIsNotNone(job["cpu_seconds"])
+        count(5, len(jobs))
         sleeping = [line for line in marked(cluster.folder).values() if line.startswith("sleep")]
         self.assertEqual(sleeping, [])
 
@@ -165,6 +166,7 @@ class DoubleFaultTests(SynchronousTestCase):
         cluster.check(more)
         ends = [line.job for line in cluster.ledger() if line.what == "end"]
         self.assertEqual(sorted(ends), sorted(ids + more))
+        count(6, 1)
 
 
 class RandomKillTests(SynchronousTestCase):
@@ -196,6 +198,7 @@ class RandomKillTests(SynchronousTestCase):
             self.submit_some()
             self.cluster.wait(self.accepted, 60)
         self.cluster.check(self.accepted)
+        count(2, self.rounds)
 
     def test_kills_without_pause_of_all_but_the_hosts_lose_and_double_nothing(self) -> None:
         for _ in range(self.rounds):
@@ -203,6 +206,7 @@ class RandomKillTests(SynchronousTestCase):
             self.kill_after_a_while(("dispatcher", "tms:alice"))
         self.cluster.wait(self.accepted, 60)
         self.cluster.check(self.accepted)
+        count(2, self.rounds)
 
     def test_kills_without_pause_of_everything_double_nothing_and_invent_no_ending(self) -> None:
         for _ in range(self.rounds):
@@ -210,3 +214,4 @@ class RandomKillTests(SynchronousTestCase):
             self.kill_after_a_while(DAEMONS)
         self.cluster.wait(self.accepted, 60)
         self.cluster.check(self.accepted, may_be_lost=True)
+        count(8, self.rounds)

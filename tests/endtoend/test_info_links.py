@@ -13,6 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 import tm
+from tests.faults.record import count
 from tests.support.cluster import ROOT, Cluster
 from tests.support.identities import Identity
 from tests.support.processes import is_alive, wait_for
@@ -183,6 +184,7 @@ class FalseTests(LinkCase):
             (job,) = self.cluster.wait(self.cluster.submit("alice", "exit 3"))
             self.assertEqual((job["exit_code"], job["host"]), (3, "n1"))
             self.good(talk)
+        count(9, len(lies))
 
     def test_what_is_no_line_of_ours_cuts_it_off_or_is_refused_and_it_may_come_back(self) -> None:
         talk = self.joined()
