@@ -22,6 +22,7 @@ HERE = ("dispatcher", "tms:alice")
 THERE = ("tmms:alice:n1", "keeper:alice:n1")
 ROW_OF = {"dispatcher": 2, "tms": 3, "tmms": 4, "keeper": 5}
 CANCEL = 40
+TURNS = 4
 POINTS_OF = {**ROW_OF, "dispatcher": 1}
 HOSTS = {"n1": {"launcher": "local", "cores": 4}}
 
@@ -140,27 +141,29 @@ def kill_all(bench: Bench, chance: random.Random) -> Outcome:
 
 @drill("failpoints", rows=(1, 3, 4, 5, 40))
 def die_at_failpoints(bench: Bench, chance: random.Random) -> Outcome:
-    """Whoever comes to some failpoint for the Nth time dies there, while jobs are submitted, cancelled and run."""
-    points = failpoints()
+    """Whoever comes to some failpoint next dies there, again and again, while jobs are submitted, cancelled and run."""
     with bench.cluster(hosts=HOSTS) as cluster:
         by_row: Counter[int] = Counter()
         met: set[str] = set()
         load = Load(cluster, chance)
         wrong: list[str] = []
         while bench.left() > 0:
-            point = chance.choice(points)
             for daemon in (*THERE, *HERE):
                 cluster.kill(daemon)
-            mark = Path(cluster.arm(point, chance.randint(1, 6)))
+            point = chance.choice(failpoints())
+            mark = Path(cluster.arm(point))
+            mark.touch()
             cluster.start_dispatcher()
-            cluster.start_tms("alice")
-            for _ in range(chance.randint(1, 4)):
-                load.submit()
-            wrong += cancel_one(cluster, load)
-            cluster.wait(load.accepted, 90)
-            if mark.exists():
-                met.add(point)
-                by_row[POINTS_OF[point.partition(".")[0]]] += 1
+            for _ in range(TURNS):
+                load.submit(4)
+                time.sleep(chance.uniform(0, 0.1))
+                mark.unlink(missing_ok=True)
+                load.submit(4)
+                wrong += cancel_one(cluster)
+                cluster.wait(load.accepted, 90)
+                if mark.exists():
+                    met.add(point)
+                    by_row[POINTS_OF[point.partition(".")[0]]] += 1
         outcome = load.finish(bench)
         trials = by_row.total()
         by_row[CANCEL] = trials
@@ -168,7 +171,7 @@ def die_at_failpoints(bench: Bench, chance: random.Random) -> Outcome:
         return Outcome(trials, (*wrong, *outcome.violations), more)
 
 
-def cancel_one(cluster: Cluster, load: Load) -> list[str]:
+def cancel_one(cluster: Cluster) -> list[str]:
     """Cancel a job that runs or not; return what is wrong if it is not seen dead, or never begun, by then."""
     (doomed,) = cluster.submit_ledger("alice", 1, seconds=1000)
     try:
