@@ -43,7 +43,7 @@ class Server(NamedTuple):
     """What can be done to a server, and asked.
 
     *unfinished* returns the ids of the jobs that it still knows as not ended, *state* what an administrator should
-    know; *help* does what an administrator would do where no job starts, and returns what that was.
+    know; *help* does what an administrator would do where jobs wait in vain, and returns what that was.
     """
 
     kill: Callable[[], None]
@@ -76,14 +76,21 @@ def kill_and_restart(path: str, accepted: Sequence[str], server: Server, patienc
     running = read(path).under_way()
     time.sleep(MOMENT)
     _, next_start = _next_start(path, server.restart, patience)
-    helped = ""
-    if next_start is None and server.help is not None:
-        done, later = _next_start(path, server.help, patience)
-        helped = f"none starts within {patience:.0f} s, after {done} " + (
-            "none" if later is None else f"in {later:.1f} s"
-        )
-    _until_quiet(path, set(accepted), patience if next_start is not None or helped else 0.0)
+    _until_quiet(path, set(accepted), patience if next_start is not None else 0.0)
+    helped = _help(path, accepted, server, patience)
     return judge(read(path), accepted, running, next_start, server, helped)
+
+
+def _help(path: str, accepted: Sequence[str], server: Server, patience: float) -> str:
+    """Help a server where jobs wait in vain, until no more happens; return what it came to, "" without a need."""
+    waiting = set(accepted) - set(read(path).ended)
+    if not waiting or server.help is None:
+        return ""
+    state = server.state()
+    done, later = _next_start(path, server.help, patience)
+    _until_quiet(path, set(accepted), patience if later is not None else 0.0)
+    found = f"{len(waiting)} jobs wait {patience:.0f} s in vain" + (f" ({state})" if state else "")
+    return f"{found}; after {done} " + ("none starts" if later is None else f"the next starts in {later:.1f} s")
 
 
 def _next_start(path: str, act: Callable[[], Done], patience: float) -> tuple[Done, float | None]:

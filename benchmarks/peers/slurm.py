@@ -211,10 +211,11 @@ class Slurm:
         return f"the node is {told}" if told.startswith(("drain", "down", "fail")) else ""
 
     def _help(self) -> str:
-        """Restart slurmd: it registers, and slurmctld learns that what it takes for running has long ended."""
+        """Restart slurmd, so that slurmctld learns which jobs do not run, and resume the node where it is drained."""
         folder.kill(self._daemons["slurmd"])
         self._start_node()
-        return "a restart of slurmd"
+        self._folder.ask(["scontrol", "update", f"nodename={_host()}", "state=resume"])
+        return "a restart of slurmd and a resume of the node"
 
     def stop(self) -> None:
         """End the daemons and what they have started, and remove the folder."""

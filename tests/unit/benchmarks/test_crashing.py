@@ -86,6 +86,10 @@ class KillTests(SynchronousTestCase):
         self.restart()
         return "a restart of the node"
 
+    def push(self) -> str:
+        self.append("begin 4", "end 4")
+        return "a push"
+
     def test_the_server_is_killed_and_restarted_and_its_next_job_timed(self) -> None:
         found = crashing.kill_and_restart(self.path, ["1", "2", "3"], Server(self.kill, self.restart, set), 5.0)
         self.assertEqual(self.done, ["killed", "restarted"])
@@ -94,10 +98,20 @@ class KillTests(SynchronousTestCase):
         self.assertIsNotNone(found.next_start)
 
     def test_where_nothing_starts_it_is_helped_and_that_is_noted(self) -> None:
-        helped = Server(self.kill, nothing, set, help=self.help)
+        helped = Server(self.kill, nothing, set, lambda: "drained", self.help)
         found = crashing.kill_and_restart(self.path, ["1", "2", "3"], helped, 0.1)
         self.assertEqual(found._replace(note=""), (0, 0, None, 0, ""))
-        self.assertRegex(found.note, r"^none starts within 0 s, after a restart of the node in \d\.\d s$")
+        note = (
+            r"^1 jobs wait 0 s in vain \(drained\); after a restart of the node the next starts in \d\.\d s; drained$"
+        )
+        self.assertRegex(found.note, note)
+
+    def test_what_stops_again_after_a_start_is_helped_too(self) -> None:
+        helped = Server(self.kill, self.restart, set, help=self.push)
+        found = crashing.kill_and_restart(self.path, ["1", "2", "3", "4"], helped, 0.2)
+        self.assertIsNotNone(found.next_start)
+        self.assertEqual(found.lost, 0)
+        self.assertIn("1 jobs wait 0 s in vain; after a push", found.note)
 
     def test_a_server_that_never_goes_on_has_lost_what_waited(self) -> None:
         found = crashing.kill_and_restart(self.path, ["1", "2", "3"], Server(self.kill, nothing, set), 0.1)
