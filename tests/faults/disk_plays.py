@@ -9,6 +9,8 @@ import json
 import os
 import random
 import shutil
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,9 +19,15 @@ from contextlib import contextmanager
 from tests.faults import disks
 from tests.faults.disks import Disk
 from tests.faults.stage import say
+from tests.support.brain import order
 from tests.support.cluster import Cluster, DaemonError
 from tests.support.processes import kill, marked, wait_for
 from tests.support.talk import Refused
+from tm.errors import StoreError
+from tm.model.effects import Records
+from tm.model.job import new_job
+from tm.store import schema
+from tm.store.sqlite import SqliteStore
 
 ANSWER_SECONDS = 1.0
 UNREACHED = {"net.lost", "net.dispatcher"}  # what a user's server says, with the reason that it was told
@@ -293,6 +301,63 @@ def play_host_power(chance: random.Random, rounds: int = 1) -> None:
             cluster.wait(accepted, 60)
             cluster.check(accepted, may_be_lost=True)
         say(trials=rounds)
+
+
+def play_store_power(chance: random.Random, rounds: int = 15) -> None:
+    """A store alone, with commits one after the other when the power fails: all that was acknowledged is there."""
+    with tempfile.TemporaryDirectory(prefix="tm-power-", dir="/tmp") as folder:
+        disk = Disk(os.path.join(folder, "image"), os.path.join(folder, "disk"))
+        path = os.path.join(disk.target, "state", "store.sqlite")
+        try:
+            schema.create(path)
+            known = 0
+            for _ in range(rounds):
+                told = _commit_until_the_end(disk, path, known, chance.uniform(0.02, 0.2), chance.randint(1, 40))
+                disk.unmount()
+                disk.mount()
+                known = _found(path)
+                expect(known >= told, f"{told} were acknowledged, {known} are there")
+        finally:
+            disk.unmount()
+    say(trials=rounds)
+
+
+def _found(path: str) -> int:
+    """Return how many jobs a store has, which must be the first ones."""
+    store = SqliteStore(path)
+    try:
+        found = [job.id for job in store.load().jobs]
+    finally:
+        store.close()
+    expect(found == list(range(1, len(found) + 1)), f"there are gaps: {found}")
+    return len(found)
+
+
+def _commit_until_the_end(disk: Disk, path: str, known: int, seconds: float, batch: int) -> int:
+    """Commit jobs until the disk fails, *seconds* from now; return the number of the last one acknowledged before that.
+
+    What is acknowledged while it fails does not count: no machine says anything when its power is gone.
+    """
+    store = SqliteStore(path)
+    told, promised = [known], [known]
+
+    def fail() -> None:
+        promised[0] = told[0]
+        disk.fail()
+
+    failing = threading.Timer(seconds, fail)
+    failing.start()
+    try:
+        while True:
+            first = told[0] + 1
+            jobs = [new_job(first + number, order("alice")[0], "signed", 1.0)[0] for number in range(batch)]
+            store.commit(store.prepare(Records(new={job.id: job for job in jobs})))
+            told[0] += batch
+    except StoreError:
+        failing.join()
+        return promised[0]
+    finally:
+        store.close()
 
 
 # -- hanging --------------------------------------------------------------------------------------------------------

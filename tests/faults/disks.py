@@ -69,7 +69,7 @@ def empty_files(target: str) -> list[str]:
 
 
 class Disk:
-    """An ext4 file system in the file *image*, mounted at *target*, a folder that exists."""
+    """An ext4 file system in the file *image*, mounted at *target*."""
 
     def __init__(self, image: str, target: str, megabytes: int = 24) -> None:
         self.image = image
@@ -77,6 +77,7 @@ class Disk:
         with open(image, "wb") as file:
             file.truncate(megabytes << 20)
         run("mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0", "-m", "0", image)
+        os.makedirs(target, mode=0o700, exist_ok=True)
         self.mount()
         os.chmod(target, 0o700)
 

@@ -1,42 +1,16 @@
-"""Clocks that are set while daemons run: every daemon of a cluster sees another time of day from one moment on.
-
-The time of day is faked by libfaketime; what counts seconds steadily is left alone, as on a real machine.
-"""
+"""Clocks that are set while daemons run: nothing stands still, no limit fires, and certificates are what they are."""
 
 from __future__ import annotations
 
-import glob
-import os
-
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.faults.clocks import FakedClocks, lacking
 from tests.faults.record import count
 from tests.support.cluster import Cluster
 
-LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
-STEPS = ("-1h", "+20d", "-10y", "+0")
-
-
-class FakedClocks:
-    """The clock that the daemons of *cluster* see from their start on."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._file = os.path.join(cluster.folder, "clock")
-        self.set("+0")
-        cluster.more = {
-            "LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": self._file, "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1",
-        }  # fmt: skip
-
-    def set(self, offset: str) -> None:
-        """Set it to the true time and *offset*, as ``-1h`` or ``+10y``."""
-        with open(self._file + ".new", "w", encoding="ascii") as file:
-            file.write(offset + "\n")
-        os.rename(self._file + ".new", self._file)
-
 
 class ClockTests(SynchronousTestCase):
-    skip = None if LIBRARY else "needs the Debian package libfaketime"
+    skip = lacking() or None
 
     def setUp(self) -> None:
         self.cluster = Cluster(users=("alice",))
