@@ -1,5 +1,4 @@
-"""Somebody between a user's server and the dispatcher who has the keys of both: messages come twice, late, and in
-another order than they were said.
+"""Somebody between two daemons who has the keys of both: messages come twice, late, and in another order than said.
 
 What is asked again (a submission, a report) gets an answer that nobody waits for and that is thrown away. Answers are
 given in the order of the questions, as the protocol has it; only questions and events change places.
@@ -9,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import ssl
 import threading
@@ -23,20 +21,23 @@ TWICE = frozenset({"submit", "report"})
 
 
 class Meddler:
-    """Listens on *port* as the dispatcher of *certs*, and dials *target* as the user of *pair* (certificate, key).
+    """Listens on *port* with the certificate and key *near*, and dials the port *target* with *far*.
 
-    `done` counts what it did, by ``twice``, ``late``, ``swapped``, while `meddling`.
+    `done` counts what it did, by ``twice``, ``late``, ``swapped``, while `meddling`; `connections` were made so far.
     """
 
-    def __init__(self, port: int, target: int, certs: str, pair: tuple[str, str], chance: random.Random) -> None:
+    def __init__(
+        self, port: int, target: int, near: tuple[str, str], far: tuple[str, str], chance: random.Random
+    ) -> None:
         self.meddling = True
         self.done: Counter[str] = Counter()
+        self.connections = 0
         self._port, self._target, self.chance = port, target, chance
         self._near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._near.load_cert_chain(*(os.path.join(certs, "taskdispatcher." + kind) for kind in ("crt", "key")))
+        self._near.load_cert_chain(*near)
         self._far = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._far.check_hostname, self._far.verify_mode = False, ssl.CERT_NONE
-        self._far.load_cert_chain(*pair)
+        self._far.load_cert_chain(*far)
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._open = threading.Event()
@@ -77,6 +78,7 @@ class Meddler:
         task = asyncio.current_task()
         assert task is not None
         self._pairs.add(task)
+        self.connections += 1
         try:
             with contextlib.suppress(OSError, ssl.SSLError, asyncio.CancelledError):
                 far = await asyncio.open_connection("127.0.0.1", self._target, ssl=self._far)
