@@ -181,6 +181,9 @@ def no_handshake(chance: random.Random, hello: bytes) -> bytes:
     return bytes(spoilt) + chance.randbytes(chance.choice((0, 0, 300)))
 
 
+HARD = "\n\r\t\0\x1b\x7f\x85\u2028\ufeff\ufffe%:.=*'\"\\$`{}ä\U0001f600"
+"""Letters that mean something to somebody between a client and a job."""
+
 PIECES = (
     b"\n", b"\r\n", b"\0", b"\xff\xfe", b":", b".json", b"version", b"help", b"jobinfo:1", b"lsjobs.json", b"submit:{",
     b"submit:[]", b"= 1 5\nhello", b"= 1 262145\n", b"= -1 x\n", b"= 0 0\n", b"* {}", b"OK", b"ERR a.b c", b".", b"..",

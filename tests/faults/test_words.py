@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.faults.crowd import HARD
 from tests.faults.record import count
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
@@ -18,7 +19,6 @@ ROW = 42
 SHOWS = [
     sys.executable, "-I", "-S", "-c", "import os, sys; os.write(1, b'\\0'.join(map(os.fsencode, sys.argv[1:])))",
 ]  # fmt: skip
-HARD = "\n\r\t\0\x1b\x7f\x85\u2028\ufeff\ufffe%:.=*'\"\\$`{}ä\U0001f600"
 
 
 class WordTests(ChainCase):
