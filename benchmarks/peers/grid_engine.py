@@ -239,6 +239,7 @@ def configuration(defaults: str, spool: str) -> str:
         r"^min_gid\s+\d+": "min_gid 0",
         r"^max_aj_tasks\s+\d+": "max_aj_tasks 250000",
         r"\bflush_time=00:00:15": "accounting_flush_time=00:00:00 flush_time=00:00:01",
+        r"^administrator_mail\s+\S+": "administrator_mail none",
         r"^shell_start_mode\s+\w+": "shell_start_mode unix_behavior",
     }
     for pattern, wanted in changes.items():
