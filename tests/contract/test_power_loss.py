@@ -48,6 +48,20 @@ for number in range(1, 4):
     assert log.secure(journal.final({**fact, "job": number}))
 """
 
+ARCHIVES = """
+import sys
+from tests.contract.test_stores import job, new
+from tm.model.phase import Phase
+from tm.store import schema
+from tm.store.sqlite import SqliteStore
+schema.create(sys.argv[1])
+store = SqliteStore(sys.argv[1])
+store.load()
+store.commit(store.prepare(new(*[job(number, phase=Phase.COMPLETED) for number in range(1, 9)])))
+print(len(os.listdir(sys.argv[2])), flush=True)
+assert store.archive(before=1e9) == 8
+"""
+
 
 class PowerLossTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -76,6 +90,25 @@ class PowerLossTests(SynchronousTestCase):
             self.addCleanup(store.close)
             self.assertEqual(sorted(job.id for job in store.jobs(JobQuery())), list(range(1, count + 1)))
             self.assertEqual(store.load().epoch, 2, "the epoch that had begun is not to begin again")
+
+    def test_what_goes_to_the_archive_is_always_in_the_store_or_there(self) -> None:
+        store_path = os.path.join(self.folder, "state", "store.sqlite")
+        said = self.power.run(ARCHIVES, [store_path, self.power.kept + "-history"])
+        before = 0
+        for moment in self.power.moments(os.path.join(self.folder, "moments")):
+            before += 1
+            if before < int(said):
+                continue
+            month = os.path.join(moment, "jobs-1970-01.sqlite")
+            if os.path.exists(month):
+                os.makedirs(os.path.join(moment, "archive"))
+                for name in [name for name in os.listdir(moment) if name.startswith("jobs-")]:
+                    shutil.move(os.path.join(moment, name), os.path.join(moment, "archive", name))
+            store = SqliteStore(os.path.join(moment, "store.sqlite"))
+            self.addCleanup(store.close)
+            there = [number for number in range(1, 9) if store.job(number) is not None]
+            self.assertEqual(there, list(range(1, 9)), os.path.basename(moment))
+        self.assertGreater(before, int(said) + 3)
 
     def test_what_a_host_has_claimed_is_on_the_disk(self) -> None:
         self.power.run(CLAIMS, [os.path.join(self.folder, "spool")])

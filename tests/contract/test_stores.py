@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.brain import order
 from tm.errors import StoreError
+from tm.model.accounting import UseQuery
 from tm.model.audit import Change
 from tm.model.cluster import Spool
 from tm.model.decided import HostMemo
@@ -381,6 +382,14 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
         after = self.store.size()
         self.assertGreater(after.archive_bytes, 50_000)
         self.assertEqual(after.jobs, 0)
+
+    def test_a_month_of_the_archive_that_was_only_begun_has_no_jobs(self) -> None:
+        folder = os.path.join(os.path.dirname(self.path), "archive")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "jobs-2026-01.sqlite"), "wb"):
+            pass
+        self.assertIsNone(self.store.job(1))
+        self.assertEqual(self.store.uses(UseQuery(since=0.0, until=253_402_300_799.0)), [])
 
     def test_a_missing_store_is_not_an_empty_one(self) -> None:
         self.store.close()

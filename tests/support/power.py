@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import SkipTest
 
@@ -47,8 +47,12 @@ class Power:
 
     def __init__(self, kept: str) -> None:
         self.kept = kept
-        os.makedirs(kept, exist_ok=True)
-        self.variables = {"LD_PRELOAD": library(), "TM_POWER_FOLDER": kept}
+        self._history = kept + "-history"
+        for folder in (kept, self._history):
+            os.makedirs(folder, exist_ok=True)
+        self.variables = {
+            "LD_PRELOAD": library(), "TM_POWER_FOLDER": kept, "TM_POWER_HISTORY": self._history,
+        }  # fmt: skip
 
     def run(self, code: str, words: Sequence[str] = ()) -> str:
         """Run the Python program *code* with the arguments *words*, killed when it ends; return what it said."""
@@ -60,6 +64,20 @@ class Power:
         if done.returncode:
             raise AssertionError(f"the program failed: {done.stderr[-2000:]}")
         return done.stdout
+
+    def moments(self, folder: str) -> Iterator[str]:
+        """Yield a folder below *folder* for each moment at which the power may have been cut, with what was left."""
+        left = os.path.join(folder, "left")
+        os.makedirs(left)
+        for entry in sorted(os.listdir(self._history)):
+            name = entry.partition("-")[2]
+            if name.endswith(".gone"):
+                Path(left, name.removesuffix(".gone")).unlink(missing_ok=True)
+            else:
+                shutil.copy(os.path.join(self._history, entry), os.path.join(left, name))
+            moment = os.path.join(folder, entry)
+            shutil.copytree(left, moment)
+            yield moment
 
     def read(self, name: str) -> bytes:
         """Return what is left of the file *name*; nothing where it was never synced."""
