@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.endtoend.keeper.test_jobs import JobCase
 from tests.support.keeper import is_alive, wait_for
+from tm.keeper import journal
 
 
 class ConnectionTests(JobCase):
@@ -29,6 +30,26 @@ class ConnectionTests(JobCase):
 
         expected = {"queued": [[3, 1]], "running": [started], "ended": [ended]}
         self.assertEqual({"pid": self.keeper.pid, "number": 1, **expected}, hello)
+
+    def test_a_journal_that_has_grown_is_replaced_by_one_that_knows_what_runs_and_what_is_untold(self) -> None:
+        path = os.path.join(self.spool.path, "keeper-1.log")
+        first = os.stat(path).st_ino
+        self.peer.say(start=[self.spool.order(1, "sleep 1000"), self.spool.order(2, "exit 3")])
+        self.peer.say(grant=2)
+        pid = self.peer.wait("started", 1)["pid"]
+        self.peer.wait("ended", 2)
+        jobs = range(3, 4500)
+        for batch in range(jobs.start, jobs.stop, 500):
+            some = range(batch, min(batch + 500, jobs.stop))
+            self.peer.say(start=[self.spool.order(job, "true", cwd="/" + "none" * 20) for job in some])
+            self.peer.wait("refused", some[-1])
+            self.peer.say(forget=[[job, 1] for job in some])
+        wait_for(lambda: os.stat(path).st_ino != first, "a new journal")
+        self.keeper.kill()
+        self.keeper.wait()
+        found = journal.read(path)
+        self.assertEqual({key: one.pid for key, one in found.started.items()}, {(1, 1): pid})
+        self.assertEqual(found.endings[2, 1]["exit_code"], 3)
 
     def test_forgotten_endings_are_not_told_again(self) -> None:
         self.peer.say(start=[self.spool.order(1, "true"), self.spool.order(2, "true")])

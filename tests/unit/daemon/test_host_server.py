@@ -25,6 +25,12 @@ class Journal:
         self.written: list[bytes] = []
         self.durable: list[bool] = []
 
+    def rewrite(self, lines: list[bytes]) -> None:
+        self.written = list(lines)
+
+    def drop_environments(self) -> None:
+        """There are none."""
+
     def append(self, lines: list[bytes], durable: bool) -> int:
         self.written += lines
         self.durable += [durable] * len(lines)
@@ -42,6 +48,9 @@ class Keepers:
 
     def tick(self) -> None:
         """Nothing is left over."""
+
+    def leave(self) -> None:
+        """They are none that would."""
 
     def give(self, claims: list[Claim]) -> None:
         self.given += [claim.key for claim in claims]
@@ -227,3 +236,21 @@ class ClaimingTests(SynchronousTestCase):
         self.server.link_down("gone")
         self.clock.pump([1.0] * 600)
         self.assertEqual((self.keepers.cancelled, list(self.server.book.claims)), ([], [(1, 1), (2, 1)]))
+
+    def test_it_says_what_it_holds_once_the_claims_that_are_on_their_way_are_on_the_disk(self) -> None:
+        self.order(1, 2)
+        link = Link()
+        self.server.link_up(link, "TMS")  # type: ignore[arg-type]  # what is used of it
+        self.assertEqual(link.asked, [])
+        while self.disk.work():
+            pass
+        [(verb, about, _)] = link.asked
+        self.assertEqual((verb, about["mark"], about["holds"]), ("join", 2, [[1, 1, "claimed"], [2, 1, "claimed"]]))
+
+    def test_orders_that_come_while_it_leaves_are_for_the_next_server_here(self) -> None:
+        self.clock.pump([1.0] * 62)
+        self.order(1)
+        while self.disk.work():
+            pass
+        self.assertEqual((self.keepers.given, self.server.book.about.mark), ([], 0))
+        self.assertEqual([line[:1] for line in self.journal.written], [b"s"])

@@ -230,6 +230,21 @@ class FindTests(SynchronousTestCase):
         self.assertEqual([], told.heard)
         self.assertEqual(1, sum(len(line.get("start", [])) for line in keepers.started[0].told))
 
+    def test_what_is_given_again_is_given_once(self) -> None:
+        book = Book(Snapshot("spool", "boot"))
+        book.grant = 1
+        [claim] = book.claim([Order(1, 7, 1, 1, SPEC, "")])
+        keepers = Keepers({})
+        files = Files(self.mktemp(), {})
+        keeping = Keeping(
+            keepers, files, book, Told(book), Clock(), "n1", "test", lambda lines: succeed(None), HOLDING
+        )
+        self.successResultOf(Deferred.fromCoroutine(keeping.find(False)))
+        keeping.settled()
+        keeping.give([claim])
+        keeping.give([claim])
+        self.assertEqual([1], [len(line["start"]) for line in keepers.started[0].told if "start" in line])
+
     def test_an_ending_in_a_dead_keepers_journal_counts(self) -> None:
         ended = ["e", {"job": 7, "attempt": 1, "what": "ended", "at": 3.0, "exit_code": 5}]
 

@@ -140,6 +140,17 @@ class JournalTests(SpoolCase):
         self.assertRaises(StoreError, spool.append, [b"o1"], True)
         self.assertEqual(spool.lines(), [b"s1"])
 
+    def test_a_journal_that_cannot_be_rewritten_is_the_old_one(self) -> None:
+        spool = self.spool()
+        spool.rewrite([b"s1", b"c1"])
+
+        def fails(descriptor: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        self.patch(os, "fsync", fails)
+        self.assertRaises(OSError, spool.rewrite, [b"s2"])
+        self.assertEqual(spool.lines(), [b"s1", b"c1"])
+
     def test_environments_are_kept_until_they_are_dropped(self) -> None:
         spool = self.spool()
         spool.keep_environment("d1", '{"A":"☃"}')

@@ -140,6 +140,11 @@ class EveryAnswer(SynchronousTestCase):
             headers = self.site.get(path).headers
             self.assertIn("default-src 'self'", headers["content-security-policy"])
             self.assertNotIn("unsafe", headers["content-security-policy"])
+            told = dict(part.split(maxsplit=1) for part in headers["content-security-policy"].split(";"))
+            self.assertEqual({told[name] for name in ("object-src", "base-uri", "frame-ancestors")}, {"'none'"})
+            self.assertEqual(told["form-action"], "'self'")
+            self.assertEqual(headers["x-frame-options"], "DENY")
+            self.assertEqual(headers["cache-control"] == "no-store", not path.startswith("/static/"))
             self.assertEqual(headers["x-content-type-options"], "nosniff")
 
     def test_leads_nowhere_else(self) -> None:
