@@ -88,12 +88,12 @@ class Book:
 
     @classmethod
     def replay(cls, lines: Iterable[bytes], fresh: Snapshot) -> Book:
-        """Return the book that wrote *lines* (a cut last one does not count), or a *fresh* one when there are none."""
+        """Return the book that wrote *lines* (what is cut or spoilt does not count), or a *fresh* one."""
         book = cls(fresh)
         for number, line in enumerate(lines):
             try:
                 book._take(line[:1], line[1:], number == 0)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
         return book
 

@@ -105,9 +105,7 @@ class JournalTests(SynchronousTestCase):
     @examples(200)
     @given(
         st.lists(
-            st.tuples(
-                st.sampled_from(["order", "again", "end", "done", "snapshot", "rewrite"]), st.integers(0, 9)
-            ),
+            st.tuples(st.sampled_from(["order", "again", "end", "done", "snapshot", "rewrite"]), st.integers(0, 9)),
             max_size=40,
         )
     )
@@ -119,9 +117,7 @@ class JournalTests(SynchronousTestCase):
             if what in ("order", "again"):
                 count = number % 3 if what == "order" else 0
                 sent += [signed(len(sent) + place) for place in range(1, count + 1)]
-                line = order_line(
-                    *sent[max(0, book.about.mark - number) :], epoch=1 + number // 5, grant=number
-                )
+                line = order_line(*sent[max(0, book.about.mark - number) :], epoch=1 + number // 5, grant=number)
                 if line.epoch < book.about.epoch:
                     continue
                 new = book.admit(line)
@@ -167,6 +163,16 @@ class JournalTests(SynchronousTestCase):
                 journal.append(done_line(book.done(1, [ended(1)])))
         self.assertEqual(list(Book.replay(journal, fresh()).claims), [(2, 1)])
 
+    def test_lines_that_were_spoilt_do_not_count(self) -> None:
+        book = Book(fresh())
+        journal = list(book.snapshot())
+        book.claim(book.admit(order_line(signed(1))))
+        journal.append(b"o" + raw(order_line(signed(1))))
+        facts = [b'f{"job":1,"attempt":1,"what":"%b"}' % what for what in (b"\xff", b"odd", b"started")]
+        for spoilt in (*facts, b"", b"o", b"f\xff", b"o\xff\xfe", b"l[[1]]", b"d{}", b"s{", b"\xffx", b"c[]"):
+            replayed = Book.replay([*journal, spoilt], fresh())
+            self.assertEqual([(claim.key, claim.fact) for claim in replayed.claims.values()], [((1, 1), None)], spoilt)
+
     def test_a_mark_of_orders_that_never_reached_the_disk_does_not_count(self) -> None:
         book = Book(fresh())
         journal = list(book.snapshot())
@@ -200,9 +206,7 @@ class StartTests(SynchronousTestCase):
             [signed(5, job=17, name="sim", stdout="%n-%j.%h", stderr=None, cores=2, umask=0o77)]
         )
         entry, (below, above) = start_entry(claim, "n1", "physics")
-        self.assertEqual(
-            (entry["job"], entry["attempt"], entry["stdout"], entry["stderr"]), (17, 1, "sim-17.n1", None)
-        )
+        self.assertEqual((entry["job"], entry["attempt"], entry["stdout"], entry["stderr"]), (17, 1, "sim-17.n1", None))
         self.assertEqual((entry["umask"], entry["cwd"], entry["command"]), (0o77, "/", "true"))
         self.assertEqual(
             entry["vars"], {"TM_JOB_ID": "17", "TM_ATTEMPT": "1", "SLURM_JOB_ID": "17", "SLURM_JOBID": "17"}
