@@ -1,19 +1,34 @@
-"""What is free where, at hand: the rooms of all hosts, found by how many cores are free."""
+"""What is free where, at hand: the rooms of all hosts, found by how many cores are free, and by constraint.
+
+Where jobs ask for what few hosts have, going through all others for each start is by far the most of what it costs; so
+the rooms of the hosts that satisfy a constraint are kept apart, for as many constraints as were asked for last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tm.model.around import Around
+from tm.model.cluster import HostState
 from tm.model.room import Room
+
+MOST_CONSTRAINTS = 32
+MayHold = Callable[[str, HostState], bool]
+ByFree = dict[int, dict[str, None]]
 
 
 class Floor:
-    """The rooms of all hosts as they were when last looked at; only those that *changed* are looked at again."""
+    """The rooms of all hosts as they were when last looked at; only those that *changed* are looked at again.
 
-    def __init__(self, around: Around) -> None:
+    *may_hold* says whether a constraint holds for a host, or may; what it says of a host may differ only when that has
+    changed.
+    """
+
+    def __init__(self, around: Around, may_hold: MayHold) -> None:
         self._around = around
-        self._by_free: dict[int, dict[str, None]] = {}
+        self._may_hold = may_hold
+        self._by_free: ByFree = {}
+        self._such: dict[str, ByFree] = {}
         self.rooms: dict[str, Room] = {}
         self.changed: set[str] = set()
 
@@ -21,22 +36,41 @@ class Floor:
         """Look at *host* now."""
         before = self.rooms.pop(host, None)
         if before is not None:
-            same = self._by_free[before.free_cores]
-            del same[host]
-            if not same:
-                del self._by_free[before.free_cores]
+            for by_free in (self._by_free, *self._such.values()):
+                same = by_free.get(before.free_cores, {})
+                same.pop(host, None)
+                if not same:
+                    by_free.pop(before.free_cores, None)
         room = self._around.room(host)
         if room is not None:
             self.rooms[host] = room
             self._by_free.setdefault(room.free_cores, {})[host] = None
+            for constraint, by_free in self._such.items():
+                if self._may_hold(constraint, room.host):
+                    by_free.setdefault(room.free_cores, {})[host] = None
         return room
 
-    def with_free(self, cores: int, full_first: bool) -> Iterator[Room]:
-        """Yield rooms with so many free cores, the emptiest first, or the fullest; nothing must change meanwhile."""
-        for free in sorted(self._by_free, reverse=not full_first):
+    def with_free(self, cores: int, full_first: bool, constraint: str = "") -> Iterator[Room]:
+        """Yield rooms with so many free cores, the emptiest first, or the fullest, without those of hosts for which
+        *constraint* does not hold; nothing must change meanwhile."""
+        by_free = self._where(constraint) if constraint else self._by_free
+        for free in sorted(by_free, reverse=not full_first):
             if free >= cores:
-                for host in self._by_free[free]:
+                for host in by_free[free]:
                     yield self.rooms[host]
+
+    def _where(self, constraint: str) -> ByFree:
+        found = self._such.pop(constraint, None)
+        if found is None:
+            if len(self._such) >= MOST_CONSTRAINTS:
+                del self._such[next(iter(self._such))]
+            found = {}
+            for free, hosts in self._by_free.items():
+                such = {host: None for host in hosts if self._may_hold(constraint, self.rooms[host].host)}
+                if such:
+                    found[free] = such
+        self._such[constraint] = found
+        return found
 
     def most_free(self) -> int:
         """Return how many cores are free on the host that has the most."""

@@ -144,6 +144,10 @@ class Matcher:
                 return True
         return False
 
+    def may_hold(self, constraint: str, host: HostState) -> bool:
+        """Whether *constraint* holds for *host*, or may, as far as nothing but its `HostState.facts` says."""
+        return self._holds(constraint, host) is not False
+
     def has_feature(self, name: str, hosts: Mapping[str, HostState]) -> bool:
         """Whether one of *hosts* has, or may turn out to have, feature *name*; the last found is asked first."""
         last = hosts.get(self._having.get(name, ""))

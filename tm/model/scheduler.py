@@ -59,7 +59,7 @@ class Scheduler:
         self._estimate = estimate
         self.permit = permit
         self.order = Order(queue, jobs, fairshare, rules, settings.age_weight, estimate)
-        self._floor = Floor(around)
+        self._floor = Floor(around, matcher.may_hold)
         self._holds = Holds(queue, self._floor, around, matcher, estimate)
         self._scavenging = Scavenging(self._floor, self._holds, around, matcher)
         self._most_reserved = settings.reservations if rules.reservations is None else rules.reservations
@@ -293,7 +293,7 @@ class Scheduler:
     def _rooms(self, kind: JobClass, where: list[str] | None) -> Iterable[Room]:
         full_first = kind.demand.layout == "pack"
         if where is None:
-            return self._floor.with_free(kind.demand.cores, full_first)
+            return self._floor.with_free(kind.demand.cores, full_first, kind.demand.constraint)
         rooms = [self._floor.rooms[name] for name in where if name in self._floor.rooms]
         return sorted(rooms, key=lambda room: room.free_cores, reverse=not full_first) if len(rooms) > 1 else rooms
 
