@@ -147,7 +147,9 @@ def _restart(recorder: Recorder, made: Stage, daemon: str, marks: Marks) -> None
     recorder.add("greets after kill", time.monotonic() - began, "s", killed=kind, **marks)
 
     def starts() -> list[float]:
-        return [at for _, at in made.starts if at > began]
+        """Those that are not of before: no host has an order of the new one before it has said what it holds."""
+        back = min(made.joins, default=float("inf"))
+        return [at for _, at in made.starts if at > back]
 
     made.until(lambda: len(made.joins) >= made.count and bool(starts()), "all hosts to be back")
     recorder.add("first start after kill", min(starts()) - began, "s", killed=kind, **marks)
