@@ -18,7 +18,9 @@ NAMES = {"ourselves": "TaskManager 1", "slurm": "Slurm 22", "hyperqueue": "Hyper
 class PeersTablesTests(SynchronousTestCase):
     def found(self, *lines: dict[str, object]) -> Measurements:
         path = Path(self.mktemp())
-        shown = [{"what": "note", "peer": key, "name": name, "text": name} for key, name in NAMES.items()]
+        shown: list[dict[str, object]] = [
+            {"what": "note", "peer": key, "name": name, "text": name} for key, name in NAMES.items()
+        ]
         made = [{"workload": "machine"}, *({"workload": "peers", "round": 1, **line} for line in (*shown, *lines))]
         path.write_text("".join(json.dumps(line) + "\n" for line in made))
         return Measurements([str(path)])
