@@ -856,6 +856,7 @@ ROWS: tuple[Row, ...] = (
         must_hold="403 or 400; no change; no bytes of another user",
         peers="Ray: CVE-2026-27482",
         quick=(
+            "tests.faults.test_intent_web",
             "tests.unit.web.test_attacks",
             "tests.unit.web.test_site.WhatIsRefused",
             "tests.unit.fuzz.test_targets",

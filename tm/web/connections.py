@@ -40,6 +40,16 @@ class Channel(HTTPChannel):
         self._deadline = None
 
     @override
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of a head. One that goes on with the one before is refused: who stands in front of us may read it
+        otherwise than we do, and see another end of the request."""
+        if line[:1] in (b" ", b"\t"):
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.loseConnection()
+            return
+        super().lineReceived(line)
+
+    @override
     def forceAbortClient(self) -> None:
         """Hang up, whatever is still to be sent; nothing is logged, or strangers could fill the log."""
         self.transport.abortConnection()

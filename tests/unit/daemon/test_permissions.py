@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import ClassVar
 
+from tests.faults.record import count
 from tests.support.brain import order
 from tests.support.daemons import NotedPeer, refusal
 from tests.support.permissions import LINES, OF_A_SERVER, PERMITTED, RIGHTS, denied, expected, group_sets
@@ -90,3 +91,4 @@ class WalkTests(PermissionCase):
         type(self).given = ()
         self.assertEqual(wrong, [])
         self.assertEqual(walked, 2 * len(PERMITTED) * len(list(group_sets(whole=True))))
+        count(54, walked)

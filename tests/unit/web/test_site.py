@@ -87,6 +87,11 @@ class WhatIsRefused(SynchronousTestCase):
         twice = b"GET /hello/x HTTP/1.1\r\nHost: web.test:1234\r\nHost: web.test:1234\r\n\r\n"
         self.assertIn(b" 421 ", self.site.raw(twice).split(b"\r\n")[0])
 
+    def test_a_header_that_goes_on_in_the_next_line_is_refused(self) -> None:
+        for more in (b" y", b"\ty", b" Content-Length: 5"):
+            said = self.site.raw(b"GET /hello/x HTTP/1.1\r\nHost: web.test:1234\r\n" + more + b"\r\n\r\n")
+            self.assertEqual(said, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
     def test_a_form_of_another_site_is_refused(self) -> None:
         for origin in ("http://evil.test", "null", "", "http://web.test:1235", "https://web.test:1234"):
             self.assertEqual(self.site.post("/act", origin=origin).status, 403, origin)
