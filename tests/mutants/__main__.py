@@ -22,10 +22,14 @@ from tests.mutants.workshop import Trial, Workshop
 def main() -> int:
     """Do as the command line says; return the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.mutants", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a mutant or group, or a pattern (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="of a mutant or group, or a pattern (default: all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a line of JSON for each to FILE")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at once (default: 1)")
-    parser.add_argument("--every", action="store_true", help="run every catcher, not only up to the first that fails")
+    parser.add_argument(
+        "--every", action="store_true", help="run every catcher, not only up to the first that fails"
+    )
     parser.add_argument("--list", action="store_true", help="only say what there is")
     given = parser.parse_args()
     chosen = [one for one in MUTANTS if not given.names or any(_is_meant(one, name) for name in given.names)]

@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """Somebody wants the end."""
 
 
@@ -41,7 +41,7 @@ def main() -> int:
                 status = ended[child.pid]
                 break
             time.sleep(0.02)
-    except _Stopped:
+    except _StoppedError:
         status = 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while _kill_all():
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
+    raise _StoppedError
 
 
 def _reap() -> dict[int, int]:

@@ -70,6 +70,43 @@ DURABLE = (
         (_SYNCS + "test_an_ending_is_told_once_it_is_on_the_disk",),
     ),
     Mutant(
+        "rewrite-in-place", "durability", "the journal of claims is rewritten where it is, not beside it first", "P3",
+        (Edit("tm/edge/spool.py", "    new = path + \".new\"\n    with open(new, \"wb\")",
+              "    new = path\n    with open(new, \"wb\")"),),
+        ("tests.unit.edge.test_spool.JournalTests.test_a_journal_that_cannot_be_rewritten_is_the_old_one",),
+    ),
+    Mutant(
+        "compaction-forgets-running", "durability", "a keeper's journal forgets what runs when it is replaced", "P4",
+        (Edit("tm/keeper/attempts.py", "        yield from map(journal.start, self.book.running.values())\n", ""),),
+        (_KEEPER + "test_life.ConnectionTests."
+         "test_a_journal_that_has_grown_is_replaced_by_one_that_knows_what_runs_and_what_is_untold",),
+    ),
+    Mutant(
+        "compaction-forgets-endings", "durability", "a keeper's journal forgets endings when it is replaced", "P4",
+        (Edit("tm/keeper/attempts.py", "        yield from map(journal.final, self.book.ended.values())\n", ""),),
+        (_KEEPER + "test_life.ConnectionTests."
+         "test_a_journal_that_has_grown_is_replaced_by_one_that_knows_what_runs_and_what_is_untold",),
+    ),
+    Mutant(
+        "snapshot-forgets-facts", "durability", "the journal of a host's server forgets endings when it is rewritten",
+        "P4",
+        (Edit("tm/daemon/host_book.py", "if claim.fact is not None and claim.keeper is None:",
+              "if claim.fact is not None and claim.keeper:"),),
+        (_BOOK + "JournalTests.test_the_next_server_reads_what_this_one_knew",),
+    ),
+    Mutant(
+        "archive-not-synced", "durability", "jobs leave the store before the archive has them for sure", "P1",
+        (Edit("tm/store/archive.py", "month.synchronous = EXTRA", "month.synchronous = FULL"),),
+        (_SYNCS + "test_what_goes_to_the_archive_is_always_in_the_store_or_there",),
+    ),
+    Mutant(
+        "archive-in-one-go", "durability", "jobs are moved to the archive in one transaction over two files", "P1",
+        (Edit("tm/store/archive.py",
+              "                writer.execute(\"COMMIT\")\n                writer.execute(\"BEGIN IMMEDIATE\")\n",
+              ""),),
+        (_SYNCS + "test_what_goes_to_the_archive_is_always_in_the_store_or_there",),
+    ),
+    Mutant(
         "missing-store-is-empty", "durability", "a store that is missing is made anew", "P1",
         (Edit("tm/store/sqlite.py", "    if not os.path.exists(path):\n        raise schema.missing(path)",
               "    if not os.path.exists(path):\n        schema.create(path)"),),
@@ -107,7 +144,8 @@ ONCE = (
     ),
     Mutant(
         "no-deduplication", "starts", "a submit token that comes again gives new jobs", "P2",
-        (Edit("tm/daemon/dispatcher.py", "return self._tokens.get((user, token)) or self.around.store.submission(user,"
+        (Edit("tm/daemon/dispatcher.py",
+              "return self._tokens.get((user, token)) or self.around.store.submission(user,"
               " token)", "return None"),),
         (_DISPATCHER + "AcceptingTests.test_the_same_token_gives_the_same_ids_before_during_and_after_the_commit",),
     ),
@@ -118,8 +156,28 @@ ONCE = (
     ),
     Mutant(
         "tokens-of-anybody", "starts", "a submit token is the same for all users", "P2",
-        (Edit("tm/store/sqlite.py", "WHERE user = ? AND token = ?\", user, token)", "WHERE ? <> '' AND token = ?\", user, token)"),),
+        (Edit("tm/store/sqlite.py", "WHERE user = ? AND token = ?\", user, token)",
+              "WHERE ? <> '' AND token = ?\", user, token)"),),
         (_STORES + "SqliteStoreTests.test_a_token_is_known_for_ever_and_to_its_user_alone",),
+    ),
+    Mutant(
+        "token-anew", "starts", "a client that tries again does so with another token", "P2",
+        (Edit("tm/client/submit.py", "            for line in self._pending:\n",
+              "            for line in self._pending:\n"
+              "                line.data = line.data.replace(b'\"token\":\"', b'\"token\":\"x', 1)\n"),),
+        ("tests.unit.client.test_submit.SubmissionTests"
+         ".test_a_line_whose_answer_was_lost_is_sent_again_with_its_token",),
+    ),
+    Mutant(
+        "web-token-anew", "starts", "a form that is sent twice is two submissions", "P2",
+        (Edit("tm/web/pages/submit.py", "entry.wish(asked.field(\"token\"))", "entry.wish(os.urandom(12).hex())"),),
+        ("tests.unit.web.test_submit.TheForm.test_submits_once_with_the_word_of_the_form",),
+    ),
+    Mutant(
+        "gives-twice", "starts", "a host's server gives a claim to its keeper as often as it is asked to", "P3",
+        (Edit("tm/daemon/keeping.py", "            if self._is_free(claim) and claim.key in self._book.claims:",
+              "            if claim.key in self._book.claims:"),),
+        (_KEEPING + "FindTests.test_what_is_given_again_is_given_once",),
     ),
     Mutant(
         "keeper-starts-twice", "starts", "the keeper starts an attempt as often as it is ordered", "P3",
@@ -148,12 +206,30 @@ ONCE = (
         (_BOOK + "AdmittingTests.test_an_older_dispatcher_is_refused",),
     ),
     Mutant(
-        "old-copy-unseen", "starts", "the dispatcher does not see that a host knows a later epoch than its store", "P3",
+        "old-copy-unseen", "starts", "the dispatcher does not see that a host knows a later epoch than its store",
+        "P3",
         (Edit("tm/model/servers.py", "if hello.epoch > self.epoch:", "if hello.epoch < 0:"),),
         (_BRAIN + "HelloTests.test_a_later_history_than_ours_changes_nothing_but_the_link",),
     ),
     Mutant(
-        "old-commands-unseen", "starts", "the dispatcher does not see that a host has more commands than its store", "P3",
+        "old-reports-unseen", "starts", "the dispatcher does not see that a host has told more than its store has",
+        "P3",
+        (Edit("tm/model/servers.py", "if hello.acked > spool.reports:", "if hello.acked < 0:"),),
+        (_BRAIN + "HelloTests.test_a_later_history_than_ours_changes_nothing_but_the_link",),
+    ),
+    Mutant(
+        "hello-too-early", "starts", "a host says what it holds while claims are on their way to its disk", "P4",
+        (Edit("tm/daemon/host_server.py", "while self._writing:", "while self._writing and self._joined:"),),
+        (_HOST + "ClaimingTests.test_it_says_what_it_holds_once_the_claims_that_are_on_their_way_are_on_the_disk",),
+    ),
+    Mutant(
+        "leaving-takes-orders", "starts", "a host's server that leaves takes orders nobody will start", "P1",
+        (Edit("tm/daemon/host_server.py", "if topic == \"orders\" and self._leaving:", "if not topic:"),),
+        (_HOST + "ClaimingTests.test_orders_that_come_while_it_leaves_are_for_the_next_server_here",),
+    ),
+    Mutant(
+        "old-commands-unseen", "starts", "the dispatcher does not see that a host has more commands than its store",
+        "P3",
         (Edit("tm/model/servers.py", "if hello.mark > spool.commands:", "if hello.mark < 0:"),),
         (_BRAIN + "HelloTests.test_a_later_history_than_ours_changes_nothing_but_the_link",),
     ),
@@ -181,7 +257,8 @@ ONCE = (
     ),
     Mutant(
         "always-retried", "starts", "a job that failed is started again though nobody asked for retries", "P3",
-        (Edit("tm/model/lifecycle.py", "    if not retry.is_wanted(job, fact, ended, spec):\n        return False\n", ""),),
+        (Edit("tm/model/lifecycle.py", "    if not retry.is_wanted(job, fact, ended, spec):\n        return False\n",
+              ""),),
         (_LIFE + "TableTests.test_every_move_in_the_table_leads_where_it_says",
          "tests.unit.model.test_brain.HelloTests.test_what_was_seen_there_and_is_not_held_is_lost"),
     ),
@@ -192,12 +269,14 @@ ENDINGS = (
         "plain-waitpid", "endings", "the keeper reaps a process before its ending is on the disk", "P4",
         (Edit("tm/keeper/attempts.py", "_PEEK = os.WEXITED | os.WNOWAIT | os.WNOHANG",
               "_PEEK = os.WEXITED | os.WNOHANG"),
-         Edit("tm/keeper/attempts.py", "used = os.wait4(pid, 0)[2]", "used = resource.getrusage(resource.RUSAGE_CHILDREN)"),
+         Edit("tm/keeper/attempts.py", "used = os.wait4(pid, 0)[2]",
+              "used = resource.getrusage(resource.RUSAGE_CHILDREN)"),
          Edit("tm/keeper/attempts.py", "import os\nimport time\n", "import os\nimport resource\nimport time\n")),
         (_KEEPER + "test_death.DeathTests.test_killed_before_the_ending_is_written_the_zombie_is_there",),
     ),
     Mutant(
-        "plain-waitpid-orphans", "endings", "the keeper waits for any child, and takes codes of jobs for orphans'", "P4",
+        "plain-waitpid-orphans", "endings", "the keeper waits for any child, and takes codes of jobs for orphans'",
+        "P4",
         (Edit("tm/keeper/orphans.py", "[pid for pid in listed if pid not in self._stem.mains and pid not in"
               " self._sessions]", "list(listed)"),),
         (_KEEPER + "test_jobs.EndingTests.test_exit_codes_are_told_as_they_are",
@@ -232,6 +311,12 @@ ENDINGS = (
         ("tests.unit.client.test_hrunjob.WaitTests.test_the_jobs_exit_status_is_ours",),
     ),
     Mutant(
+        "reboot-unseen", "endings", "a host that was restarted does not say what ended with that", "P4",
+        (Edit("tm/tap/host_server.py", "rebooted = book.about.boot != boot_id()", "rebooted = not boot_id()"),),
+        ("tests.cluster.test_reboots.RebootTests"
+         ".test_a_rebooted_host_comes_back_by_itself_and_its_jobs_are_said_to_be_lost",),
+    ),
+    Mutant(
         "fact-of-any-attempt", "endings", "a fact of an earlier attempt ends the one that runs", "P5",
         (Edit("tm/model/lifecycle.py", "phase is None or fact.attempt != job.attempt or", "phase is None or"),),
         (_LIFE + "EndingTests.test_only_exit_status_0_of_that_attempt_completes_a_job",
@@ -258,8 +343,20 @@ ENDINGS = (
         (_KEEPER + "test_trees.CancelTests.test_the_ending_waits_for_a_child_that_ignores_term",),
     ),
     Mutant(
+        "never-killed", "endings", "what ignores TERM is never killed", "P9",
+        (Edit("tm/keeper/felling.py", "                procfs.send(process, signal.SIGKILL)",
+              "                procfs.send(process, signal.SIGTERM)"),),
+        (_KEEPER + "test_trees.CancelTests.test_a_job_that_ignores_term_is_killed_after_its_grace",),
+    ),
+    Mutant(
+        "times-believed", "endings", "what a host says of times is believed though it cannot be", "bound",
+        (Edit("tm/model/servers.py", "credible = _credible(fact, job, at)", "credible = fact"),),
+        ("tests.unit.model.test_abuse.SayingTests.test_an_end_that_is_yet_to_come_is_now",),
+    ),
+    Mutant(
         "taken-back-unasked", "endings", "what runs is said to have been taken back before it began", "P9",
-        (Edit("tm/keeper/attempts.py", "            if self.book.withdraw(key):\n", "            if self.book.withdraw(key) or key in self.book.running:\n"),),
+        (Edit("tm/keeper/attempts.py", "            if self.book.withdraw(key):\n",
+              "            if self.book.withdraw(key) or key in self.book.running:\n"),),
         (_KEEPER + "test_trees.CancelTests.test_cancel_ends_the_job_by_term",),
     ),
     Mutant(
@@ -268,10 +365,13 @@ ENDINGS = (
         ("tests.unit.keeper.test_procfs.ProcessTests.test_a_signal_goes_to_the_process_that_was_meant_only",),
     ),
     Mutant(
-        "pid-of-an-orphan-unchecked", "endings", "another process with the pid of an adopted job is taken for it", "P4",
-        (Edit("tm/daemon/adoption.py", "return process if process is not None and process.ticks == self.ticks else None",
+        "pid-of-an-orphan-unchecked", "endings", "another process with the pid of an adopted job is taken for it",
+        "P4",
+        (Edit("tm/daemon/adoption.py",
+              "return process if process is not None and process.ticks == self.ticks else None",
               "return process"),),
-        ("tests.unit.daemon.test_adoption.CancelTests.test_the_end_of_a_child_that_has_the_pid_of_a_job_by_now_is_not_the_jobs",),
+        ("tests.unit.daemon.test_adoption.CancelTests"
+         ".test_the_end_of_a_child_that_has_the_pid_of_a_job_by_now_is_not_the_jobs",),
     ),
     Mutant(
         "group-unchecked", "endings", "the process group of a pid is stopped, whoever has that pid now", "bound",
@@ -288,14 +388,16 @@ ENDINGS = (
 
 CONTACT = (
     Mutant(
-        "delete-on-send", "contact", "a host forgets an ending when it has sent it, not when it is acknowledged", "P7",
+        "delete-on-send", "contact", "a host forgets an ending when it has sent it, not when it is acknowledged",
+        "P7",
         (Edit("tm/daemon/host_server.py", "        self._reported = facts\n        failpoint",
               "        self._reported = facts\n        self._forget(self.book.done(0, facts))\n        failpoint"),),
         (_HOST + "ReportingTests.test_what_was_not_acknowledged_is_told_again_on_the_next_link",
          _CRASH + "CrashMatrixTests.test_whoever_dies_at_tmms_reported_loses_and_doubles_nothing"),
     ),
     Mutant(
-        "acknowledged-before-commit", "contact", "the dispatcher acknowledges reports before they are committed", "P4",
+        "acknowledged-before-commit", "contact", "the dispatcher acknowledges reports before they are committed",
+        "P4",
         (Edit("tm/daemon/server_verbs.py", "        return dispatcher.turns.durable(Reply(urgent=False))",
               "        dispatcher.turns.happened()\n        return Reply(urgent=False)"),),
         (_DISPATCHER + "ServerTests.test_a_report_is_acknowledged_after_its_commit",),
@@ -330,6 +432,27 @@ CONTACT = (
         "orders-not-repeated", "contact", "orders that a host has not heard are not said again", "P6",
         (Edit("tm/model/servers.py", "                orders.start.append(start_of(job))\n", ""),),
         (_BRAIN + "HelloTests.test_what_was_ordered_and_not_seen_there_is_ordered_again_under_its_number",),
+    ),
+    Mutant(
+        "strange-runs-on", "contact", "what a host runs and nobody here knows of runs on", "P3",
+        (Edit("tm/model/servers.py",
+              "(orders.forget if state == \"final\" else orders.cancel).append((number, attempt))",
+              "orders.forget.append((number, attempt))"),),
+        ("tests.unit.model.test_hosting.LostTests."
+         "test_what_is_found_running_there_later_is_ended_and_what_never_came_there_is_passed_over",),
+    ),
+    Mutant(
+        "gap-after-declared", "contact", "commands given up leave a gap for which a host waits for ever", "P6",
+        (Edit("tm/model/servers.py", "        orders.start += map(void_start, void)\n", ""),),
+        ("tests.unit.model.test_hosting.LostTests."
+         "test_what_is_found_running_there_later_is_ended_and_what_never_came_there_is_passed_over",),
+    ),
+    Mutant(
+        "rejoin-not-asked", "contact", "after a restart of the dispatcher hosts do not say what they have", "P7",
+        (Edit("tm/daemon/user_server.py",
+              "        for host in self.hosts.values():\n            if host.peer is not None:\n"
+              "                host.peer.send_event(b'{\"topic\":\"rejoin\"}')\n", ""),),
+        ("tests.unit.daemon.test_user_server.HostsTests.test_a_new_dispatcher_link_makes_every_host_say_hello_again",),
     ),
     Mutant(
         "cancel-not-repeated", "contact", "a host that was away never hears that a job is to be cancelled", "P9",

@@ -42,7 +42,8 @@ RULES = (
         ("tests.unit.model.test_rights.RightsTests.test_what_has_no_rule_is_refused_to_everybody",),
     ),
     Mutant(
-        "daemons-own-things", "rights", "an InfoServer or the web server owns what it asks for, as people do", "right",
+        "daemons-own-things", "rights", "an InfoServer or the web server owns what it asks for, as people do",
+        "right",
         (Edit(_RULE, "person = INFOSERVER not in rights and WEB not in rights", "person = True"),),
         ("tests.unit.model.test_rights.RightsTests."
          "test_the_web_server_and_infoservers_own_nothing_and_the_web_server_hears_everything",),
@@ -68,7 +69,8 @@ RULES = (
 ASKED = (
     Mutant(
         "verbs-unasked", "rights", "the dispatcher does not ask for rights before verbs", "right",
-        (Edit("tm/daemon/dispatcher_verbs.py", "            demand(RULES, verb.name, self._dispatcher.rights_of(peer.user))\n",
+        (Edit("tm/daemon/dispatcher_verbs.py",
+              "            demand(RULES, verb.name, self._dispatcher.rights_of(peer.user))\n",
               "            demand(RULES, \"help\", self._dispatcher.rights_of(peer.user))\n"),),
         (_WALK, "tests.unit.daemon.test_dispatcher.RightsTests.test_what_needs_a_right_is_refused_without_it"),
     ),
@@ -114,7 +116,8 @@ ASKED = (
         "texts-of-others", "rights", "anybody may have the signed text of another's job", "right",
         (Edit("tm/daemon/job_texts.py", "if selection.owner not in (None, peer.user):", "if selection is None:"),
          Edit("tm/daemon/job_texts.py", "Texts(dispatcher.around.store, selection, peer.user, active, failed, again)",
-              "Texts(dispatcher.around.store, selection, next((job.user for job in active.values()), peer.user), active,"
+              "Texts(dispatcher.around.store, selection, next((job.user for job in active.values()),"
+              " peer.user), active,"
               " failed, again)")),
         (_WALK, "tests.unit.daemon.test_rerun.TextTests.test_what_is_anothers_or_not_there_is_unknown"),
     ),
@@ -126,7 +129,8 @@ ASKED = (
     ),
     Mutant(
         "joblogs-of-others", "rights", "anybody may have the joblog of another's array", "right",
-        (Edit("tm/daemon/usage_verbs.py", "own = array is not None and array.user == peer.user", "own = array is not None"),),
+        (Edit("tm/daemon/usage_verbs.py", "own = array is not None and array.user == peer.user",
+              "own = array is not None"),),
         (_WALK,),
     ),
     Mutant(

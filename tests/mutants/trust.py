@@ -42,7 +42,8 @@ IDENTITY = (
     ),
     Mutant(
         "stdlib-pins-unchecked", "identity", "a client of the standard library trusts any server", "right",
-        (Edit("tm/client/tls.py", "    context.verify_mode = ssl.CERT_REQUIRED", "    context.verify_mode = ssl.CERT_NONE"),
+        (Edit("tm/client/tls.py", "    context.verify_mode = ssl.CERT_REQUIRED",
+              "    context.verify_mode = ssl.CERT_NONE"),
          Edit("tm/client/tls.py", "    if presented not in good:", "    if not (presented and good):"),),
         ("tests.unit.client.test_tls.TlsTests.test_a_false_dispatcher_hears_nothing",),
     ),
@@ -81,6 +82,32 @@ IDENTITY = (
         ("tests.unit.edge.test_spool.FolderTests.test_what_others_may_enter_is_refused",),
     ),
     Mutant(
+        "loose-configuration", "identity", "a configuration that everybody may write is read", "right",
+        (Edit("tm/config/document.py", "if status.st_mode & stat.S_IWOTH:", "if not status.st_mode:"),),
+        ("tests.unit.config.test_config.LoadTests.test_a_file_that_everybody_may_write_is_refused",),
+    ),
+    Mutant(
+        "loose-store", "identity", "others may read the store", "right",
+        (Edit("tm/store/schema.py", "os.O_EXCL, 0o600)", "os.O_EXCL, 0o644)"),),
+        ("tests.contract.test_stores.SqliteStoreTests.test_it_is_for_nobody_elses_eyes",),
+    ),
+    Mutant(
+        "loose-log", "identity", "others may read the logs", "right",
+        (Edit("tm/edge/log.py", "defaultMode=0o600", "defaultMode=0o644"),),
+        ("tests.unit.edge.test_log.LogTests.test_only_its_owner_reads_it",),
+    ),
+    Mutant(
+        "anybodys-keeper", "identity", "a keeper does what any account says to it", "right",
+        (Edit("tm/keeper/link.py", "return int(struct.unpack(\"3i\", credentials)[1])",
+              "return os.getuid() if credentials else -1"),),
+        ("tests.unit.keeper.test_link.LinkTests.test_another_user_is_hung_up_on",),
+    ),
+    Mutant(
+        "anybodys-socket", "identity", "a client believes a server of another account behind its own socket", "right",
+        (Edit("tm/client/tms.py", "    if uid != os.getuid():", "    if uid < 0:"),),
+        ("tests.unit.client.test_tms.FindTests.test_a_socket_of_another_user_is_refused",),
+    ),
+    Mutant(
         "strangers-spool", "identity", "a spool below a stranger's folder in /var/tmp is used", "right",
         (Edit("tm/edge/spool.py", "and os.lstat(folder).st_uid not in (0, os.getuid()):",
               "and os.lstat(folder).st_uid < 0:"),),
@@ -111,7 +138,8 @@ SIGNATURES = (
     ),
     Mutant(
         "any-signature", "signatures", "every signature is good", "P10",
-        (Edit("tm/edge/signing.py", "        return hmac.compare_digest(", "        return bool(signature) or hmac.compare_digest("),),
+        (Edit("tm/edge/signing.py", "        return hmac.compare_digest(",
+              "        return bool(signature) or hmac.compare_digest("),),
         ("tests.unit.edge.test_signing.SigningTests.test_any_changed_byte_is_noticed",),
     ),
     Mutant(
@@ -121,14 +149,15 @@ SIGNATURES = (
         (_SIGNING + "test_an_environment_that_was_changed_is_not_passed_on_and_nothing_runs_in_it",),
     ),
     Mutant(
-        "number-unchecked", "signatures", "the signed text of an array is run as a job that was never asked for", "P10",
+        "number-unchecked", "signatures", "the signed text of an array is run as a job that was never asked for",
+        "P10",
         (Edit("tm/daemon/signing_desk.py", " or not is_of(order.job, order.spec):", ":"),),
         (_SIGNING + "test_a_request_runs_as_the_tasks_that_it_asks_for_and_as_nothing_else",),
     ),
     Mutant(
         "starts-unbooked", "signatures", "the user's server lets go again what it has let go before", "P10",
         (Edit("tm/daemon/signing_desk.py", "complaint = unfit(line.host, order)", "complaint = \"\""),),
-        ("tests.endtoend.test_broken_dispatcher.ReplayTests."
+        ("tests.endtoend.test_broken_dispatcher.FalseDispatcherTests."
          "test_a_truly_signed_job_runs_once_whatever_it_is_called_and_wherever_it_is_sent",),
     ),
     Mutant(
@@ -138,7 +167,8 @@ SIGNATURES = (
     ),
     Mutant(
         "attempt-elsewhere", "signatures", "an attempt that went to one host goes to another, too", "P10",
-        (Edit("tm/model/starts.py", "            if (command, spool) == (entry.command, entry.spool):", "            if command:"),),
+        (Edit("tm/model/starts.py", "            if (command, spool) == (entry.command, entry.spool):",
+              "            if command:"),),
         ("tests.unit.model.test_starts.ReplayTests.test_the_same_order_may_be_said_again_and_nothing_else_of_it",),
     ),
     Mutant(
@@ -149,7 +179,8 @@ SIGNATURES = (
     Mutant(
         "starts-forgotten", "signatures", "the book of starts is not read again by the next server", "P10",
         (Edit("tm/model/starts.py", "                self._read(line.split())\n", "                line.split()\n"),),
-        ("tests.unit.model.test_starts.MemoryTests.test_another_book_that_reads_the_lines_refuses_and_lets_go_the_same",),
+        ("tests.unit.model.test_starts.MemoryTests"
+         ".test_another_book_that_reads_the_lines_refuses_and_lets_go_the_same",),
     ),
     Mutant(
         "signs-for-anybody", "signatures", "a user's server signs jobs in the name of another", "P10",
@@ -164,8 +195,15 @@ SIGNATURES = (
         ("tests.unit.daemon.test_dispatcher.AcceptingTests.test_what_is_wrong_is_refused_and_nothing_is_kept",),
     ),
     Mutant(
+        "reads-what-it-is-told", "signatures", "the dispatcher says which of a user's files is read", "P10",
+        (Edit("tm/daemon/looking.py", "        stdout, stderr = output_paths(spec, number, view.host)\n",
+              "        stdout, stderr = view.stdout, view.stderr\n"),),
+        (_ASKED + "OutputTests.test_the_dispatcher_has_no_say_in_which_file_is_read",),
+    ),
+    Mutant(
         "tells-unsigned", "signatures", "the user's server tells people what no signed request asks for", "P10",
-        (Edit("tm/daemon/telling_desk.py", "if self._signer.check(wish.spec, wish.sig) else None", "if wish.spec else None"),),
+        (Edit("tm/daemon/telling_desk.py", "if self._signer.check(wish.spec, wish.sig) else None",
+              "if wish.spec else None"),),
         ("tests.unit.daemon.test_user_server.TellingTests.test_a_target_that_no_signed_request_names_is_not_told",),
     ),
     Mutant(
@@ -210,19 +248,22 @@ SIGNATURES = (
 
 CONNECTIONS = (
     Mutant(
-        "lose-connection-only", "connections", "who is over a limit is closed politely, and stays as long as they like",
+        "lose-connection-only", "connections",
+        "who is over a limit is closed politely, and stays as long as they like",
         "bound", (Edit("tm/edge/connection.py", "transport.abortConnection()", "transport.loseConnection()"),),
         (_CONNECTION + "PressureTests.test_unsent_output_is_bounded_and_beyond_it_the_connection_is_cut",
          _CONNECTION + "PressureTests.test_a_line_that_is_too_long_is_answered_and_cut"),
     ),
     Mutant(
         "unsent-unbounded", "connections", "what a peer does not read is kept without bound", "bound",
-        (Edit("tm/edge/connection.py", "            if self._unsent > MOST_UNSENT:", "            if self._unsent < 0:"),),
+        (Edit("tm/edge/connection.py", "            if self._unsent > MOST_UNSENT:",
+              "            if self._unsent < 0:"),),
         (_CONNECTION + "PressureTests.test_unsent_output_is_bounded_and_beyond_it_the_connection_is_cut",),
     ),
     Mutant(
         "held-unbounded", "connections", "what arrives while a peer is not read from is kept without bound", "bound",
-        (Edit("tm/edge/connection.py", "            if len(self._held) > MOST_UNSENT:", "            if self._held is None:"),),
+        (Edit("tm/edge/connection.py", "            if len(self._held) > MOST_UNSENT:",
+              "            if self._held is None:"),),
         (_CONNECTION + "PressureTests.test_what_arrives_while_nothing_is_read_is_bounded",),
     ),
     Mutant(
@@ -232,7 +273,8 @@ CONNECTIONS = (
     ),
     Mutant(
         "handshake-without-end", "connections", "who connects and says nothing is kept for ever", "bound",
-        (Edit("tm/edge/connection.py", "        if not self._greeted:\n            self.abort()\n            return\n        now =",
+        (Edit("tm/edge/connection.py",
+              "        if not self._greeted:\n            self.abort()\n            return\n        now =",
               "        if not self._greeted:\n            return\n        now ="),),
         ("tests.contract.test_links.LinkTests.test_who_never_shakes_hands_is_cut_after_ten_seconds",
          _CONNECTION + "LifeTests.test_who_is_refused_reads_one_error_and_is_cut_within_a_second"),
@@ -260,7 +302,8 @@ CONNECTIONS = (
     ),
     Mutant(
         "unescaped-newline", "wire", "line ends in arguments are written as they are", "bound",
-        (Edit("tm/wire/message.py", "_UNSAFE = re.compile(r\"[%:\\x00-\\x1f\\x7f]\")", "_UNSAFE = re.compile(r\"[%:]\")"),),
+        (Edit("tm/wire/message.py", "_UNSAFE = re.compile(r\"[%:\\x00-\\x1f\\x7f]\")",
+              "_UNSAFE = re.compile(r\"[%:]\")"),),
         (_MESSAGE + "ArgumentTests.test_any_text_comes_back_from_its_quoted_form",),
     ),
     Mutant(
@@ -286,7 +329,8 @@ CONNECTIONS = (
     ),
     Mutant(
         "terminals-written-to", "wire", "what a server says goes to the terminal as it is", "bound",
-        (Edit("tm/wire/message.py", "return _RAW.sub(lambda found: f\"\\\\u{ord(found.group()):04x}\", text)", "return text"),),
+        (Edit("tm/wire/message.py", "return _RAW.sub(lambda found: f\"\\\\u{ord(found.group()):04x}\", text)",
+              "return text"),),
         ("tests.unit.wire.test_dialogue.ClientTests.test_what_a_server_says_only_shows_and_json_stays_what_it_is",),
     ),
 )  # fmt: skip
@@ -326,7 +370,8 @@ WEB = (
     ),
     Mutant(
         "web-two-cookies", "web", "a cookie that another server has set beside ours counts", "right",
-        (Edit("tm/web/guard.py", "found[name] = value if found.get(name, value) == value else \"\"", "found[name] = value"),),
+        (Edit("tm/web/guard.py", "found[name] = value if found.get(name, value) == value else \"\"",
+              "found[name] = value"),),
         (_ATTACKS + "Cookies.test_a_session_that_somebody_has_put_beside_ours_counts_no_more_than_ours",),
     ),
     Mutant(
@@ -335,17 +380,24 @@ WEB = (
         (_ATTACKS + "LinksAndForms.test_a_page_to_go_back_to_that_is_no_address_is_ours",),
     ),
     Mutant(
+        "web-policy-lax", "web", "pages may be told by others where their links begin", "right",
+        (Edit("tm/web/guard.py", "object-src 'none'; base-uri 'none'; ", ""),),
+        (_SITE + "EveryAnswer.test_carries_what_keeps_browsers_safe",),
+    ),
+    Mutant(
         "web-unescaped", "web", "what people name their jobs is markup in others' pages", "right",
         (Edit("tm/web/render.py", "autoescape=True", "autoescape=False"),),
         ("tests.unit.web.test_host.PageTests.test_processes_show_text_as_text",),
     ),
     Mutant(
         "web-link-opens-twice", "web", "a link to log in opens any number of sessions", "right",
-        (Edit("tm/model/sessions.py", "        if link.used_at is not None:\n            where", "        if link.used_at is not None and not link.user:\n            where"),),
+        (Edit("tm/model/sessions.py", "        if link.used_at is not None:\n            where",
+              "        if link.used_at is not None and not link.user:\n            where"),),
         (_WEB + "LinkTests.test_a_link_opens_a_session_of_its_user_once",),
     ),
     Mutant(
-        "web-anybody-speaks", "web", "whoever has the web server's right speaks for others without having joined", "right",
+        "web-anybody-speaks", "web", "whoever has the web server's right speaks for others without having joined",
+        "right",
         (Edit("tm/daemon/web_verbs.py", "        self._desk.check_joined(peer)\n        given = decoded(Said,",
               "        given = decoded(Said,"),),
         (_WEB + "SessionTests.test_only_the_web_server_that_has_joined_speaks_for_others",),

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
+from importlib.util import cache_from_source
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 150.0
 """So long may one catcher take."""
 _SUCCESSES = re.compile(r"^PASSED \(.*?successes=[1-9]", re.MULTILINE)
-_NO_BUILD = re.compile(r"builtins\.(NameError|UnboundLocalError|ImportError|ModuleNotFoundError|SyntaxError)\b")
+_NO_BUILD = re.compile(
+    r"builtins\.(NameError|UnboundLocalError|ImportError|ModuleNotFoundError|SyntaxError)\b"
+)
 
 
 class Verdict(NamedTuple):
@@ -67,8 +70,6 @@ class Workshop:
         self._running: set[subprocess.Popen[str]] = set()
         self._closed = False
         copy(root, self._sound)
-        command = [sys.executable, "-m", "compileall", "-q", "tm", "tests", "twisted"]
-        subprocess.run(command, cwd=self._sound, check=False, capture_output=True)
 
     def close(self) -> None:
         """End what runs, and remove all copies."""
@@ -85,7 +86,7 @@ class Workshop:
         """Make *mutant* and run its catchers until one fails, or *every* one."""
         begin = time.monotonic()
         folder = Path(tempfile.mkdtemp(prefix=mutant.name + "-", dir=self._folder)) / "broken"
-        shutil.copytree(self._sound, folder, symlinks=True)
+        shutil.copytree(self._sound, folder, symlinks=True, copy_function=os.link)
         try:
             complaint = self._break(mutant, folder)
             if complaint:
@@ -98,10 +99,13 @@ class Workshop:
     def _break(self, mutant: Mutant, folder: Path) -> str:
         try:
             for name, text in broken_files(mutant, folder).items():
+                (folder / name).unlink()  # it is the same file as the sound one
                 (folder / name).write_text(text, encoding="utf-8")
         except (OSError, ValueError) as error:
             return str(error)
-        modules = [name.removesuffix(".py").replace("/", ".") for name in {edit.file for edit in mutant.edits}]
+        modules = [
+            name.removesuffix(".py").replace("/", ".") for name in {edit.file for edit in mutant.edits}
+        ]
         code = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)"
         done = self._run([sys.executable, "-c", code, *modules], folder, 60)
         return "" if done[0] == 0 else f"it does not import: {done[1][-300:]}"
@@ -120,7 +124,9 @@ class Workshop:
                 if not every:
                     break
             else:
-                notes.append(f"{name}: {verdict.outcome}" + (f": {verdict.told[-900:]}" if verdict.told else ""))
+                notes.append(
+                    f"{name}: {verdict.outcome}" + (f": {verdict.told[-900:]}" if verdict.told else "")
+                )
         return tuple(caught), tuple(notes)
 
     def _on_sound(self, name: str) -> Verdict:
@@ -155,7 +161,13 @@ class Workshop:
                 if self._closed:
                     return 1, "closed"
                 running = subprocess.Popen(
-                    guard, cwd=folder, env=told, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
+                    guard,
+                    cwd=folder,
+                    env=told,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    text=True,
                 )
                 self._running.add(running)
             try:
@@ -170,12 +182,20 @@ class Workshop:
 def broken_files(mutant: Mutant, folder: Path) -> dict[str, str]:
     """Return the texts of the files of *mutant*, broken, by path; raise `ValueError` where it does not apply."""
     by_file = groupby(sorted(mutant.edits, key=lambda edit: edit.file), key=lambda edit: edit.file)
-    return {name: patched((folder / name).read_text(encoding="utf-8"), tuple(edits)) for name, edits in by_file}
+    return {
+        name: patched((folder / name).read_text(encoding="utf-8"), tuple(edits)) for name, edits in by_file
+    }
 
 
 def copy(root: Path, target: Path) -> None:
     """Copy the checkout at *root* as it is now, but for what git ignores; raise `OSError` without git."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode:
         raise OSError(f"{root} is no git checkout: {listed.stderr.strip()}")
     _copy_files(root, target, sorted(set(filter(None, listed.stdout.split("\0")))))
@@ -187,3 +207,8 @@ def _copy_files(root: Path, target: Path, names: Iterable[str]) -> None:
         if source.is_symlink() or source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name, follow_symlinks=False)
+        compiled = cache_from_source(str(source)) if source.suffix == ".py" else ""
+        if compiled and os.path.exists(compiled):  # good as long as times and sizes are the same
+            place = Path(cache_from_source(str(target / name)))
+            place.parent.mkdir(exist_ok=True)
+            shutil.copy2(compiled, place)
