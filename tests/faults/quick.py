@@ -96,7 +96,8 @@ class QuickReporter(reporter.Reporter):
 
 def run(rows: Sequence[Row], log: Log) -> int:
     """Run the tests of *rows*; return the exit status: 1 when one failed, 130 after ``^C``."""
-    names = sorted({name for row in rows for name in row.quick})
+    every = {name for row in rows for name in row.quick}
+    names = sorted(name for name in every if not belongs(name, every - {name}))
     log.say(f"{len(names)} names of tests for {len(rows)} rows")
     with tempfile.TemporaryDirectory(prefix="tm-faults-") as folder:
         os.environ[RESULTS] = os.path.join(folder, "counted")

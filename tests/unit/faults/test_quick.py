@@ -78,6 +78,18 @@ class QuickTests(SynchronousTestCase):
         self.patch(quick, "_trial", lambda names, folder: ([], False))
         self.assertEqual(quick.run([row], Log(None)), 1)
 
+    def test_a_test_that_is_named_with_its_case_and_by_itself_is_run_once(self) -> None:
+        asked: list[str] = []
+
+        def trial(names: list[str], folder: str) -> tuple[list[quick.Result], bool]:
+            asked.extend(names)
+            return [], False
+
+        self.patch(quick, "_trial", trial)
+        case, test = f"{HERE}.Samples.Case", self.names["test_holds"]
+        quick.run([Row(1, "A", "", "", "", quick=(case,)), Row(2, "A", "", "", "", quick=(test,))], Log(None))
+        self.assertEqual(asked, [case])
+
     def test_counting_is_for_those_who_asked_for_it(self) -> None:
         asked = os.environ.pop(RESULTS, None)
         try:
