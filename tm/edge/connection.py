@@ -42,7 +42,7 @@ PROBE_SECONDS = 5
 MOST_PER_ADDRESS = 64
 MOST_PER_LOOPBACK = 1024
 COMPLAIN_EVERY = 60.0
-MOST_STRANGERS = 1500
+MOST_STRANGERS = 1200
 """So many connections may be on their way to a greeting; each takes some 50 KiB then."""
 
 _log = Logger()
