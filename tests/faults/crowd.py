@@ -55,6 +55,14 @@ class Crowd:
         self._sockets.append(sock)
         return sock
 
+    def tell(self, data: bytes) -> None:
+        """Send *data* on all that are still open."""
+        for sock in self._sockets:
+            try:
+                sock.send(data)
+            except OSError:
+                continue
+
     def let_in(self, pair: tuple[str, str]) -> ssl.SSLSocket:
         """Return one more connection after its handshake as the owner of *pair* (certificate, key), and greeted."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -63,7 +63,7 @@ class FloodCase(ChainCase):
 
 class ConnectionTests(FloodCase):
     def test_connections_that_say_nothing_are_closed_and_others_served_meanwhile(self) -> None:
-        wanted = 2000
+        wanted = 1800
         with descriptors(wanted + 500) as allowed, Crowd(self.cluster.port) as crowd:
             if allowed < wanted + 200:
                 self.skipTest(f"only {allowed} descriptors are allowed here")
