@@ -39,6 +39,7 @@ while True:
 any time as it is told, never more, and none of them there for long."""
 
 FORGER = """import json, os, signal, sys
+open("once-" + os.environ["TM_JOB_ID"], "x")
 spool, victims = sys.argv[1], json.loads(sys.argv[2])
 mine = [int(os.environ["TM_JOB_ID"]), int(os.environ["TM_ATTEMPT"])]
 pids = [int(open(os.path.join(spool, name)).read()) for name in ("keeper-1.pid", "tmms.pid")]

@@ -198,6 +198,7 @@ def leave(bench: Bench, chance: random.Random) -> Outcome:
 
 
 SPOILER = """import json, os, random, signal, sys
+open("once-" + os.environ["TM_JOB_ID"], "x")  # it may have wiped out that it was started
 spool, seed = sys.argv[1], int(sys.argv[2])
 chance = random.Random(seed)
 for name in ("keeper-1.log", "orders.log"):
