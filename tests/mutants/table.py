@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from tests.mutants import promises, rights, trust
+from tests.mutants import connections, contact, durability, endings, identity, rights, signatures, starts, web
 
-MUTANTS = (*promises.MUTANTS, *trust.MUTANTS, *rights.MUTANTS)
+MUTANTS = (
+    *durability.MUTANTS, *starts.MUTANTS, *endings.MUTANTS, *contact.MUTANTS, *identity.MUTANTS, *signatures.MUTANTS,
+    *connections.MUTANTS, *web.MUTANTS, *rights.MUTANTS,
+)  # fmt: skip
