@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -148,10 +149,8 @@ class StartBook:
         return entry.used + 1 if entry.used < entry.retries and outcome != WELL else None
 
     def _opened(self, key: str, job: int, text: str) -> _Entry:
-        spec = accepted_spec(text) if any(word in text for word in _AGAIN) else None
-        entry = _Entry(
-            key, job, spec.retries if spec else 0, spec is not None and (spec.requeue or spec.scavenge)
-        )
+        retries, requeue = _consents(text) if any(word in text for word in _AGAIN) else (0, False)
+        entry = _Entry(key, job, retries, requeue)
         self._add(entry)
         return entry
 
@@ -313,6 +312,13 @@ class StartBook:
             self._weight += 1 + len(large) // 100
             short = len(large) <= 7
             self._closed[words[1]] = int.from_bytes(large, "little") if short else large
+
+
+@lru_cache(maxsize=16)
+def _consents(text: str) -> tuple[int, bool]:
+    """Return how many retries the request *text* allows, and whether it may be begun anew when its host is needed."""
+    spec = accepted_spec(text)
+    return spec.retries, spec.requeue or spec.scavenge
 
 
 def _key(job: int, signature: str) -> str:
