@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 150.0
 """So long may one catcher take."""
 _SUCCESSES = re.compile(r"^PASSED \(.*?successes=[1-9]", re.MULTILINE)
+_REASON = re.compile(r"^(?:[a-z_]\w*\.)+(\w*(?:Error|FailTest|Exception|Failure)\b.*)$", re.MULTILINE)
 _NO_BUILD = re.compile(
     r"builtins\.(NameError|UnboundLocalError|ImportError|ModuleNotFoundError|SyntaxError)\b"
 )
@@ -41,7 +42,7 @@ class Verdict(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What came of a mutant: caught (by whom), survived, or does not apply; *notes* say why not, test by test."""
+    """What came of a mutant: caught (by whom), survived, or does not apply; *notes* say why, test by test."""
 
     mutant: Mutant
     outcome: str
@@ -121,6 +122,7 @@ class Workshop:
             verdict = self.trial(name, folder)
             if verdict.outcome == "failed":
                 caught.append(name)
+                notes.append(f"{name}: {_reason(verdict.told)}")
                 if not every:
                     break
             else:
@@ -177,6 +179,12 @@ class Workshop:
                     self._running.discard(running)
             output.seek(0)
             return status, output.read()
+
+
+def _reason(told: str) -> str:
+    """Return in a line why a test failed, of all that trial *told* of it."""
+    found = _REASON.findall(told)
+    return str(found[0])[:300] if found else "it failed"
 
 
 def broken_files(mutant: Mutant, folder: Path) -> dict[str, str]:
