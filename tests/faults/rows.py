@@ -409,7 +409,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.keeper.test_jobs.EndingTests.test_what_cannot_be_started_is_refused_with_the_status_of_a_shell",
             "tests.endtoend.test_chain.EndingTests.test_a_missing_folder_or_input_is_named_and_nothing_runs",
         ),
-        long=(),
+        long=("endings",),
         cannot="",
     ),
     Row(
@@ -424,7 +424,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.keeper.test_limits.ProcessesTests.test_a_fork_bomb_is_ended_and_named",
             "tests.endtoend.keeper.test_limits.ProcessesTests.test_one_whose_processes_leave_its_session_is_too",
         ),
-        long=(),
+        long=("fork-bomb",),
         cannot="",
     ),
     Row(
@@ -440,7 +440,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.keeper.test_trees.CancelTests.test_cancel_reaches_a_grandchild_that_has_left_the_session",
             "tests.faults.test_bad_jobs.BadJobTests.test_a_command_that_runs_now_ends_though_what_it_left_holds_its_output",
         ),
-        long=(),
+        long=("leftovers",),
         cannot="",
     ),
     Row(
@@ -453,7 +453,7 @@ ROWS: tuple[Row, ...] = (
             "tests.faults.test_bad_jobs.BadJobTests.test_a_job_that_kills_its_servers_and_forges_endings_harms_its_own_user_alone",
             "tests.unit.daemon.test_keeping.FindTests.test_an_ending_that_was_spoilt_is_lost_and_not_started_again",
         ),
-        long=(),
+        long=("forgers",),
         cannot="",
     ),
     Row(
@@ -467,7 +467,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.keeper.test_limits.OutputTests.test_a_job_that_writes_too_much_is_ended",
             "tests.endtoend.test_following.FollowTests.test_who_does_not_read_is_waited_for_and_costs_no_memory",
         ),
-        long=(),
+        long=("output",),
         cannot="",
     ),
     Row(
@@ -482,7 +482,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.keeper.test_trees.CancelTests.test_the_ending_waits_for_a_child_that_ignores_term",
             "tests.endtoend.test_chain.CancelTests.test_the_whole_tree_dies_also_what_ignores_term_and_has_left_the_session",
         ),
-        long=(),
+        long=("leftovers",),
         cannot="",
     ),
     Row(
@@ -508,7 +508,7 @@ ROWS: tuple[Row, ...] = (
             "tests.unit.keeper.test_felling.FellingTests.test_another_process_with_the_pid_is_not_waited_for",
             "tests.unit.daemon.test_adoption.CancelTests.test_the_end_of_a_child_that_has_the_pid_of_a_job_by_now_is_not_the_jobs",
         ),
-        long=(),
+        long=("pids",),
         cannot="",
     ),
     Row(
@@ -535,7 +535,7 @@ ROWS: tuple[Row, ...] = (
         quick=(
             "tests.faults.test_bad_jobs.BadJobTests.test_a_burst_of_jobs_that_end_at_once_loses_none_of_them",
         ),
-        long=(),
+        long=("burst",),
         cannot="",
     ),
     Row(
@@ -552,7 +552,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_chain.StartTests.test_the_environment_is_the_one_that_was_asked_for_and_what_tells_a_job_about_itself",
             "tests.endtoend.keeper.test_jobs.SurroundingsTests.test_arguments_and_environment_arrive_byte_for_byte",
         ),
-        long=(),
+        long=("words",),
         cannot="",
     ),
     Row(
@@ -566,7 +566,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_limits.HandshakeTests.test_one_address_has_only_so_many_connections_and_others_get_in",
             "tests.unit.edge.test_connection.FactoryTests.test_of_too_many_that_nobody_knows_the_longest_there_goes_and_nobody_who_was_greeted",
         ),
-        long=(),
+        long=("silence",),
         cannot="",
     ),
     Row(
@@ -579,7 +579,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_limits.HandshakeTests.test_who_says_nothing_or_only_half_is_cut_off_after_ten_seconds",
             "tests.unit.edge.test_connection.SilenceTests.test_what_has_begun_must_be_whole_in_time_however_often_a_byte_of_it_comes",
         ),
-        long=(),
+        long=("silence",),
         cannot="",
     ),
     Row(
@@ -591,7 +591,7 @@ ROWS: tuple[Row, ...] = (
         quick=(
             "tests.faults.test_floods.ConnectionTests.test_idle_connections_of_users_are_cheap_and_others_are_served",
         ),
-        long=(),
+        long=("idlers",),
         cannot="",
     ),
     Row(
@@ -610,7 +610,7 @@ ROWS: tuple[Row, ...] = (
             "tests.unit.fuzz.test_targets.BytesTests.test_bytes_to_an_infoserver",
             "tests.unit.fuzz.test_targets.CorpusTests.test_every_file_of_the_corpus_is_of_a_target_and_does_no_harm",
         ),
-        long=(),
+        long=("garbage",),
         cannot="",
     ),
     Row(
@@ -625,7 +625,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_limits.LineTests.test_a_submission_may_have_1_mib_and_not_a_byte_more",
             "tests.endtoend.test_limits.LineTests.test_what_never_ends_its_line_is_cut_off_soon",
         ),
-        long=(),
+        long=("long-lines",),
         cannot="",
     ),
     Row(
@@ -640,7 +640,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_limits.LoadTests.test_requests_without_end_are_answered_in_order_while_others_are_served",
             "tests.endtoend.test_limits.LoadTests.test_who_does_not_read_answers_is_not_read_from_and_costs_no_memory",
         ),
-        long=(),
+        long=("requests",),
         cannot="",
     ),
     Row(
@@ -673,7 +673,7 @@ ROWS: tuple[Row, ...] = (
             "tests.endtoend.test_administration.AdministrationTests.test_a_removed_users_running_job_finishes_and_its_end_is_known",
             "tests.endtoend.test_administration.AdministrationTests.test_a_removed_users_running_job_is_cancelled_where_that_is_the_policy",
         ),
-        long=(),
+        long=("removals",),
         cannot="",
     ),
     Row(
@@ -688,7 +688,7 @@ ROWS: tuple[Row, ...] = (
             "tests.unit.edge.test_tls.TlsTests.test_no_session_is_resumed",
             "tests.unit.edge.test_tls.TlsTests.test_an_older_protocol_is_refused",
         ),
-        long=(),
+        long=("removals",),
         cannot="",
     ),
     Row(
@@ -701,7 +701,7 @@ ROWS: tuple[Row, ...] = (
             "tests.faults.test_floods.ConnectionTests.test_handshakes_without_end_of_one_address_keep_nobody_else_out",
             "tests.endtoend.test_limits.HandshakeTests.test_one_address_has_only_so_many_connections_and_others_get_in",
         ),
-        long=(),
+        long=("handshakes",),
         cannot="",
     ),
     Row(
