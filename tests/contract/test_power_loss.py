@@ -108,6 +108,7 @@ class PowerLossTests(SynchronousTestCase):
             self.addCleanup(store.close)
             there = [number for number in range(1, 9) if store.job(number) is not None]
             self.assertEqual(there, list(range(1, 9)), os.path.basename(moment))
+            self.assertIsNone(store.job(99), "what is in no store is looked for in the archive, whatever is left there")
         self.assertGreater(before, int(said) + 3)
 
     def test_what_a_host_has_claimed_is_on_the_disk(self) -> None:

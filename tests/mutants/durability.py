@@ -104,6 +104,16 @@ MUTANTS = (
         (_SYNCS + "test_what_goes_to_the_archive_is_always_in_the_store_or_there",),
     ),
     Mutant(
+        "archive-not-mended", "durability", "a month that a cut left half done cannot be read", "P1",
+        (Edit("tm/store/archive.py", "?mode=rw", "?mode=ro"),),
+        (_SYNCS + "test_what_goes_to_the_archive_is_always_in_the_store_or_there",),
+    ),
+    Mutant(
+        "archive-begun-fails", "durability", "a month that was only begun makes every look at the archive fail", "P1",
+        (Edit("tm/store/archive.py", "if _is_begun(connection, \"main\"):", "if connection.execute(\"SELECT 1\"):"),),
+        (_STORES + "SqliteStoreTests.test_a_month_of_the_archive_that_was_only_begun_has_no_jobs",),
+    ),
+    Mutant(
         "missing-store-is-empty", "durability", "a store that is missing is made anew", "P1",
         (Edit("tm/store/sqlite.py", "    if not os.path.exists(path):\n        raise schema.missing(path)",
               "    if not os.path.exists(path):\n        schema.create(path)"),),

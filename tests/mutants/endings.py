@@ -128,6 +128,19 @@ MUTANTS = (
         ("tests.unit.keeper.test_felling.FellingTests.test_the_group_of_another_process_with_the_pid_is_not_stopped",),
     ),
     Mutant(
+        "quota-ignored", "endings", "an output may grow over its quota", "P8",
+        (Edit("tm/keeper/limits.py", "self.output = output = get(\"output\", 0)",
+              "output = get(\"output\", 0)\n        self.output = 0"),),
+        ("tests.endtoend.keeper.test_limits.OutputTests.test_a_job_that_writes_too_much_is_ended",),
+    ),
+    Mutant(
+        "quota-forgiven", "endings", "a job whose output was cut ends well where its program then did", "P8",
+        (Edit("tm/model/lifecycle.py", "if fact.cause in _OF_LIMIT and job.cancelled_by is None:",
+              "if fact.cause in _OF_LIMIT and job.cancelled_by is None and fact.exit_code != 0:"),),
+        ("tests.unit.model.test_lifecycle.EndingTests."
+         "test_a_limit_that_was_reached_is_how_it_ended_even_where_the_program_then_ended_well",),
+    ),
+    Mutant(
         "quota-unmarked", "endings", "a job whose output was cut ends as if it had not been", "P8",
         (Edit("tm/model/lifecycle.py", ", \"output\": Phase.OUTPUT_LIMIT}", "}"),),
         (_LIFE + "EndingTests.test_a_limit_that_was_reached_is_how_it_ended_even_where_the_program_then_ended_well",),
