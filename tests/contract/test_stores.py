@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -431,6 +433,20 @@ class SqliteStoreTests(StoreContract, SynchronousTestCase):
             file.seek(4096)
             file.write(os.urandom(8192))
         self.assertEqual(self.opened(), "store.corrupt")
+
+    def test_a_value_that_changed_behind_its_back_is_noticed(self) -> None:
+        self.keep(new(job(1), whole_job(2)))
+        self.store.close()
+        for column, value, number in (("exit_code", 0, 2), ("phase", "completed", 1), ("more", '{"sum":1}', 1)):
+            other = self.path + column
+            shutil.copy(self.path, other)
+            with contextlib.closing(sqlite3.connect(other)) as connection, connection:
+                connection.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, number))
+            store = SqliteStore(other)
+            self.addCleanup(store.close)
+            error = self.assertRaises(StoreError, store.job, number)
+            self.assertEqual((error.word, f"job {number} is damaged" in error.text), ("store.corrupt", True))
+        self.store = MemoryStore()  # type: ignore[assignment]
 
     def test_a_file_that_is_no_store_is_refused(self) -> None:
         self.store.close()

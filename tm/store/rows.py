@@ -1,12 +1,18 @@
-"""Jobs, hosts and records of the audit log as rows: what each column holds, and back. Shared by every store."""
+"""Jobs, hosts and records of the audit log as rows: what each column holds, and back. Shared by every store.
+
+The row of a job ends with a checksum of all that is before it, within its last column: SQLite finds pages that were
+damaged, not values. The law: a step of the schema that changes other columns of jobs takes that checksum away.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from sys import intern
+from zlib import crc32
 
 import msgspec
 
+from tm.errors import StoreError
 from tm.model.audit import Change
 from tm.model.decided import HostMemo
 from tm.model.demand import Demand, one_of
@@ -45,6 +51,7 @@ class More(msgspec.Struct, omit_defaults=True):
     tasks: TasksMemo | None = None
 
 
+_SUM = '"sum":'
 _KEPT = ("dependency", "held_by", "suspended_by", "boost", "retried", "cpus", "gpu_ids", "rung", "told")
 _encode = msgspec.json.Encoder().encode
 _decode_more = msgspec.json.Decoder(More).decode
@@ -53,34 +60,68 @@ _decode_more = msgspec.json.Decoder(More).decode
 def row_of(job: Job) -> Row:
     """Return the row of *job*, in the order of `COLUMNS`."""
     demand = job.demand
-    return (
+    plain = (
         job.id, job.user, job.spec, job.signature, job.phase.value, job.reason, job.attempt, job.host, job.spool,
-        job.command_number, job.cancelled_by, job.pid, job.submitted_at, job.started_at, job.ended_at, job.exit_code,
-        job.signal, job.cpu_seconds, job.max_rss, job.gives_way, job.name, job.account, job.cause, demand.cores,
-        demand.memory, demand.gpus, job.io_read, job.io_written, _more(job),
+        job.command_number, job.cancelled_by, job.pid, _real(job.submitted_at), _real(job.started_at),
+        _real(job.ended_at), job.exit_code, job.signal, _real(job.cpu_seconds), job.max_rss, job.gives_way, job.name,
+        job.account, job.cause, demand.cores, demand.memory, demand.gpus, job.io_read, job.io_written,
     )  # fmt: skip
+    more = _more(job)
+    return (*plain, f"{more[:-1]}{',' if len(more) > 2 else ''}{_SUM}{_checksum(plain, more)}}}")
 
 
-def _more(job: Job) -> str | None:
+def _checksum(plain: Row, more: str) -> int:
+    try:
+        return crc32(more.encode(), crc32(_encode(plain)))
+    except UnicodeEncodeError:
+        return 0  # no column can hold that text, as the commit will say
+
+
+def _real(value: float | None) -> float | None:
+    """Return *value* as a column of real numbers gives it back."""
+    return None if value is None else float(value)
+
+
+def _intact(row: Row) -> str:
+    """Return the last column of *row* without its checksum; raise `ValueError` where that is another one."""
+    head, mark, tail = str(row[-1] or "{}").rpartition(_SUM)
+    if not mark:
+        return tail  # written before there were checksums
+    more = head.removesuffix(",") + "}"
+    if tail[:-1] != str(_checksum(row[:-1], more)):
+        raise ValueError("its checksum is another one")
+    return more
+
+
+def _more(job: Job) -> str:
     demand, priority = (job.demand, job.priority) if job.changed else (None, None)
     more = More(
         demand, priority, job.dependency, job.not_before or None, job.deadline or None, job.held_by, job.suspended_by,
         job.boost, job.retried, job.cpus, job.gpu_ids, job.rung, job.told,
         None if job.tasks is None else job.tasks.memo(),
     )  # fmt: skip
-    text = _encode(more)
-    return None if text == b"{}" else text.decode()
+    return _encode(more).decode()
 
 
 def job_of(row: Row) -> Job:
-    """Return the job that *row* describes; an array has its tasks as the row says, not yet as theirs do."""
+    """Return the job that *row* describes; an array has its tasks as the row says, not yet as theirs do.
+
+    Raises `StoreError` ``store.corrupt`` for a row that was damaged.
+    """
+    try:
+        return _job_of((*row[:-1], _intact(row)))
+    except (ValueError, msgspec.MsgspecError) as error:
+        text = f"what the store has of job {row[0]} is damaged ({error}); restore the store from a copy"
+        raise StoreError("store.corrupt", text) from None
+
+
+def _job_of(row: Row) -> Job:
     values = dict(zip(COLUMNS, row, strict=True))
     spec = accepted_spec(str(values["spec"]))
     values["phase"] = phase = Phase(str(values["phase"]))
     for column in ("user", "name", "account"):
         values[column] = intern(str(values[column]))
-    text = values.pop("more")
-    more = _decode_more(str(text)) if text else More()
+    more = _decode_more(str(values.pop("more")))
     for column in ("cores", "memory", "gpus"):
         del values[column]
     job = Job(

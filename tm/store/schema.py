@@ -64,7 +64,7 @@ def connect(path: str, check: bool = True) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {pragma}")
         if check:
             _check(path, connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where a damaged word is to be complained about
         connection.close()
         raise _unusable(path, error) from None
     except StoreError:
@@ -93,11 +93,11 @@ def _check(path: str, connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN;{_script(number)};PRAGMA user_version = {number};COMMIT")
 
 
-def _unusable(path: str, error: sqlite3.Error) -> StoreError:
+def _unusable(path: str, error: Exception) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError("store.locked", f"another program has {path} open ({error}); end that one first")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or isinstance(error, UnicodeDecodeError):
         return StoreError("store.corrupt", f"{path} cannot be read ({error}); restore it from a copy")
     return StoreError("store.io", f"{path} cannot be opened ({error}); look at its disk and at who owns it")
 

@@ -328,6 +328,8 @@ class SqliteStore:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_FULL"):
             return StoreError("store.full", f"no space for {self._path}: free some; nothing was accepted meanwhile")
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return StoreError("store.corrupt", f"{self._path} is damaged ({error}); restore it from a copy")
         return StoreError("store.io", f"{self._path}: {error} ({name}); look at the disk; nothing was accepted")
 
 
