@@ -155,7 +155,8 @@ def runs(found: Results) -> str:
     ends = iter(found.lines["end"])
     for run in found.lines["run"]:
         took = next(ends, {"seconds": 0.0})["seconds"]
-        machine = f"{run['cores']} cores ({run['processor']}), {run['memory'] / 2**30:.0f} GiB, Linux {run['kernel']}"
+        kernel = run["kernel"].partition("-")[0]
+        machine = f"{run['cores']} cores ({run['processor']}), {run['memory'] / 2**30:.0f} GiB, Linux {kernel}"
         kind = "a virtual machine" if run["hypervisor"] else "a machine"
         how = f"the {run['mode']} set" + (f", seed {run['seed']}" if run.get("seed") else "")
         made = f"commit {run['commit']}, " if run["commit"] else ""
