@@ -21,6 +21,10 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 
 Line = dict[str, Any]
 
+BETWEEN = {
+    "client": "client and user's server", "dispatcher": "user's server and dispatcher", "host": "user's server and host",
+}  # fmt: skip
+
 
 class Results:
     """All lines of some files, by what they are."""
@@ -30,6 +34,8 @@ class Results:
         for path in paths:
             for text in Path(path).read_text(encoding="utf-8").splitlines():
                 line = json.loads(text)
+                if line.get("what") == "end" and self.lines["run"]:
+                    self.lines["run"][-1]["seconds"] = line["seconds"]
                 self.lines["mutant" if "mutant" in line else line["what"]].append(line)
 
     def tests(self, row: int) -> list[Line]:
@@ -149,12 +155,30 @@ def drills(found: Results) -> str:
     return table(["drill", "rows", "calls", "trials", "violations", "minutes"], rows) if rows else "None was called."
 
 
+def cuts(found: Results) -> str:
+    """Return at how many of all bytes of each link's conversation it was cut, one after the other."""
+    covered: dict[tuple[str, bool], set[int]] = defaultdict(set)
+    lengths: dict[tuple[str, bool], int] = {}
+    for line in found.lines["drill"]:
+        if line["drill"] == "cuts" and line["more"]:
+            more = line["more"]
+            link, length = (more["link"], more["afresh"]), more["length"]
+            lengths[link] = max(length, lengths.get(link, 0))
+            covered[link] |= {(more["from"] - 1 + step) % length for step in range(line["trials"])}
+    rows = []
+    for (name, afresh), length in sorted(lengths.items()):
+        done = len(covered[name, afresh])
+        how = "a new connection and a job on it" if afresh else "a job on a connection that is there"
+        rows.append([BETWEEN[name], how, f"{length:,}", f"{done:,}", share(done / length)])
+    heads = ["between", "what is said", "bytes", "cut at", "share"]
+    return table(heads, rows) if rows else "None was called."
+
+
 def runs(found: Results) -> str:
     """Return where, when and how the results were made."""
     lines = []
-    ends = iter(found.lines["end"])
     for run in found.lines["run"]:
-        took = next(ends, {"seconds": 0.0})["seconds"]
+        took = run.get("seconds", 0.0)
         kernel = run["kernel"].partition("-")[0]
         machine = f"{run['cores']} cores ({run['processor']}), {run['memory'] / 2**30:.0f} GiB, Linux {kernel}"
         kind = "a virtual machine" if run["hypervisor"] else "a machine"
@@ -181,7 +205,7 @@ def mutants(found: Results) -> str:
 
 
 PARTS: dict[str, Callable[[Results], str]] = {
-    "runs": runs, "drills": drills, "skips": skips, "failures": failures, "cannot": cannot, "mutants": mutants,
+    "runs": runs, "drills": drills, "cuts": cuts, "skips": skips, "failures": failures, "cannot": cannot, "mutants": mutants,
     **{f"group{name}": partial(group, name=name) for name in GROUPS},
 }  # fmt: skip
 

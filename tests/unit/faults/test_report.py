@@ -65,6 +65,17 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("no loop device", PARTS["skips"](found))
         self.assertIn("**2**", PARTS["groupA"](found))
 
+    def test_bytes_that_were_cut_at_are_counted_once_also_around_the_end(self) -> None:
+        more = {"link": "host", "afresh": True, "length": 100, "from": 91, "to": 11}
+        found = self.results({**DRILL, "trials": 20, "more": more}, {**DRILL, "trials": 5, "more": {**more, "from": 1}})
+        self.assertIn(
+            "| user's server and host | a new connection and a job on it | 100 | 20 | 20 % |", PARTS["cuts"](found)
+        )
+
+    def test_a_run_that_was_cut_short_takes_no_time_from_the_next(self) -> None:
+        found = self.results(RUN, RUN, {"what": "end", "seconds": 120})
+        self.assertEqual([" 0 min" in line for line in PARTS["runs"](found).splitlines()], [True, False])
+
     def test_broken_builds_are_counted(self) -> None:
         text = PARTS["mutants"](self.results(MUTANT, {**MUTANT, "mutant": "guess", "outcome": "survived"}))
         self.assertIn("1 of 2 were caught.", text)
