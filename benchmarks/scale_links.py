@@ -36,11 +36,12 @@ def run(recorder: Recorder, rounds: int) -> None:
     count = IDLE if hard == resource.RLIM_INFINITY else min(IDLE, hard - OWN)
     if count < IDLE:
         recorder.note(f"a process may have {hard} descriptors here: measured with {count:,} connections, not {IDLE:,}")
+    recorder.round = 1
+    with Cluster(users=(USER,)) as cluster:
+        exhaust(recorder, cluster)
     with Cluster(users=(USER, "bob")) as cluster:
         cluster.start_dispatcher()
         connect(recorder, cluster, count, rounds)
-    with Cluster(users=(USER,)) as cluster:
-        exhaust(recorder, cluster)
 
 
 def connect(recorder: Recorder, cluster: Cluster, count: int, rounds: int) -> None:
@@ -52,7 +53,9 @@ def connect(recorder: Recorder, cluster: Cluster, count: int, rounds: int) -> No
     used, began, busy = sum(daemons.processor_seconds(pid)), time.monotonic(), daemons.busy_seconds()
     with links(cluster, count) as idle:
         for step in sorted({step for step in STEPS if 0 < step < count} | {count}):
-            _until(idle, step)
+            greeted, broken = _until(idle, step)
+            if greeted < step:
+                raise SystemExit(f"{greeted:,} of {count:,} links could be opened: {dict(broken)}")
             recorder.add("resident", daemons.resident(pid) / 1e6, "MB", daemon="TaskDispatcher", links=step)
         seconds = time.monotonic() - began
         spent = sum(daemons.processor_seconds(pid)) - used
@@ -82,21 +85,20 @@ def links(cluster: Cluster, count: int) -> Iterator[list[Simulation]]:
             one.end()
 
 
-def _until(idle: list[Simulation], count: int, look: Callable[[], None] = lambda: None) -> Counter[str]:
-    """Wait until *count* links are greeted, calling *look* now and then; return what went wrong meanwhile."""
+def _until(idle: list[Simulation], count: int, look: Callable[[], None] = lambda: None) -> tuple[int, Counter[str]]:
+    """Wait until *count* links are greeted, not for ever, calling *look* now and then; return how many are, and what
+    went wrong meanwhile."""
     deadline = time.monotonic() + PATIENCE
     broken: Counter[str] = Counter()
     greeted = -1
-    while greeted < count:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{greeted} of {count} links after {PATIENCE:.0f} s: {dict(broken)}")
+    while greeted < count and time.monotonic() < deadline:
         time.sleep(PAUSE)
         look()
         answers = [one.ask() for one in idle]
         greeted = sum(answer["greeted"] for answer in answers)
         for answer in answers:
             broken.update(answer["broken"])
-    return broken
+    return greeted, broken
 
 
 def _rest(recorder: Recorder, cluster: Cluster, count: int) -> None:
@@ -136,9 +138,12 @@ def _storm(recorder: Recorder, cluster: Cluster, idle: list[Simulation], count: 
         with contextlib.suppress(OSError, HungUpError):
             answers.append(_answer(cluster))
 
-    broken = _until(idle, count, look)
+    back, broken = _until(idle, count, look)
     seconds = time.monotonic() - began
     recorder.add("dispatcher greets after kill", greets, "s", links=count)
+    if back < count:
+        recorder.note(f"{back:,} of {count:,} links were back after {seconds:.0f} s: {dict(broken)}")
+        return
     recorder.add("all links back after kill", seconds, "s", links=count)
     recorder.add("tries in vain", sum(broken.values()) - count, "", links=count)
     recorder.add("machine busy", (daemons.busy_seconds() - busy) / seconds, "cores", links=count, dispatcher="storm")
