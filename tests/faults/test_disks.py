@@ -1,4 +1,4 @@
-"""Disks that are full, fail, lose their power, hang or go away, under the dispatcher, a host's spool, or a home."""
+"""Disks that are full, fail, lose their power, hang or go away, and hosts that boot, on a stage."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ class FullTests(StageCase):
 
     def test_a_disk_that_takes_no_more_files_is_named(self) -> None:
         self.play(26, "no_inodes")
+
+
+class BootTests(SynchronousTestCase):
+    skip = stage.obstacle() or None
+
+    def test_what_ran_on_a_host_that_booted_is_lost_and_begins_anew_only_if_it_may(self) -> None:
+        (said,) = stage.played("tests.faults.boot_plays", "reboot")
+        count(17, said["trials"], seconds=said["seconds"])
 
 
 class DiskTests(StageCase):
