@@ -22,7 +22,8 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 Line = dict[str, Any]
 
 BETWEEN = {
-    "client": "client and user's server", "dispatcher": "user's server and dispatcher", "host": "user's server and host",
+    "client": "client and user's server", "dispatcher": "user's server and dispatcher",
+    "host": "user's server and host",
 }  # fmt: skip
 
 
@@ -205,7 +206,8 @@ def mutants(found: Results) -> str:
 
 
 PARTS: dict[str, Callable[[Results], str]] = {
-    "runs": runs, "drills": drills, "cuts": cuts, "skips": skips, "failures": failures, "cannot": cannot, "mutants": mutants,
+    "runs": runs, "drills": drills, "cuts": cuts, "skips": skips, "failures": failures, "cannot": cannot,
+    "mutants": mutants,
     **{f"group{name}": partial(group, name=name) for name in GROUPS},
 }  # fmt: skip
 
