@@ -65,7 +65,7 @@ def _of_peer(
 
 
 def _marked(rows: list[list[str]], columns: list[Column], keys: list[str], least: set[int]) -> list[list[str]]:
-    """Return *rows*, behind each its cells of *columns*, the best bold: the least in the columns *least*, or the most."""
+    """Return *rows* with their cells of *columns* behind, the best bold: the least in the columns *least*, or the most."""
     cells = [[summary(column.get(key, {})) for column in columns] for key in keys]
     for at, column in enumerate(columns):
         middles = {key: middle for key in keys if (middle := median(column.get(key, {}))) is not None}
@@ -90,7 +90,8 @@ def _by_peer(found: Measurements, columns: dict[str, Callable[[str], ByRound]], 
 
 def peers_shown(found: Measurements) -> str:
     """Return what was measured, how it was set up, what was left out, and what failed."""
-    lines = [line["text"] for line in _notes(found, "name")]
+    texts = {line["peer"]: line["text"] for line in _notes(found, "name")}
+    lines = [texts[key] for key in shown(found)]
     failed: dict[str, int] = {}
     for line in _notes(found, "failed"):
         text = " ".join(line["text"].split())[:200]
@@ -268,8 +269,10 @@ def _of_waiting(found: Measurements) -> list[Aim]:
         for what, way in (("one more", "by `hRunJob`"), ("one more accepted", "over an open connection")):
             multiple = one_more(found, what, **marks)
             wanted.append(Aim(f"{text} {way}, as a multiple of an empty queue", 1.2, True, "", multiple))
-        listed = quotients(ours("list", False, waiting), theirs("slurm", "list", False, waiting))
-        wanted.append(Aim(f"{waiting:,} jobs waiting: `hRunJob -l` as a multiple of `squeue`", 1, True, "", listed))
+        single, tasks = (theirs("slurm", "list", array, waiting) for array in (False, True))
+        listed = quotients(ours("list", False, waiting), single or tasks)
+        what = "`squeue`" if single or not tasks else "`squeue -r` of an array's tasks"
+        wanted.append(Aim(f"{waiting:,} jobs waiting: `hRunJob -l` as a multiple of {what}", 1, True, "", listed))
         grown = quotients(ours("growth", False, waiting), theirs("hyperqueue", "growth", False, waiting))
         text = f"{waiting:,} jobs waiting: growth of the servers as a multiple of HyperQueue's"
         wanted.append(Aim(text, 1, True, "", grown))
