@@ -927,6 +927,7 @@ ROWS: tuple[Row, ...] = (
         must_hold="refused (`ssh.hostkey`), no question, known_hosts untouched",
         peers="HTCondor asks once",
         quick=(
+            "tests.faults.test_intent.UnknownHostTests",
             "tests.endtoend.test_ssh.FailingTests.test_a_host_key_that_has_changed",
             "tests.unit.edge.test_known_hosts",
         ),

@@ -17,6 +17,7 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.endtoend.test_ssh import SshCase
 from tests.faults.record import count
 from tests.faults.swapping import SWAPPER, race
 from tests.support.chain import ChainCase
@@ -151,6 +152,17 @@ class LaunchTests(SynchronousTestCase):
                 launcher.command_line(Target("n1", address, words, more))
             self.assertEqual(caught.exception.word, "config.host", (address, more))
         count(57, len(words) + len(evil) + len(options))
+
+
+class UnknownHostTests(SshCase):
+    def test_a_host_whose_key_nobody_knows_is_refused_and_its_key_not_taken(self) -> None:
+        known = Path(self.sshd.known_hosts)
+        lines = known.read_text()
+        known.write_text("")
+        ids = self.assert_waits_with("ssh.hostkey")
+        self.assertEqual(known.read_text(), "")
+        self.assert_runs_when(lambda: known.write_text(lines), ids)
+        count(65, 2)
 
 
 class RaceTests(SynchronousTestCase):
