@@ -65,7 +65,7 @@ def _of_peer(
 
 
 def _marked(rows: list[list[str]], columns: list[Column], keys: list[str], least: set[int]) -> list[list[str]]:
-    """Return *rows* with their cells of *columns* behind, the best bold: the least in the columns *least*, or the most."""
+    """Return *rows*, each with its cells of *columns*, the best bold: the least in the columns *least*, else the most."""
     cells = [[summary(column.get(key, {})) for column in columns] for key in keys]
     for at, column in enumerate(columns):
         middles = {key: middle for key in keys if (middle := median(column.get(key, {}))) is not None}
