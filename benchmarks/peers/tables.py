@@ -65,7 +65,7 @@ def _of_peer(
 
 
 def _marked(rows: list[list[str]], columns: list[Column], keys: list[str], least: set[int]) -> list[list[str]]:
-    """Return *rows*, each with its cells of *columns*, the best bold: the least in the columns *least*, else the most."""
+    """Return *rows* with their cells of *columns*, the best bold: the least in the columns *least*, else the most."""
     cells = [[summary(column.get(key, {})) for column in columns] for key in keys]
     for at, column in enumerate(columns):
         middles = {key: middle for key in keys if (middle := median(column.get(key, {}))) is not None}
@@ -262,22 +262,22 @@ def _of_waiting(found: Measurements) -> list[Aim]:
         return found.medians("peers", what, peer=key, array=array, waiting=waiting)
 
     wanted = []
-    depths = {waiting for waiting, _ in _depths(found)} | {WAITING}
-    for waiting in sorted(depths & {WAITING, MANY_WAITING}):
-        marks = {"peer": OURS, "waiting": waiting, "array": False}
-        text = f"{waiting:,} jobs waiting: one more"
-        for what, way in (("one more", "by `hRunJob`"), ("one more accepted", "over an open connection")):
-            multiple = one_more(found, what, **marks)
-            wanted.append(Aim(f"{text} {way}, as a multiple of an empty queue", 1.2, True, "", multiple))
+    for waiting in (WAITING, MANY_WAITING):
         single, tasks = (theirs("slurm", "list", array, waiting) for array in (False, True))
         listed = quotients(ours("list", False, waiting), single or tasks)
-        what = "`squeue`" if single or not tasks else "`squeue -r` of an array's tasks"
-        wanted.append(Aim(f"{waiting:,} jobs waiting: `hRunJob -l` as a multiple of {what}", 1, True, "", listed))
-        grown = quotients(ours("growth", False, waiting), theirs("hyperqueue", "growth", False, waiting))
-        text = f"{waiting:,} jobs waiting: growth of the servers as a multiple of HyperQueue's"
-        wanted.append(Aim(text, 1, True, "", grown))
-        text = f"an array of {waiting:,}: growth of the servers"
-        wanted.append(Aim(text, UNSEEN, True, "MB", ours("growth", True, waiting)))
+        whose = "`squeue`" if single or not tasks else "`squeue --array` of an array's tasks"
+        text = f"{waiting:,} jobs waiting: `hRunJob -l` as a multiple of {whose}"
+        wanted.append(Aim(text, 1, True, "", listed))
+    marks = {"peer": OURS, "waiting": MANY_WAITING, "array": False}
+    text = f"{MANY_WAITING:,} jobs waiting: one more"
+    for what, way in (("one more", "by `hRunJob`"), ("one more accepted", "over an open connection")):
+        multiple = one_more(found, what, **marks)
+        wanted.append(Aim(f"{text} {way}, as a multiple of an empty queue", 1.2, True, "", multiple))
+    grown = quotients(ours("growth", False, MANY_WAITING), theirs("hyperqueue", "growth", False, MANY_WAITING))
+    text = f"{MANY_WAITING:,} jobs waiting: growth of the servers as a multiple of HyperQueue's"
+    wanted.append(Aim(text, 1, True, "", grown))
+    text = f"an array of {MANY_WAITING:,}: growth of the servers"
+    wanted.append(Aim(text, UNSEEN, True, "MB", ours("growth", True, MANY_WAITING)))
     return wanted
 
 
