@@ -78,6 +78,18 @@ MUTANTS = (
         "reads-what-it-is-told", "signatures", "the dispatcher says which of a user's files is read", "P10",
         (Edit("tm/daemon/looking.py", "        stdout, stderr = output_paths(spec, number, view.host)\n",
               "        stdout, stderr = view.stdout, view.stderr\n"),),
+        (_ASKED + "OutputTests.test_files_are_read_where_the_signed_request_says_and_polls_bring_what_is_new",),
+    ),
+    Mutant(
+        "reads-unsigned", "signatures", "files are read that no signed request of the user names", "P10",
+        (Edit("tm/daemon/looking.py", "if not around.signer.check(given.text, given.sig) or not is_of(",
+              "if not given.text or not is_of("),),
+        (_ASKED + "OutputTests.test_the_dispatcher_has_no_say_in_which_file_is_read",),
+    ),
+    Mutant(
+        "reads-by-host-name", "signatures", "the dispatcher leads to a file by the name of a host", "P10",
+        (Edit("tm/daemon/looking.py", "if spec.user != around.user or not valid_name(view.host):",
+              "if spec.user != around.user:"),),
         (_ASKED + "OutputTests.test_the_dispatcher_has_no_say_in_which_file_is_read",),
     ),
     Mutant(

@@ -173,5 +173,5 @@ class CheckingTests(SynchronousTestCase):
             ("1-3", task_id(7, 1), True), ("1-3", task_id(7, 3), True), ("1-3", task_id(7, 4), False),
             ("1-3", 7, False), ("", 7, True), ("", task_id(7, 1), False),
         ):  # fmt: skip
-            line, _, complaints = self.check(order_line(signed(1, job, **({"array": array} if array else {}))))
+            line, _, complaints = self.check(order_line(signed(1, job, array=array)))
             self.assertEqual((not line.orders[0].refused, len(complaints)), (fits, not fits), (array, job))
