@@ -6,6 +6,7 @@ the rooms of the hosts that satisfy a constraint are kept apart, for as many con
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from tm.model.around import Around
@@ -83,3 +84,29 @@ class Floor:
             return rooms
         first = turn * most % len(rooms)
         return (rooms + rooms)[first : first + most]
+
+
+class Freest:
+    """How many cores are free on that of *hosts* which has the most; asking again after each start costs little."""
+
+    def __init__(self, floor: Floor, hosts: Iterable[str]) -> None:
+        self._rooms = floor.rooms
+        self._free = {name: floor.rooms[name].free_cores for name in hosts if name in floor.rooms}
+        self._hosts = Counter(self._free.values())
+
+    def looked(self, host: str) -> None:
+        """*host*, perhaps one of these, was looked at again."""
+        before = self._free.pop(host, None)
+        if before is None:
+            return
+        self._hosts[before] -= 1
+        if not self._hosts[before]:
+            del self._hosts[before]
+        room = self._rooms.get(host)
+        if room is not None:
+            self._free[host] = room.free_cores
+            self._hosts[room.free_cores] += 1
+
+    def most(self) -> int:
+        """Return it; 0 where there is none."""
+        return max(self._hosts, default=0)

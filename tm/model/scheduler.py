@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 
 from tm.model.around import Around, Permit, Verdict
 from tm.model.fairshare import FairShare
-from tm.model.floor import Floor
+from tm.model.floor import Floor, Freest
 from tm.model.holds import RESERVED, Holds
 from tm.model.job import Job
 from tm.model.matching import Matcher
@@ -154,7 +154,8 @@ class Scheduler:
             self._keep_all(at)
         heap, everywhere = self._candidates(changed, at)
         heapify(heap)
-        left = self._most_free(changed)
+        freest = Freest(self._floor, changed)
+        left = freest.most()
         while heap:
             if not left and not everywhere:
                 break
@@ -176,7 +177,8 @@ class Scheduler:
                         return started
                     break
                 started += self._start(kind, room, at)
-                left = self._most_free(changed)
+                freest.looked(room.name)
+                left = freest.most()
                 key = -self.order.key(kind, at) if kind in self._queue.kinds else 0.0
                 if heap and key > heap[0][0] and kind in self._queue.kinds:
                     heappush(heap, (key, self._queue.head(kind), kind))
@@ -226,10 +228,6 @@ class Scheduler:
                 and not (limited and entry[2] in limited.get(user, ())) and not (again and entry[2] in again)
             ]  # fmt: skip
         return found, again
-
-    def _most_free(self, hosts: list[str]) -> int:
-        rooms = self._floor.rooms
-        return max((rooms[name].free_cores for name in hosts if name in rooms), default=0)
 
     def _no_longer_limited(self) -> set[JobClass]:
         if self.permit is None:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.brain import host_config, host_state
 from tests.support.properties import examples
 from tm.model import floor
-from tm.model.floor import Floor
+from tm.model.floor import Floor, Freest
 from tm.model.job import Job
 from tm.model.matching import Matcher
 from tm.model.room import Room
@@ -63,12 +63,17 @@ class FloorTests(SynchronousTestCase):
         made = Floor(around, matcher.may_hold)
         for name in NAMES:
             made.look(name)
+        freest = Freest(made, NAMES[:4])
+        some = [name for name in NAMES[:4] if name in made.rooms]
         for name, cores, used, features, away, constraint in changes:
             host = around.hosts[name]
             host.configured(host_config(name, cores, features=tuple(sorted(features))))
             host.used_cores = min(used, cores)
             (around.away.add if away else around.away.discard)(name)
             made.look(name)
+            freest.looked(name)
+            some = [one for one in some if one in made.rooms]  # who has gone does not come back before it is asked anew
+            self.assertEqual(freest.most(), max((made.rooms[one].free_cores for one in some), default=0))
             for wanted in (0, 2):
                 every = [room.name for room in made.with_free(wanted, False)]
                 self.assertEqual(len(every), sum(room.free_cores >= wanted for room in made.rooms.values()))
