@@ -110,7 +110,7 @@ class BadJobTests(ChainCase):
     def test_processes_that_live_for_a_moment_each_keep_nobody_from_working_and_are_ended(self) -> None:
         cluster = self.cluster
         self.quick()
-        (number,) = self.begin([*PYTHON, RABBITS, "8"])
+        (number,) = self.begin([*PYTHON, RABBITS, "4"])
         seconds = max(self.quick() for _ in range(3))
         cluster.ask("alice", "canceljob", str(number))
         (job,) = cluster.wait([number])

@@ -55,7 +55,7 @@ class EndingTests(ChainCase):
         count(ROW, len(commands), len(wrong))
         self.assertEqual(wrong, [])
 
-    def test_a_stopped_job_runs_on_until_it_is_continued(self) -> None:
+    def test_a_stopped_job_goes_on_when_it_is_continued_and_who_dumps_a_core_died_of_the_signal(self) -> None:
         (number,) = self.cluster.submit("alice", "echo $$ > pid; kill -STOP $$; exit 3")
         self.cluster.wait([number], states=("running",))
         path = Path(self.cluster.work, "pid")
@@ -64,8 +64,10 @@ class EndingTests(ChainCase):
         os.kill(pid, signal.SIGCONT)
         self.assertEqual(self.told(self.cluster.wait([number])[0]), ("failed", 3, None))
         count(ROW, 1)
+        self.dump_cores()
 
-    def test_who_dumps_a_core_has_died_of_the_signal_and_nothing_else(self) -> None:
+    def dump_cores(self) -> None:
+        """See that who dumps a core has died of the signal and of nothing else."""
         numbers = sorted(CORE)
         ids = []
         for number in numbers:

@@ -81,7 +81,7 @@ class ConnectionTests(FloodCase):
         count(43, wanted, seconds=round(seconds, 1), others_seconds=served, grown=growth.most())
 
     def test_idle_connections_of_users_are_cheap_and_others_are_served(self) -> None:
-        wanted = 300
+        wanted = 150
         with Crowd(self.cluster.port) as crowd:
             growth = self.growth("dispatcher")
             while len(crowd) < wanted:
@@ -94,7 +94,7 @@ class ConnectionTests(FloodCase):
 
     def test_handshakes_without_end_of_one_address_keep_nobody_else_out(self) -> None:
         done: list[int] = []
-        over = time.monotonic() + 3
+        over = time.monotonic() + 2
 
         def shake() -> None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -115,16 +115,16 @@ class ConnectionTests(FloodCase):
             for thread in threads:
                 thread.join()
         served = self.served(others)
-        self.assertGreater(len(done), 50)
+        self.assertGreater(len(done), 20)
         self.assertLess(growth.most(), 16 * MEBIBYTE)
-        count(52, len(done), others_seconds=served, per_second=round(len(done) / 3))
+        count(52, len(done), others_seconds=served, per_second=round(len(done) / 2))
 
 
 class GarbageTests(FloodCase):
     def test_what_is_no_handshake_does_no_harm(self) -> None:
         seed, dice = chance()
         hello = client_hello()
-        tried = 400
+        tried = 300
         before = self.cluster.pid("dispatcher")
         with self.others() as others:
             for _ in range(tried):
@@ -217,10 +217,10 @@ class LineTests(FloodCase):
         growth = self.growth("dispatcher")
         sent = {}
         with self.others() as others:
-            for line in (b"version\n", b"help\n", b"lsjobs.json\n", b"odd odd\n"):
+            for line in (b"help\n", b"odd odd\n"):
                 with self.cluster.dispatcher("alice") as alice:
-                    alice.socket.settimeout(1.0)
-                    sent[line.decode().strip()] = pour(alice.send, line * 10_000, len(line) * 1_000_000, 4)
+                    alice.socket.settimeout(0.5)
+                    sent[line.decode().strip()] = pour(alice.send, line * 10_000, len(line) * 1_000_000, 2)
         served = self.served(others)
         self.assertLess(growth.most(), 8 * MEBIBYTE, sent)
         count(48, len(sent), sent=sent, others_seconds=served, grown=growth.most())
