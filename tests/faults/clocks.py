@@ -26,7 +26,7 @@ class FakedClocks:
         self._file = os.path.join(cluster.folder, "clock")
         self.set("+0")
         cluster.more = {
-            "LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": self._file, "FAKETIME_NO_CACHE": "1",
+            "LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": self._file, "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1",
         }  # fmt: skip
 
