@@ -33,7 +33,7 @@ MUTANTS = (
     ),
     Mutant(
         "web-cookie-for-all-sites", "web", "browsers send the cookie along with what other sites ask", "right",
-        (Edit("tm/web/site.py", "sameSite=\"strict\"", "sameSite=\"none\""),),
+        (Edit("tm/web/site.py", "sameSite=\"strict\"", "sameSite=\"lax\""),),
         (_SITE + "Links.test_its_button_begins_a_session_with_a_cookie_that_scripts_do_not_see",),
     ),
     Mutant(
