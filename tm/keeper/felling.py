@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from tm.keeper import procfs
 from tm.keeper.tree import Stem, members
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.1
 GIVE_UP_AFTER = 5.0
 ROUNDS = 20
+ROUNDS_SECONDS = 0.5
+"""Where others appear all the time, perhaps of another job, whoever is due is killed after so long all the same."""
 
 
 class Felling:
@@ -100,7 +103,10 @@ class Felling:
             if one.group is not None:
                 one.group.kill()
             _stop_group(one)
-        for _ in range(ROUNDS if ripe else 0):
+        until = time.monotonic() + ROUNDS_SECONDS
+        for turn in range(ROUNDS if ripe else 0):
+            if turn and time.monotonic() > until:
+                break
             processes = self._snapshot()
             trees = {one.key: self._tree(one, processes) for one in ripe}
             fresh = [process for tree in trees.values() for process in tree if told.get(process.pid) != process.ticks]

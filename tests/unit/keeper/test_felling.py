@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import subprocess
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
-from tm.keeper import procfs
+from tm.keeper import felling, procfs
 from tm.keeper.book import Running
 from tm.keeper.felling import GIVE_UP_AFTER, Felling
 from tm.keeper.procfs import Process
@@ -87,10 +90,30 @@ class FellingTests(SynchronousTestCase):
         self.patch(os, "killpg", lambda pid, number: stopped.append(pid))
         for ticks in (seen.ticks - 1, seen.ticks):
             running = {(1, 1): Running((1, 1), 1, stranger.pid, ticks, 0.0)}
-            felling = Felling(Stem(KEEPER, {stranger.pid: (1, 1)}, lambda pid: None), dict)
-            felling.begin([(running[1, 1], 0.0)], 0.0)
-            felling.tend(0.1, running, lambda pid: False)
+            one = Felling(Stem(KEEPER, {stranger.pid: (1, 1)}, lambda pid: None), dict)
+            one.begin([(running[1, 1], 0.0)], 0.0)
+            one.tend(0.1, running, lambda pid: False)
             self.assertEqual(stopped, [stranger.pid] if ticks == seen.ticks else [])
+
+    def test_who_is_due_is_killed_soon_however_many_others_appear_and_slowly_they_are_read(self) -> None:
+        table = Table()
+        sent: list[tuple[int, int]] = []
+        self.patch(procfs, "send", lambda process, number: sent.append((process.pid, number)))
+        clock = itertools.count(0.0, 0.2)
+        self.patch(felling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        table.felling.begin([(table.running[1, 1], 0.0)], 0.0)
+        looks = 0
+
+        def look() -> dict[int, Process]:
+            nonlocal looks
+            looks += 1
+            table.fork(MAIN, own_session=True)
+            return dict(table.processes)
+
+        self.patch(table.felling, "_snapshot", look)
+        self.assertFalse(table.look(0.1))
+        self.assertLess(looks, 5)
+        self.assertIn((MAIN, signal.SIGKILL), sent)
 
     @examples(200)
     @given(st.data())
