@@ -249,6 +249,8 @@ class Books:
             self.scheduler.host_changed(host)
             if job.phase not in ON_HOST:
                 self._quick.add((job.user, host))
+                if job.id in session.over and session.ahead:
+                    self._orders(session)  # its cores were not granted since the hello: who takes them over needs them
                 session.release(job.id)
                 session.ended(job.started_at or started_at, fact.at)
                 self._uses_no_more(job, fact.at)

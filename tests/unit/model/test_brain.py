@@ -271,6 +271,20 @@ class FactsTests(BrainCase):
 
 
 class OrderTests(BrainCase):
+    def test_who_takes_the_place_of_one_that_was_over_at_the_hello_is_granted_its_cores(self) -> None:
+        brain = brain_with()
+        submit(brain, 2)
+        self.turn(brain)
+        started = [Fact(number, 1, "started", 3.0, pid=number, started_at=3.0) for number in (1, 2)]
+        brain.facts_reported("alice", "n1", "s-n1", 1, started, 3.0)
+        brain.facts_reported("alice", "n1", "s-n1", 2, [Fact(1, 1, "ended", 3.01, exit_code=0)], 3.01)
+        brain.host_joined("alice", hello("n1", "s-n1", mark=2, acked=2, holds=[(2, 1, "final")]), 3.1)
+        submit(brain, 2)
+        orders = self.turn(brain, 3.1).orders["alice", "n1"]
+        self.assertEqual(([start.job for start in orders.start], orders.grant), ([3, 4], 1))
+        brain.facts_reported("alice", "n1", "s-n1", 3, [Fact(2, 1, "ended", 3.02, exit_code=0)], 3.2)
+        self.assertEqual(self.turn(brain, 3.2).orders["alice", "n1"].grant, 2)
+
     def test_an_order_does_not_change_with_its_job(self) -> None:
         brain = brain_with(host_state("n1", 1), host_state("n2", 1))
         submit(brain)
