@@ -56,7 +56,9 @@ class Power:
 
     def run(self, code: str, words: Sequence[str] = ()) -> str:
         """Run the Python program *code* with the arguments *words*, killed when it ends; return what it said."""
-        program = f"import os\n{code}\nos._exit(0)  # as if the power were cut: nothing is closed or flushed\n"
+        program = (
+            f"import os\n{code}\nos._exit(0)  # as if the power were cut: nothing is closed or flushed\n"
+        )
         done = subprocess.run(
             [sys.executable, "-c", program, *words], cwd=ROOT, env={**os.environ, **self.variables},
             capture_output=True, text=True, check=False, timeout=60,
