@@ -33,7 +33,7 @@ from tm.config.people_files import PeopleFiles
 from tm.daemon.dispatcher import Dispatcher, Surroundings, Tables
 from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_verbs import InfoVerbs
-from tm.edge.connection import Answer, ServerConnection
+from tm.edge.connection import Answer, Door, ServerConnection
 from tm.ports import Peer
 from tm.store.memory import MemoryStore
 from tm.wire.frames import Bulk
@@ -122,7 +122,7 @@ class Talk:
 
     def __init__(self, house: House, user: str) -> None:
         self._house = house
-        self.connection = ServerConnection(_Known(house.verbs, user), house.clock, lambda: None)
+        self.connection = ServerConnection(_Known(house.verbs, user), house.clock, Door())
         self.wire = Wire(self.connection)
         self.connection.makeConnection(self.wire)
         self.heard: list[Any] = self.wire.messages()[1:]

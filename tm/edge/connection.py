@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 from typing import Protocol as Promise
@@ -66,6 +66,19 @@ class Conversation(Promise):
         """Take raw bytes that arrived."""
 
 
+class Door:
+    """Whoever let a connection in hears how it goes on; here nobody."""
+
+    def speaks(self, connection: ServerConnection) -> None:
+        """Its first bytes have come."""
+
+    def known(self, connection: ServerConnection) -> None:
+        """Its user is known and not greeted yet; raise `RefusedError` to refuse it."""
+
+    def gone(self, connection: ServerConnection) -> None:
+        """It is over."""
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class ServerConnection(Protocol):
     """One connection; a `Peer` for the conversation."""
@@ -74,19 +87,16 @@ class ServerConnection(Protocol):
     transport: Any  # sockets can do more than ITransport says
     user = ""
 
-    def __init__(
-        self, conversation: Conversation, clock: IReactorTime, gone: Callable[[], None],
-        known: Callable[[], object] = lambda: None, speaks: Callable[[], object] = lambda: None,
-    ) -> None:  # fmt: skip
+    def __init__(self, conversation: Conversation, clock: IReactorTime, door: Door, host: str = "") -> None:
         self._conversation = conversation
         self._clock = clock
-        self._gone = gone
-        self._known = known
-        self._speaks = speaks
+        self._door = door
+        self.host = host
+        self.is_known = False
         self._dialogue = ServerDialogue()
         self._greeted = False
         self._fingerprint: str | None = None
-        self._waiting: deque[list[Reply | None]] = deque()
+        self._waiting: list[list[Reply | None]] = []
         self._lingering: IDelayedCall | None = None
         self._arriving: Iterator[Request | Bulk | RefusedError] = iter(())
         self._held = bytearray()
@@ -171,7 +181,7 @@ class ServerConnection(Protocol):
     def handshake_begins(self) -> None:
         """The first bytes have come; until then a connection costs nothing."""
         if not self._lost:
-            self._speaks()
+            self._door.speaks(self)
 
     def handshakeCompleted(self) -> None:  # noqa: N802  IHandshakeListener
         self._greet()
@@ -197,7 +207,7 @@ class ServerConnection(Protocol):
         if self._timer.active():
             self._timer.cancel()
         self._due()
-        self._gone()
+        self._door.gone(self)
         closers, self._closers = self._closers, []
         for callback in closers:
             callback()
@@ -223,7 +233,7 @@ class ServerConnection(Protocol):
     def _greet(self) -> None:
         try:
             self.user = self._conversation.identify(self.transport)
-            self._known()
+            self._door.known(self)
         except RefusedError as refusal:
             _log.warn("refused a connection: {word} {text}", event="refused", word=refusal.word, text=refusal.text)
             self._last_word(refusal)
@@ -294,7 +304,7 @@ class ServerConnection(Protocol):
             self._lingering = None
         out = []
         while self._waiting and self._waiting[0][0] is not None:
-            done = self._waiting.popleft()[0]
+            done = self._waiting.pop(0)[0]
             assert done is not None
             out.append(done.encode())
         return b"".join(out)
@@ -364,7 +374,7 @@ def _failed(failure: Failure) -> Reply:
     return Reply("the server failed at this request; its log says how", word="internal.error")
 
 
-class ServerFactory(Factory):
+class ServerFactory(Factory, Door):
     """Makes the connections of one server and bounds them: per address those that nobody knows, per user and address
     those that have been greeted, in all as descriptors allow. Where too many are unknown, the longest there goes."""
 
@@ -390,36 +400,13 @@ class ServerFactory(Factory):
     @override
     def buildProtocol(self, addr: object) -> ServerConnection | None:
         host = getattr(addr, "host", "")
-        loopback = not host or host.startswith("127.") or host == "::1"
-        most = MOST_PER_LOOPBACK if loopback else MOST_PER_ADDRESS
-        if self._per_address[host] >= most:
+        if self._per_address[host] >= _most_from(host):
             _log.warn("too many connections from {host}", event="cut", host=host)
             return None
         if not self._has_room():
             return None
         self._per_address[host] += 1
-        known = False
-
-        def is_known() -> None:
-            nonlocal known
-            known = True
-            self._no_stranger(connection, host)
-            self._per_user[host, connection.user] += 1
-            if self._per_user[host, connection.user] > most:
-                raise RefusedError(
-                    "limit.connections", f"{connection.user} has {most} connections from {host} already; close some"
-                )
-
-        def gone() -> None:
-            self.connections.discard(connection)
-            if known:
-                _one_less(self._per_user, (host, connection.user))
-            else:
-                self._no_stranger(connection, host)
-
-        connection = ServerConnection(
-            self._conversation, self._clock, gone, is_known, lambda: self._pace.came(connection)
-        )
+        connection = ServerConnection(self._conversation, self._clock, self, host)
         self.connections.add(connection)
         self._strangers[connection] = None
         if len(self._strangers) > MOST_STRANGERS:
@@ -428,10 +415,33 @@ class ServerFactory(Factory):
             longest.abort()
         return connection
 
-    def _no_stranger(self, connection: ServerConnection, host: str) -> None:
+    @override
+    def speaks(self, connection: ServerConnection) -> None:
+        self._pace.came(connection)
+
+    @override
+    def known(self, connection: ServerConnection) -> None:
+        self._no_stranger(connection)
+        connection.is_known = True
+        key, most = (connection.host, connection.user), _most_from(connection.host)
+        self._per_user[key] += 1
+        if self._per_user[key] > most:
+            raise RefusedError(
+                "limit.connections", f"{connection.user} has {most} connections from {key[0]} already; close some"
+            )
+
+    @override
+    def gone(self, connection: ServerConnection) -> None:
+        self.connections.discard(connection)
+        if connection.is_known:
+            _one_less(self._per_user, (connection.host, connection.user))
+        else:
+            self._no_stranger(connection)
+
+    def _no_stranger(self, connection: ServerConnection) -> None:
         self._strangers.pop(connection, None)
         self._pace.done(connection)
-        _one_less(self._per_address, host)
+        _one_less(self._per_address, connection.host)
 
     def _has_room(self) -> bool:
         """Whether one more connection leaves the descriptors that the server itself needs; complain in time."""
@@ -454,6 +464,11 @@ class ServerFactory(Factory):
         for connection in list(self.connections):
             if connection.user and picked(connection):
                 connection.abort()
+
+
+def _most_from(host: str) -> int:
+    loopback = not host or host.startswith("127.") or host == "::1"
+    return MOST_PER_LOOPBACK if loopback else MOST_PER_ADDRESS
 
 
 def _one_less(counter: Counter[Any], key: object) -> None:

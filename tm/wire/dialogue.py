@@ -24,6 +24,8 @@ LARGE_VERBS = (
 class ServerDialogue:
     """What a server reads. A malformed request comes out as the `RefusedError` to answer it with."""
 
+    __slots__ = ("_frames",)
+
     def __init__(self, limit: int = LINE_LIMIT, large_limit: int = LARGE_LIMIT) -> None:
         self._frames = FrameBuffer(limit, LARGE_VERBS, large_limit, skip_empty=True)
 

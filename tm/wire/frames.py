@@ -47,6 +47,8 @@ def encode_bulk(channel: int, data: bytes) -> bytes:
 class FrameBuffer:
     """Turn chunks into frames; hold at most one partial frame."""
 
+    __slots__ = ("_channel", "_large", "_large_limit", "_limit", "_missing", "_partial", "_skip_empty")
+
     def __init__(
         self, limit: int = LINE_LIMIT, large: tuple[bytes, ...] = (), large_limit: int = LARGE_LIMIT,
         skip_empty: bool = False,

@@ -20,6 +20,7 @@ from tm.edge.connection import (
     MOST_PIPELINED,
     MOST_UNSENT,
     REPLY_LINGERS,
+    Door,
     ServerConnection,
     ServerFactory,
     probe_often,
@@ -64,10 +65,13 @@ class ConnectionCase(SynchronousTestCase):
         self.gone = 0
 
     def connect(self) -> tuple[ServerConnection, Wire]:
-        def gone() -> None:
-            self.gone += 1
+        case = self
 
-        server = ServerConnection(self.talk, self.clock, gone)
+        class Counting(Door):
+            def gone(self, connection: ServerConnection) -> None:
+                case.gone += 1
+
+        server = ServerConnection(self.talk, self.clock, Counting())
         wire = Wire(server)
         server.makeConnection(wire)
         return server, wire
