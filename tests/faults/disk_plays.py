@@ -220,7 +220,7 @@ def play_dispatcher_disk_fails(chance: random.Random) -> None:
         cluster.wait(ids, states=("running",))
         pid = cluster.pid("dispatcher")
         disk.fail()
-        refused(cluster, 2, {"store.io", *UNREACHED}, "look at the disk")
+        refused(cluster, 2, {"store.io", "store.corrupt", *UNREACHED}, "look at the disk")
         ended(cluster, 2)
         kill(pid)
         said = starts_not(cluster)

@@ -329,7 +329,7 @@ class SqliteStore:
         if name.startswith("SQLITE_FULL"):
             return StoreError("store.full", f"no space for {self._path}: free some; nothing was accepted meanwhile")
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            return StoreError("store.corrupt", f"{self._path} is damaged ({error}); restore it from a copy")
+            return StoreError("store.corrupt", f"{self._path} is damaged ({error}); look at the disk, restore a copy")
         return StoreError("store.io", f"{self._path}: {error} ({name}); look at the disk; nothing was accepted")
 
 
