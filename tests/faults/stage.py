@@ -30,14 +30,14 @@ def obstacle() -> str:
     if missing:
         return f"needs {', '.join(missing)}, of util-linux and e2fsprogs"
     tried = subprocess.run(["unshare", "-mpf", "--mount-proc", "true"], capture_output=True, text=True, check=False)
-    return f"this system allows no namespaces: {tried.stderr.strip()}" if tried.returncode else ""
+    return f"only a machine that allows namespaces can play this: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def loop_obstacle() -> str:
     """Return why no file can be mounted here; empty when one can."""
     why = obstacle()
     if why or not os.path.exists("/dev/loop-control"):
-        return why or "needs loop devices"
+        return why or "only a machine with loop devices can mount a file"
     with tempfile.TemporaryDirectory(prefix="tm-faults-") as folder:
         image = os.path.join(folder, "image")
         script = f"truncate -s 4m {image} && mkfs.ext4 -q -F {image} && mount --no-mtab -o loop {image} {folder}"
@@ -45,7 +45,7 @@ def loop_obstacle() -> str:
             ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
             env={"PATH": SEARCHED}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        return f"this system mounts no file: {tried.stderr.strip()}" if tried.returncode else ""
+        return f"only a machine that mounts files can play this: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def played(module: str, play: str, seed: int = 0, seconds: float = 120.0) -> list[dict[str, Any]]:

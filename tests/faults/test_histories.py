@@ -189,7 +189,7 @@ class OlderVersionTests(HistoryCase):
         for before in range(1, 100, 7):
             tree = self.git("archive", f"{log}~{before}") if log else b""
             if not tree:
-                raise SkipTest("needs a checkout with its history")
+                raise SkipTest("only a machine with the history of this checkout can start what was before")
             shutil.rmtree(folder, ignore_errors=True)
             os.mkdir(folder)
             subprocess.run(["tar", "-x", "-C", folder], input=tree, check=True)

@@ -23,7 +23,7 @@ def made(old: str, new: str) -> Mutant:
 class MutantTests(SynchronousTestCase):
     def setUp(self) -> None:
         if shutil.which("git") is None or not (ROOT / ".git").exists():
-            raise SkipTest("no git checkout: broken builds are made of a copy of one")
+            raise SkipTest("only a machine with a git checkout can break a copy of it")
         self.workshop = Workshop()
         self.addCleanup(self.workshop.close)
 
