@@ -66,7 +66,7 @@ class ConnectionTests(FloodCase):
         wanted = 1800
         with descriptors(wanted + 500) as allowed, Crowd(self.cluster.port) as crowd:
             if allowed < wanted + 200:
-                self.skipTest(f"only {allowed} descriptors are allowed here")
+                self.skipTest(f"only a machine that allows more than {allowed} descriptors can try this")
             growth = self.growth("dispatcher")
             with self.others() as others:
                 first = time.monotonic()
