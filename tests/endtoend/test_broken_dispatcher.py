@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,12 @@ from typing import Any
 from tests.support.chain import ChainCase
 from tests.support.false_dispatcher import FalseDispatcher
 from tests.support.processes import wait_for
+
+
+def _forget_checksums(connection: sqlite3.Connection) -> None:
+    """Let all jobs be as those were that had no checksums yet: they find what was damaged, not what somebody wrote."""
+    for number, more in connection.execute("SELECT id, more FROM jobs WHERE more IS NOT NULL").fetchall():
+        connection.execute("UPDATE jobs SET more = ? WHERE id = ?", (re.sub(r',?"sum":[0-9]+}$', "}", more), number))
 
 
 class ChangedStoreTests(ChainCase):
@@ -28,6 +35,7 @@ class ChangedStoreTests(ChainCase):
         cluster.end_dispatcher()
         with sqlite3.connect(os.path.join(cluster.state, "TaskDispatcher.sqlite")) as connection:
             change(connection)
+            _forget_checksums(connection)
         connection.close()
         cluster.start_dispatcher()
         with cluster.dispatcher("alice") as alice:
