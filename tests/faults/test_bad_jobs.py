@@ -37,7 +37,7 @@ while time.time() < end:
     os.setsid()
 """
 """Becomes chains of processes, each of which lives for a moment and leaves another in a session of its own: as many at
-any time as it is told, never more, and none of them there for long. A chain that nobody ends dies out in two minutes."""
+any time as it is told, never more, and none of them there for long. Chains that nobody ends die out in two minutes."""
 
 FORGER = """import json, os, signal, sys
 open("once-" + os.environ["TM_JOB_ID"], "x")
