@@ -86,8 +86,8 @@ MUTANTS = (
     ),
     Mutant(
         "tree-left-alive", "endings", "a cancelled job is said to have ended while processes of it live", "P9",
-        (Edit("tm/keeper/felling.py", "if is_dead(one.pid) and (not trees[one.key] or hopeless):",
-              "if is_dead(one.pid):"),),
+        (Edit("tm/keeper/felling.py", "is_dead(one.pid) and ((not trees[one.key] and one.key in clear) or hopeless):",
+              "is_dead(one.pid):"),),
         (_KEEPER + "test_trees.CancelTests.test_the_ending_waits_for_a_child_that_ignores_term",),
     ),
     Mutant(

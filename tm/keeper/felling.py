@@ -2,7 +2,8 @@
 
 Who was seen in a tree stays of it. Before the KILL the whole tree is stopped, round by round until nobody new appears:
 who forks faster than all processes can be read would outrun a KILL, and leave orphans of which nothing tells whose they
-are. Where a job has a control group the kernel kills that in one go.
+are. Where a job has a control group the kernel kills that in one go. A job is gone only when nobody can hide from the
+look that finds nobody of it; it is given up on only when those that are left withstand KILL.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import time
 
 from tm.keeper import procfs
+from tm.keeper.chasing import Chase
 from tm.keeper.tree import Stem, members
 
 TYPE_CHECKING = False
@@ -24,19 +26,29 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1
 GIVE_UP_AFTER = 5.0
+"""Seconds after the KILL, and after somebody new was seen, that a job is waited for of which something seems left."""
 ROUNDS = 20
 ROUNDS_SECONDS = 0.5
 """Where others appear all the time, perhaps of another job, whoever is due is killed after so long all the same."""
+CHASE_SECONDS = 0.2
+LOOK_SECONDS = 0.05
+"""So long at most orphans that live for a moment each are chased, and looked for where nobody is due to be killed."""
 
 
 class Felling:
     """The cancelled jobs whose trees may still live. Times are seconds of a monotonic clock."""
 
-    def __init__(self, stem: Stem, snapshot: Callable[[], dict[int, Process]] = procfs.snapshot) -> None:
+    def __init__(
+        self, stem: Stem, snapshot: Callable[[], dict[int, Process]] = procfs.snapshot,
+        children: Callable[[], list[int]] = procfs.children,
+    ) -> None:  # fmt: skip
         self._stem = stem
         self._snapshot = snapshot
+        self._children = children
         self._kill_at: dict[Key, float] = {}
         self._seen: dict[Key, dict[int, int]] = {}
+        self._fresh: set[Key] = set()
+        self._fresh_at: dict[Key, float] = {}
         self._look_at = 0.0
 
     def holds(self, key: Key) -> bool:
@@ -83,27 +95,40 @@ class Felling:
             self._look_at = min(self._kill_at.values(), default=now)
             return []
         self._look_at = now + LOOK_EVERY
-        trees = self._kill([one for one in due if self._kill_at[one.key] <= now])
+        ripe = [one for one in due if self._kill_at[one.key] <= now]
+        until = time.monotonic() + ROUNDS_SECONDS
+        clear = self._chase(due, ripe)
+        trees = self._kill(ripe, until)
         if len(trees) < len(due):
             processes = self._snapshot()
             trees.update((one.key, self._tree(one, processes)) for one in due if one.key not in trees)
         gone = []
         for one in due:
-            hopeless = now > self._kill_at[one.key] + GIVE_UP_AFTER
-            if is_dead(one.pid) and (not trees[one.key] or hopeless):
+            if one.key in self._fresh:
+                self._fresh_at[one.key] = now
+            hopeless = now > max(self._kill_at[one.key], self._fresh_at.get(one.key, 0.0)) + GIVE_UP_AFTER
+            if is_dead(one.pid) and ((not trees[one.key] and one.key in clear) or hopeless):
                 self.over(one.key)
                 gone.append(one.key)
+        self._fresh.clear()
         return gone
 
-    def _kill(self, ripe: list[Running]) -> dict[Key, list[Process]]:
-        """Stop the trees of *ripe*, then kill them; return what of each was there."""
+    def _chase(self, due: list[Running], ripe: list[Running]) -> set[Key]:
+        """Stop the orphans of *ripe*; return of which of *due* surely none lives."""
+        chase = Chase(self._stem, {one.key for one in ripe}, {one.key for one in due}, self._children)
+        clear = chase.run(CHASE_SECONDS if ripe else LOOK_SECONDS)
+        for key, processes in chase.seen.items():
+            self._note(key, processes, self._seen.get(key, {}))
+        return clear
+
+    def _kill(self, ripe: list[Running], until: float) -> dict[Key, list[Process]]:
+        """Stop the trees of *ripe*, by *until* at most, then kill them; return what of each was there."""
         trees: dict[Key, list[Process]] = {}
         told: dict[int, int] = {}
         for one in ripe:
             if one.group is not None:
                 one.group.kill()
             _stop_group(one)
-        until = time.monotonic() + ROUNDS_SECONDS
         for turn in range(ROUNDS if ripe else 0):
             if turn and time.monotonic() > until:
                 break
@@ -124,12 +149,20 @@ class Felling:
         """Let *key* be, whether or not it is gone."""
         self._kill_at.pop(key, None)
         self._seen.pop(key, None)
+        self._fresh_at.pop(key, None)
 
     def _tree(self, running: Running, processes: dict[int, Process]) -> list[Process]:
         tree = members(self._stem, processes, running.pid, self._seen.get(running.key))
         if self.holds(running.key):
-            self._seen[running.key] = {process.pid: process.ticks for process in tree}
+            self._note(running.key, tree, {})
         return tree
+
+    def _note(self, key: Key, processes: list[Process], others: Mapping[int, int]) -> None:
+        """Remember that *processes*, and *others*, are of the tree of *key*."""
+        known = self._seen.get(key, {})
+        if any(known.get(process.pid) != process.ticks for process in processes):
+            self._fresh.add(key)
+        self._seen[key] = {**others, **{process.pid: process.ticks for process in processes}}
 
 
 def _stop_group(running: Running) -> None:

@@ -18,6 +18,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _DEAD = (b"Z", b"X")
 _STILL = (b"T", b"t", b"D", *_DEAD)
 _DAEMON = b"(" + DAEMON.encode() + b")"
+_EXITING = 4
 _EXEC_TAKES_MS = 100
 _LISTINGS = 20
 _MANY_THREADS = 64
@@ -30,12 +31,13 @@ class Process:
 
     *daemon*: it is one of ours (`tm.lineage`) and no job's, whoever its parent is. *still*: it is stopped, dead, or
     waits in the kernel, so that it does nothing of its own. *stopped*: by a signal, until another one. *group* is its
-    process group, *rss* its resident memory in bytes, *name* that of its program as the kernel keeps it.
+    process group, *rss* its resident memory in bytes, *name* that of its program as the kernel keeps it. *exiting*: it
+    is about to be dead, and nothing may tell any more whose it is.
     """
 
     __slots__ = (
-        "cpu", "daemon", "dead", "group", "name", "pid", "ppid", "rss", "session", "still", "stopped", "threads",
-        "ticks",
+        "cpu", "daemon", "dead", "exiting", "group", "name", "pid", "ppid", "rss", "session", "still", "stopped",
+        "threads", "ticks",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +55,7 @@ class Process:
         threads: int = 1,
         rss: int = 0,
         name: bytes = b"",
+        exiting: bool = False,
     ) -> None:
         self.pid = pid
         self.ppid = ppid
@@ -67,6 +70,7 @@ class Process:
         self.threads = threads
         self.rss = rss
         self.name = name
+        self.exiting = exiting
 
 
 def read(pid: int) -> Process | None:
@@ -83,6 +87,7 @@ def read(pid: int) -> Process | None:
     return Process(
         pid, ppid, session, start, state in _DEAD, cpu, name == _DAEMON, state in _STILL, state == b"T",
         int(fields[2]), int(fields[17]), int(fields[21]) * _PAGE, name[1:-1],
+        bool(int(fields[6]) & _EXITING),
     )  # fmt: skip
 
 

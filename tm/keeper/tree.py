@@ -21,7 +21,11 @@ class Stem:
     __slots__ = ("claim", "keeper", "mains", "only_jobs")
 
     def __init__(
-        self, keeper: int, mains: Mapping[int, Key], claim: Callable[[int], Key | None], only_jobs: bool = True
+        self,
+        keeper: int,
+        mains: Mapping[int, Key],
+        claim: Callable[[int], Key | None],
+        only_jobs: bool = True,
     ) -> None:
         self.keeper = keeper
         self.mains = mains
@@ -31,6 +35,13 @@ class Stem:
     def owner(self, orphan: Process) -> Key | None:
         """Return whose *orphan*, a child of the keeper, is: by its session, else by its environment."""
         return self.mains.get(orphan.session) or self.claim(orphan.pid)
+
+    def holder(self, orphan: Process) -> Key | None:
+        """Return to whose tree *orphan* is counted: to its `owner`'s; nobody's to the only job's when there is one."""
+        owner = self.owner(orphan)
+        if self.only_jobs and len(self.mains) == 1 and owner not in self.mains.values():
+            return next(iter(self.mains.values()))
+        return owner
 
 
 def members(
@@ -45,7 +56,6 @@ def members(
     """
     key = stem.mains[main]
     seen = seen or {}
-    alone = stem.only_jobs and len(stem.mains) == 1
     offspring: dict[int, list[Process]] = {}
     reached: dict[int, Process] = {}
     for process in processes.values():
@@ -55,8 +65,7 @@ def members(
         if process.pid == main or process.session == main or seen.get(process.pid) == process.ticks:
             reached[process.pid] = process
         elif process.ppid == stem.keeper and process.pid not in stem.mains and not process.dead:
-            owner = stem.owner(process)
-            if owner == key or (alone and owner not in stem.mains.values()):
+            if stem.holder(process) == key:
                 reached[process.pid] = process
     waiting = list(reached.values())
     while waiting:
@@ -102,7 +111,5 @@ def _whose(stem: Stem, process: Process, seen: Mapping[int, tuple[int, Key]]) ->
     if key is None and process.pid in seen and seen[process.pid][0] == process.ticks:
         key = seen[process.pid][1]
     if key is None and process.ppid == stem.keeper and not process.dead:
-        key = stem.owner(process)
-        if stem.only_jobs and len(stem.mains) == 1 and key not in stem.mains.values():
-            key = next(iter(stem.mains.values()))
+        key = stem.holder(process)
     return key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 from tests.endtoend.keeper.test_jobs import JobCase
@@ -15,12 +16,28 @@ DETACHED = "(setsid sh -c 'echo $$ > far; exec sleep 1000' &) ; "
 STUBBORN = "trap '' TERM; echo $$ > stubborn; while :; do sleep 0.05; done"
 
 DAEMON = (
-    "(setsid /bin/sh -c 'echo -n TM:daemon > /proc/$$/comm; echo $$ > far;"
-    " while :; do read line < hold; done' &) ; "
+    "(setsid /bin/sh -c 'echo -n TM:daemon > /proc/$$/comm; echo $$ > far; while :; do read line < hold; done' &) ; "
 )
 """A daemon of ours, as far as the keeper can see: it has named itself so, and waits at the named pipe ``hold``."""
 
 NAMELESS = "(setsid env -i PATH=/bin:/usr/bin sh -c 'echo $$ > far; exec sleep 1000' &) ; "
+
+CHAINS = """import os, sys, time
+from os import _exit, fork, setsid, write
+ledger = os.open("ledger", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for _ in range(int(sys.argv[1])):
+    if fork() == 0:
+        break
+else:
+    time.sleep(1000)
+setsid()
+while True:
+    if fork():
+        _exit(0)
+    setsid()
+    write(ledger, b".")
+"""
+"""Becomes so many chains of processes, each of which lives for a moment, says so, and leaves another in a session."""
 
 
 class CancelTests(JobCase):
@@ -80,6 +97,24 @@ class CancelTests(JobCase):
         self.assertFalse(is_alive(stubborn))
         self.assertTrue(is_alive(self.peer.wait("started", 2)["pid"]))
 
+    def test_a_job_of_processes_that_live_for_a_moment_each_has_ended_only_when_none_of_them_lives(self) -> None:
+        self.peer.say(grant=4)
+        for job, chains, grace in ((1, 3, 0.0), (2, 1, 1.0)):
+            command = [sys.executable, "-I", "-S", "-c", CHAINS, str(chains)]
+            self.peer.say(start=[self.spool.order(job, command), self.spool.order(job + 2, "sleep 1000")])
+            other = self.peer.wait("started", job + 2)["pid"]
+            said = len(self.spool.read("work/ledger"))
+            wait_for(lambda said=said: len(self.spool.read("work/ledger")) > said + 50, "the chains")
+            self.peer.say(cancel=[[job, 1, grace]])
+            self.peer.wait("ended", job)
+
+            said = len(self.spool.read("work/ledger"))
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                self.assertEqual(len(self.spool.read("work/ledger")), said)
+                time.sleep(0.01)
+            self.assertTrue(is_alive(other))
+
     def test_a_stopped_job_ends_too(self) -> None:
         self.peer.say(start=[self.spool.order(1, "kill -STOP $$; exit 3")])
         self.peer.wait("started", 1)
@@ -112,9 +147,7 @@ class LeftoverTests(JobCase):
 
     def test_what_an_ended_job_has_left_is_ended(self) -> None:
         self.peer.say(start=[self.spool.order(2, "sleep 1000")])
-        self.peer.say(
-            start=[self.spool.order(1, DETACHED + "while [ ! -s far ]; do sleep 0.01; done; exit 5")]
-        )
+        self.peer.say(start=[self.spool.order(1, DETACHED + "while [ ! -s far ]; do sleep 0.01; done; exit 5")])
         far = self.spool.pid_in("far")
 
         self.assertEqual(5, self.peer.wait("ended", 1)["exit_code"])
