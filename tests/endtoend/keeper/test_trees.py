@@ -31,13 +31,15 @@ for _ in range(int(sys.argv[1])):
 else:
     time.sleep(1000)
 setsid()
-while True:
+end = time.time() + 120
+while time.time() < end:
     if fork():
         _exit(0)
     setsid()
     write(ledger, b".")
 """
-"""Becomes so many chains of processes, each of which lives for a moment, says so, and leaves another in a session."""
+"""Becomes so many chains of processes, each of which lives for a moment, says so, and leaves another in a session. Those
+that nobody ends die out in two minutes."""
 
 
 class CancelTests(JobCase):
