@@ -38,8 +38,8 @@ while time.time() < end:
     setsid()
     write(ledger, b".")
 """
-"""Becomes so many chains of processes, each of which lives for a moment, says so, and leaves another in a session. Those
-that nobody ends die out in two minutes."""
+"""Becomes so many chains of processes, each of which lives for a moment, says so, and leaves another in a session.
+Those that nobody ends die out in two minutes."""
 
 
 class CancelTests(JobCase):
