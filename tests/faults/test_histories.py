@@ -107,7 +107,7 @@ class OldStoreTests(HistoryCase):
         cluster.wait(known)
         short = cluster.submit_ledger("alice", 1, seconds=1.5, hosts=["n1"])
         long = cluster.submit_ledger("alice", 1, seconds=8, hosts=["n2"])
-        waiting = cluster.submit_ledger("alice", 1)
+        waiting = cluster.submit_ledger("alice", 1, hosts=["n1"])
         cluster.wait(short + long, states=("running",))
         cluster.end_dispatcher()
         backup = shutil.copytree(cluster.state, cluster.state + ".backup")
