@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -106,7 +107,8 @@ class OldStoreTests(HistoryCase):
         known = cluster.submit_ledger("alice", 2, seconds=0.2)
         cluster.wait(known)
         short = cluster.submit_ledger("alice", 1, seconds=1.5, hosts=["n1"])
-        long = cluster.submit_ledger("alice", 1, seconds=8, hosts=["n2"])
+        let_go = os.path.join(cluster.folder, "let-go")
+        long = cluster.submit_ledger("alice", 1, seconds=let_go, hosts=["n2"])
         waiting = cluster.submit_ledger("alice", 1, hosts=["n1"])
         cluster.wait(short + long, states=("running",))
         cluster.end_dispatcher()
@@ -120,6 +122,7 @@ class OldStoreTests(HistoryCase):
         cluster.start_dispatcher()
         wait_for(lambda: self.host(cluster.port)["servers"][0]["link"] == "stale", "n1 to refuse the old copy")
         self.assertIn("looks like an old copy of the store", self.host(cluster.port)["reason"])
+        Path(let_go).touch()
         cluster.wait(long)
         new = cluster.submit_ledger("bob", 1)
         cluster.wait(new, user="bob")
