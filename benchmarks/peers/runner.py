@@ -59,7 +59,7 @@ class Cap(NamedTuple):
 
 
 CAPS = {
-    "slurm": Cap(jobs=2000, once=True),
+    "slurm": Cap(jobs=500, crash=300, once=True),
     "grid_engine": Cap(jobs=40, waiting=WAITING, tasks=70_000, crash=120, once=True),
     "task_spooler": Cap(jobs=1000, waiting=900),
     "parallel_ssh": Cap(jobs=60, waiting=0, crash=0),
