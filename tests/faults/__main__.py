@@ -1,6 +1,6 @@
 """Try whether TaskManager keeps its promises when things go wrong.
 
-python3 -m tests.faults [ROW ...]                      the quick set: every row, or those named; under 8 minutes
+python3 -m tests.faults [ROW ...]                      the quick set: every row, or those named; some minutes
 python3 -m tests.faults --hours N --seed S [DRILL ...] the long set: faults at random, for so long
 python3 -m tests.faults --again SEED                   one call of a drill once more, by the seed that was shown
 python3 -m tests.faults --list                         rows and drills, and what can't be tried here
