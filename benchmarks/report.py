@@ -5,9 +5,8 @@ A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``; nothing else of
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.aims import Aim, table
@@ -25,6 +24,7 @@ from benchmarks.measurements import (
     summary,
     sums,
 )
+from benchmarks.page import fill
 from benchmarks.peers import plots as peers_plots
 from benchmarks.peers import tables as peers
 from benchmarks.replay import CLUSTERS, POLICIES, UNLEARNED
@@ -422,20 +422,10 @@ PARTS: dict[str, Callable[[Measurements], str]] = {
 }  # fmt: skip
 
 
-def fill(page: str, found: Measurements, parts: Mapping[str, Callable[[Measurements], str]] = PARTS) -> str:
-    """Return *page* with every table made anew."""
-
-    def made(match: re.Match[str]) -> str:
-        name = match.group(1)
-        return f"<!-- {name} -->\n{parts[name](found)}\n<!-- /{name} -->"
-
-    return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", made, page, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python3 -m benchmarks.report FILE …")
     measured = Measurements(sys.argv[1:])
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), measured, PARTS), encoding="utf-8")
     for name, drawn in peers_plots.draw(measured).items():
         (PAGE.parent / "images" / name).write_text(drawn, encoding="utf-8")

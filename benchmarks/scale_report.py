@@ -9,6 +9,7 @@ from benchmarks import report
 from benchmarks.aims import Aim, table
 from benchmarks.hosts import HOSTS as REPORTING
 from benchmarks.measurements import ByRound, Measurements, median, number, summary
+from benchmarks.page import fill
 from benchmarks.scale import ALONE, SIZES, USERS
 from benchmarks.scale_links import DESCRIPTORS, IDLE
 
@@ -181,5 +182,5 @@ PARTS = {
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python3 -m benchmarks.scale_report FILE …")
-    page = report.fill(PAGE.read_text(encoding="utf-8"), Measurements(sys.argv[1:]), PARTS)
+    page = fill(PAGE.read_text(encoding="utf-8"), Measurements(sys.argv[1:]), PARTS)
     PAGE.write_text(page, encoding="utf-8")

@@ -7,7 +7,6 @@ FILE is what `tests.faults` and `tests.mutants` wrote by ``--json``. A table sta
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page import fill
 from tests.faults.rows import GROUPS, ROWS, Row
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
@@ -212,17 +212,7 @@ PARTS: dict[str, Callable[[Results], str]] = {
 }  # fmt: skip
 
 
-def fill(page: str, found: Results) -> str:
-    """Return *page* with every table made anew."""
-
-    def made(match: re.Match[str]) -> str:
-        name = match.group(1)
-        return f"<!-- {name} -->\n{PARTS[name](found)}\n<!-- /{name} -->"
-
-    return re.sub(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", made, page, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         raise SystemExit("usage: python3 -m tests.faults.report FILE …")
-    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), Results(sys.argv[1:])), encoding="utf-8")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), Results(sys.argv[1:]), PARTS), encoding="utf-8")

@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.faults.report import PAGE, PARTS, Results, bound, fill, trials_of
+from benchmarks.page import fill
+from tests.faults.report import PAGE, PARTS, Results, bound, trials_of
 
 RUN = {
     "what": "run", "mode": "long", "seed": "7", "commit": "abc", "at": "2026-11-23T10:00:00Z", "cores": 2,
@@ -83,7 +84,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_the_page_has_a_place_for_every_part_and_keeps_its_words(self) -> None:
         page = PAGE.read_text(encoding="utf-8")
-        filled = fill(page, self.results(RUN, TEST, DRILL, {"what": "end", "seconds": 120}, MUTANT))
+        filled = fill(page, self.results(RUN, TEST, DRILL, {"what": "end", "seconds": 120}, MUTANT), PARTS)
         for name in PARTS:
             self.assertEqual(filled.count(f"<!-- {name} -->"), 1, name)
         self.assertIn("the long set, seed 7, 2 min; commit abc", filled)
