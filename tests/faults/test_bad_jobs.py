@@ -19,7 +19,7 @@ from tests.faults.record import count
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
 from tests.support.peak import MEBIBYTE, Growth
-from tests.support.processes import is_alive, marked, wait_for
+from tests.support.processes import is_alive, processes_of, wait_for
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 
@@ -116,19 +116,8 @@ class BadJobTests(ChainCase):
         cluster.ask("alice", "canceljob", str(number))
         (job,) = cluster.wait([number])
         self.assertEqual((job["state"], job["signal"]), ("cancelled", signal.SIGTERM))
-        wait_for(lambda: not self.of(number), "the end of all of it", 30)
+        wait_for(lambda: not processes_of(self.cluster.folder, number), "the end of all of it", 30)
         count(33, 1, others_seconds=round(seconds, 3))
-
-    def of(self, number: int) -> list[int]:
-        """Return the living processes of a job."""
-        found = []
-        for pid in marked(self.cluster.folder):
-            try:
-                if b"TM_JOB_ID=%d\0" % number in Path(f"/proc/{pid}/environ").read_bytes():
-                    found.append(pid)
-            except OSError:
-                continue
-        return found
 
     def test_a_job_that_kills_its_servers_and_forges_endings_harms_its_own_user_alone(self) -> None:
         cluster = self.cluster
@@ -160,7 +149,7 @@ class BadJobTests(ChainCase):
         seconds = time.monotonic() - begun
         self.assertEqual((job["state"], job["signal"]), ("cancelled", signal.SIGKILL))
         wait_for(lambda: not zombies(cluster.folder), "nobody is left dead")
-        self.assertEqual(self.of(number), [])
+        self.assertEqual(processes_of(self.cluster.folder, number), [])
         self.assertLess(seconds, 15)
         count(37, 1, seconds=round(seconds, 1))
 

@@ -21,6 +21,7 @@ from tests.faults.record import count
 from tests.support.chain import ChainCase
 from tests.support.cluster import ROOT
 from tests.support.identities import Identity
+from tests.support.processes import wait_for
 from tests.support.talk import Refused, Talk
 from tm.edge.certificates import to_pem
 from tm.edge.keys import load_certificate, load_key
@@ -147,10 +148,8 @@ class RemovedTests(StrangerCase):
         refused = self.start("hSend", "localhost", str(cluster.port), f"canceljob:{running}")
         self.refused(refused, "'bob' is not registered here")
         with cluster.dispatcher("alice") as alice:
-            deadline = time.monotonic() + 30
-            while (job := alice.values("jobinfo", str(running))[0])["state"] == "running":
-                self.assertLess(time.monotonic(), deadline, job)
-                time.sleep(0.05)
+            wait_for(lambda: alice.values("jobinfo", str(running))[0]["state"] != "running", "the end of his job", 30)
+            job = alice.values("jobinfo", str(running))[0]
         self.assertEqual((job["state"], job["exit_code"]), ("failed", 4), job)
         self.assertNotEqual(number, running)
         count(50, 1, seconds=round(seconds, 2))

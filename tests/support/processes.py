@@ -92,3 +92,8 @@ def end_marked(marker: str) -> dict[int, str]:
                 continue
         time.sleep(0.02)
     return left
+
+
+def processes_of(marker: str, job: int) -> list[int]:
+    """Return the living processes that carry *marker* and the number of *job*."""
+    return [pid for pid in marked(marker) if is_marked(pid, f"TM_JOB_ID={job}\0")]

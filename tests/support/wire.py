@@ -49,6 +49,21 @@ class Wire(StringTransport):
         return list(ClientDialogue().receive(data))
 
 
+class SteeredPort:
+    """A listening port; `reading` says whether it accepts."""
+
+    connected = True
+    disconnecting = False
+    numberAccepts = 100  # noqa: N815  Twisted's name
+    reading = True
+
+    def startReading(self) -> None:  # noqa: N802  Twisted's name
+        self.reading = True
+
+    def stopReading(self) -> None:  # noqa: N802  Twisted's name
+        self.reading = False
+
+
 class Steered:
     """A conversation whose answers are given by hand: ``later`` leaves a Deferred in *asked*, ``fail`` raises."""
 

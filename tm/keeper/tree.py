@@ -21,11 +21,7 @@ class Stem:
     __slots__ = ("claim", "keeper", "mains", "only_jobs")
 
     def __init__(
-        self,
-        keeper: int,
-        mains: Mapping[int, Key],
-        claim: Callable[[int], Key | None],
-        only_jobs: bool = True,
+        self, keeper: int, mains: Mapping[int, Key], claim: Callable[[int], Key | None], only_jobs: bool = True
     ) -> None:
         self.keeper = keeper
         self.mains = mains

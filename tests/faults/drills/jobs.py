@@ -20,7 +20,7 @@ from tests.faults.drills import Bench, Outcome, drill
 from tests.faults.test_bad_jobs import FORGER, GRAVES, PYTHON, RABBITS, zombies
 from tests.support.cluster import ROOT, Cluster
 from tests.support.peak import MEBIBYTE, Growth
-from tests.support.processes import is_alive, kill, marked, wait_for
+from tests.support.processes import is_alive, kill, processes_of, wait_for
 
 HOSTS = {"n1": {"launcher": "local", "cores": 8}}
 SERVERS = ("dispatcher", "tms:alice", "tmms:alice:n1", "keeper:alice:n1")
@@ -51,21 +51,10 @@ def ended(cluster: Cluster, ids: list[int], seconds: float = 120.0) -> dict[int,
     return views
 
 
-def processes_of(cluster: Cluster, number: int) -> list[int]:
-    """Return the living processes that carry the number of a job."""
-    found = []
-    for pid in marked(cluster.folder):
-        try:
-            if b"TM_JOB_ID=%d\0" % number in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
 def wait_until_gone(cluster: Cluster, ids: list[int], seconds: float) -> None:
     """Wait until nothing of the jobs *ids* lives."""
-    wait_for(lambda: not any(processes_of(cluster, number) for number in ids), f"nothing lives of jobs {ids}", seconds)
+    folder = cluster.folder
+    wait_for(lambda: not any(processes_of(folder, job) for job in ids), f"nothing lives of jobs {ids}", seconds)
 
 
 @drill("endings", rows=(32,))

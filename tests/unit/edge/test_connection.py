@@ -13,7 +13,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.properties import examples
-from tests.support.wire import Steered, Wire
+from tests.support.wire import Steered, SteeredPort, Wire
 from tm.edge import connection
 from tm.edge.connection import (
     LINK_SECONDS,
@@ -29,21 +29,6 @@ from tm.edge.pace import MOST_AT_ONCE
 from tm.errors import RefusedError, StoreError
 from tm.wire.frames import BULK_LIMIT, LINE_LIMIT, Bulk, encode_bulk
 from tm.wire.message import Event, Reply, Request
-
-
-class SteeredPort:
-    """A listening port; `reading` says whether it accepts."""
-
-    connected = True
-    disconnecting = False
-    numberAccepts = 100  # noqa: N815  Twisted's name
-    reading = True
-
-    def startReading(self) -> None:  # noqa: N802  Twisted's name
-        self.reading = True
-
-    def stopReading(self) -> None:  # noqa: N802  Twisted's name
-        self.reading = False
 
 
 class SilentWire(Wire):

@@ -7,28 +7,14 @@ import resource
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.wire import SteeredPort
 from tm.edge import pace
 from tm.edge.pace import MOST_AT_ONCE, YOUNG_SECONDS, Pace
 
 
-class Port:
-    """A listening port; `reading` says whether it accepts."""
-
-    connected = True
-    disconnecting = False
-    numberAccepts = 100  # noqa: N815  Twisted's name
-    reading = True
-
-    def startReading(self) -> None:  # noqa: N802  Twisted's name
-        self.reading = True
-
-    def stopReading(self) -> None:  # noqa: N802  Twisted's name
-        self.reading = False
-
-
 class PaceTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock, self.port = Clock(), Port()
+        self.clock, self.port = Clock(), SteeredPort()
         self.pace = Pace(self.clock)
         self.pace.steer(self.port)
 
