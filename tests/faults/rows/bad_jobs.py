@@ -1,0 +1,155 @@
+"""Rows of group B: jobs that misbehave."""
+
+from __future__ import annotations
+
+from tests.faults.rows.row import Row
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        32, "B",
+        fault="all endings of a program",
+        injected="codes 0 to 255, all signals, core, missing, not executable, too long",
+        must_hold="the true ending; what cannot be started, the status of a shell and the system's reason",
+        peers="",
+        quick=(
+            "tests.faults.test_endings.EndingTests.test_every_exit_code_and_every_signal_is_told_as_it_was",
+            "tests.faults.test_endings.EndingTests.test_a_stopped_job_goes_on_when_it_is_continued_and_who_dumps_a_core_died_of_the_signal",
+            "tests.faults.test_endings.EndingTests.test_what_cannot_be_started_says_what_the_system_said",
+            "tests.endtoend.keeper.test_jobs.EndingTests.test_what_cannot_be_started_is_refused_with_the_status_of_a_shell",
+            "tests.endtoend.test_chain.EndingTests.test_a_missing_folder_or_input_is_named_and_nothing_runs",
+        ),
+        long=("endings",),
+    ),
+    Row(
+        33, "B",
+        fault="fork bomb",
+        injected="under a limit of processes",
+        must_hold="others' latency at most doubled; killed within 30 s",
+        peers="Slurm: cgroups, as root",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_processes_that_live_for_a_moment_each_keep_nobody_from_working_and_are_ended",
+            "tests.endtoend.test_enforcement.CauseTests.test_a_fork_bomb_is_ended_and_named",
+            "tests.endtoend.keeper.test_limits.ProcessesTests.test_a_fork_bomb_is_ended_and_named",
+            "tests.endtoend.keeper.test_limits.ProcessesTests.test_one_whose_processes_leave_its_session_is_too",
+        ),
+        long=("fork-bomb",),
+    ),
+    Row(
+        34, "B",
+        fault="a job that becomes a daemon and keeps its output open",
+        injected="double fork and setsid",
+        must_hold="ends with its main process; what is left is killed, or listed",
+        peers="Slurm: proctrack/cgroup",
+        quick=(
+            "tests.endtoend.test_enforcement.CauseTests.test_a_daemon_that_a_job_leaves_is_ended_with_it_and_named",
+            "tests.endtoend.keeper.test_trees.LeftoverTests.test_what_an_ended_job_has_left_is_ended",
+            "tests.endtoend.keeper.test_trees.LeftoverTests.test_what_ignores_term_is_killed_and_does_not_delay_the_ending",
+            "tests.endtoend.keeper.test_trees.CancelTests.test_cancel_reaches_a_grandchild_that_has_left_the_session",
+            "tests.faults.test_bad_jobs.BadJobTests.test_a_command_that_runs_now_ends_though_what_it_left_holds_its_output",
+        ),
+        long=("leftovers",),
+    ),
+    Row(
+        35, "B",
+        fault="a job that kills TMMS and keeper and forges its ending",
+        injected="as the same user",
+        must_hold="only its own user is hurt; the dispatcher stays consistent",
+        peers="cannot be prevented without root",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_a_job_that_kills_its_servers_and_forges_endings_harms_its_own_user_alone",
+            "tests.unit.daemon.test_keeping.FindTests.test_an_ending_that_was_spoilt_is_lost_and_not_started_again",
+        ),
+        long=("forgers",),
+    ),
+    Row(
+        36, "B",
+        fault="10 GiB of output, no newline, binary, terminal codes",
+        injected="yes, /dev/urandom",
+        must_hold="daemons grow by at most 8 MiB; cut at the quota, and `output_limit` said",
+        peers="HTCondor: limits on the transfer",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_output_without_end_and_without_a_line_is_no_burden_and_is_cut_where_it_is_bounded",
+            "tests.endtoend.keeper.test_limits.OutputTests.test_a_job_that_writes_too_much_is_ended",
+            "tests.endtoend.test_following.FollowTests.test_who_does_not_read_is_waited_for_and_costs_no_memory",
+        ),
+        long=("output",),
+    ),
+    Row(
+        37, "B",
+        fault="a job that ignores TERM, stops itself, leaves 1,000 zombies",
+        injected="scripts",
+        must_hold="dead within 15 s of the cancellation, no zombie left",
+        peers="",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_who_ignores_term_stops_himself_and_has_a_thousand_zombies_is_dead_soon",
+            "tests.endtoend.keeper.test_trees.CancelTests.test_a_stopped_job_ends_too",
+            "tests.endtoend.keeper.test_trees.CancelTests.test_the_ending_waits_for_a_child_that_ignores_term",
+            "tests.endtoend.test_chain.CancelTests.test_the_whole_tree_dies_also_what_ignores_term_and_has_left_the_session",
+        ),
+        long=("leftovers",),
+    ),
+    Row(
+        38, "B",
+        fault="a job that deletes its folder and its output",
+        injected="a script",
+        must_hold="the right code; who asks for the output hears that it may have been removed",
+        peers="",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_who_deletes_his_folder_and_his_output_has_ended_as_he_did",
+        ),
+    ),
+    Row(
+        39, "B",
+        fault="a pid used again before a kill",
+        injected="a pid name space with few pids; a false process table",
+        must_hold="no foreign process is ever signalled",
+        peers="Torque: the pid alone",
+        quick=(
+            "tests.unit.keeper.test_procfs.ProcessTests.test_a_signal_goes_to_the_process_that_was_meant_only",
+            "tests.unit.keeper.test_felling.FellingTests.test_another_process_with_the_pid_is_not_waited_for",
+            "tests.unit.daemon.test_adoption.CancelTests.test_the_end_of_a_child_that_has_the_pid_of_a_job_by_now_is_not_the_jobs",
+        ),
+        long=("pids",),
+    ),
+    Row(
+        40, "B",
+        fault="cancellation at each failpoint",
+        injected="failpoints",
+        must_hold="cancelled means that it never ran, or is dead",
+        peers="",
+        quick=(
+            "tests.endtoend.test_crash_matrix.CrashMatrixTests",
+            "tests.endtoend.test_chain.CancelTests.test_a_waiting_job_is_cancelled_and_never_runs",
+            "tests.endtoend.test_chain.CancelTests.test_a_running_job_gets_term_and_its_ending_is_the_true_one",
+            "tests.endtoend.test_chain.CancelTests.test_a_job_that_is_not_reached_is_cancelled_only_once_it_is_seen_dead",
+        ),
+        long=("failpoints",),
+    ),
+    Row(
+        41, "B",
+        fault="10,000 jobs `true` at once",
+        injected="a burst",
+        must_hold="10,000 codes, memory in its budget, no lost SIGCHLD",
+        peers="",
+        quick=(
+            "tests.faults.test_bad_jobs.BadJobTests.test_a_burst_of_jobs_that_end_at_once_loses_none_of_them",
+        ),
+        long=("burst",),
+    ),
+    Row(
+        42, "B",
+        fault="huge or odd arguments and environments",
+        injected="an argument of 128 KiB, 2 MiB of environment, other encodings, newlines",
+        must_hold="byte for byte at the job, or refused",
+        peers="",
+        quick=(
+            "tests.faults.test_words.WordTests.test_arguments_and_variables_of_any_text_arrive_byte_for_byte",
+            "tests.faults.test_words.WordTests.test_what_is_no_text_is_refused_by_the_clients",
+            "tests.faults.test_words.WordTests.test_what_is_no_text_is_refused_by_the_servers",
+            "tests.faults.test_words.WordTests.test_whatever_its_size_a_command_arrives_whole_or_is_refused",
+            "tests.endtoend.test_chain.StartTests.test_the_environment_is_the_one_that_was_asked_for_and_what_tells_a_job_about_itself",
+            "tests.endtoend.keeper.test_jobs.SurroundingsTests.test_arguments_and_environment_arrive_byte_for_byte",
+        ),
+        long=("words",),
+    ),
+)  # fmt: skip
