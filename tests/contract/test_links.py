@@ -17,7 +17,8 @@ from typing_extensions import override
 from tests.support.identities import Identity
 from tests.support.wire import Steered, pumped
 from tm.edge import tls
-from tm.edge.connection import HANDSHAKE_SECONDS, ServerFactory
+from tm.edge.admission import ServerFactory
+from tm.edge.connection import HANDSHAKE_SECONDS
 from tm.edge.link import HEARTBEAT_SECONDS, ClientLink
 from tm.errors import RefusedError
 from tm.model.rights import User, Users

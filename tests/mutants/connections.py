@@ -48,8 +48,8 @@ MUTANTS = (
     ),
     Mutant(
         "addresses-unbounded", "connections", "one address may have any number of connections", "bound",
-        (Edit("tm/edge/connection.py", "        self._per_address[host] += 1\n", ""),),
-        (_CONNECTION + "FactoryTests.test_connections_from_one_address_are_bounded",),
+        (Edit("tm/edge/admission.py", "        self._per_address[host] += 1\n", ""),),
+        ("tests.unit.edge.test_admission.FactoryTests.test_connections_from_one_address_are_bounded",),
     ),
     Mutant(
         "line-unbounded", "wire", "a line may have any length", "bound",

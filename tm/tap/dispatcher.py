@@ -22,9 +22,9 @@ from tm.daemon.dispatcher_verbs import DispatcherVerbs
 from tm.daemon.info_names import PREFIX
 from tm.daemon.post_office import Mailer
 from tm.daemon.web_desk import PREFIX as WEB_PREFIX
+from tm.edge.admission import ServerFactory
 from tm.edge.clock import steady
 from tm.edge.committer import Committer
-from tm.edge.connection import ServerFactory
 from tm.edge.identity import web_fingerprint
 from tm.edge.keys import fingerprint, load_certificate
 from tm.edge.log import JsonLog

@@ -26,9 +26,9 @@ from tm.daemon.info_reporter import Reporter
 from tm.daemon.info_server import METRICS, InfoServer, InfoSurroundings
 from tm.daemon.info_verbs import InfoVerbs
 from tm.edge import survival
+from tm.edge.admission import ServerFactory
 from tm.edge.clock import steady
 from tm.edge.committer import Committer
-from tm.edge.connection import ServerFactory
 from tm.edge.identity import Identity, own_identity
 from tm.edge.keys import load_certificate
 from tm.edge.link import Dialler

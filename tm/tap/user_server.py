@@ -24,9 +24,10 @@ from tm.daemon import telling_desk
 from tm.daemon.start_desk import StartDesk
 from tm.daemon.user_server import UserServer, UserSurroundings
 from tm.daemon.user_verbs import UserVerbs
+from tm.edge.admission import ServerFactory
 from tm.edge.child import run_child
 from tm.edge.clock import steady
-from tm.edge.connection import ServerFactory, peer_uid
+from tm.edge.connection import peer_uid
 from tm.edge.keys import fingerprint, load_certificate, load_pins
 from tm.edge.launchers import launcher
 from tm.edge.link import ClientLink, Dialler

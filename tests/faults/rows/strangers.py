@@ -14,7 +14,7 @@ ROWS: tuple[Row, ...] = (
         quick=(
             "tests.faults.test_floods.ConnectionTests.test_connections_that_say_nothing_are_closed_and_others_served_meanwhile",
             "tests.endtoend.test_limits.HandshakeTests.test_one_address_has_only_so_many_connections_and_others_get_in",
-            "tests.unit.edge.test_connection.FactoryTests.test_of_too_many_that_nobody_knows_the_longest_there_goes_and_nobody_who_was_greeted",
+            "tests.unit.edge.test_admission.FactoryTests.test_of_too_many_that_nobody_knows_the_longest_there_goes_and_nobody_who_was_greeted",
         ),
         long=("silence",),
     ),
