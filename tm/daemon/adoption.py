@@ -11,16 +11,19 @@ import signal
 from collections.abc import Callable
 
 import msgspec
+from twisted.logger import Logger
 
 from tm.keeper import cgroup, procfs, tree
 from tm.keeper.allotting import rung
 from tm.keeper.book import Running
 from tm.keeper.enforcing import Enforcing
 from tm.keeper.felling import Felling
-from tm.keeper.journal import Started
+from tm.keeper.journal import Journal, Started
 from tm.keeper.limits import Limits
 from tm.keeper.pausing import Pausing
-from tm.model.lifecycle import Fact
+from tm.model.lifecycle import ENDINGS, Fact
+
+_log = Logger()
 
 Key = tuple[int, int]
 
@@ -245,3 +248,21 @@ class Orphanage:
 def _is_gone(job: Adopted) -> bool:
     process = job.process()
     return process is None or process.dead
+
+
+def endings_of(left: Journal, now: float) -> list[Fact]:
+    """Return the endings that a dead keeper *left* in its journal.
+
+    One that was spoilt, on the disk or by its user's own job, nobody can learn: it is lost, and not run again.
+    """
+    found = []
+    for key, said in left.endings.items():
+        try:
+            fact = msgspec.convert(said, Fact)
+        except msgspec.ValidationError as error:
+            _log.error("no ending of job {job}: {error}", event="keeper", job=key[0], error=str(error))
+            fact = None
+        if fact is None or fact.what not in ENDINGS:
+            fact = Fact(*key, "lost", now, reason="what its keeper wrote of its end cannot be read")
+        found.append(fact)
+    return found

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from tm import failpoint
 from tm.daemon import background
-from tm.daemon.adoption import Orphanage
+from tm.daemon.adoption import Orphanage, endings_of
 from tm.daemon.host_book import Book, Claim, Key, fact_line, start_entry
 from tm.daemon.visitors import Holding
 from tm.errors import TaskManagerError
@@ -28,7 +28,7 @@ from tm.keeper import journal as keeper_journal
 from tm.keeper import procfs
 from tm.keeper.cgroup import Groups
 from tm.keeper.order import Order
-from tm.model.lifecycle import ENDINGS, PASSING, Fact
+from tm.model.lifecycle import PASSING, Fact
 
 _log = Logger()
 
@@ -400,7 +400,7 @@ class Keeping:
     async def _settle_dead(self, number: int, ours: bool, rebooted: bool, pid: int = 0) -> None:
         left = keeper_journal.read(self._files.keeper_file(number, "log"))
         known = {pid, *self._pids, *(one.pid for one in left.started.values())}
-        ended = _facts(left, self._clock.seconds())
+        ended = endings_of(left, self._clock.seconds())
         known |= {fact.pid for fact in ended if fact.pid is not None}
         self._told.facts(self._endings(number, ended), True)
         again: list[Claim] = []
@@ -498,22 +498,6 @@ def _pause(clock: IReactorTime, seconds: float) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
     clock.callLater(seconds, waiting.callback, None)
     return waiting
-
-
-def _facts(left: keeper_journal.Journal, now: float) -> list[Fact]:
-    """Return the endings of a journal. One that was spoilt, on the disk or by its user's own job, nobody can learn:
-    it is lost, and not run again."""
-    found = []
-    for key, said in left.endings.items():
-        try:
-            fact = msgspec.convert(said, Fact)
-        except msgspec.ValidationError as error:
-            _log.error("no ending of job {job}: {error}", event="keeper", job=key[0], error=str(error))
-            fact = None
-        if fact is None or fact.what not in ENDINGS:
-            fact = Fact(*key, "lost", now, reason="what its keeper wrote of its end cannot be read")
-        found.append(fact)
-    return found
 
 
 def _refused(claim: Claim, now: float) -> Fact:
